@@ -1,0 +1,4 @@
+// Command bench measures mgx beside the official driver.
+package main
+
+func main() {}

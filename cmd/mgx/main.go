@@ -1,0 +1,4 @@
+// Command mgx is a MongoDB client for the command line.
+package main
+
+func main() {}

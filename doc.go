@@ -1,0 +1,2 @@
+// Package mgx is a MongoDB client.
+package mgx

@@ -1,0 +1,2 @@
+// Package integration holds the tests that need a server.
+package integration
