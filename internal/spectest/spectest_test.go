@@ -1,0 +1,73 @@
+package spectest_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/mgxdb/mgx/internal/spectest"
+)
+
+func TestFilesWalksAndSorts(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("MGX_SPECS", root)
+	for _, name := range []string{"suite/tests/b.json", "suite/tests/deep/a.json", "suite/tests/b.yml", "suite/a.json"} {
+		file := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := spectest.Dir(t, "suite")
+	var got []string
+	for _, file := range spectest.Files(t, dir, "*.json") {
+		got = append(got, spectest.Name(dir, file))
+	}
+	if want := []string{"a", "tests/b", "tests/deep/a"}; !slices.Equal(got, want) {
+		t.Errorf("files %q, want %q", got, want)
+	}
+}
+
+func TestDirSkipsWhereThereIsNothing(t *testing.T) {
+	t.Setenv("MGX_SPECS", t.TempDir())
+	t.Run("missing", func(t *testing.T) {
+		defer func() {
+			if !t.Skipped() {
+				t.Error("a missing folder did not skip the test")
+			}
+		}()
+		spectest.Dir(t, "no-such-suite")
+	})
+}
+
+func TestSkipsReason(t *testing.T) {
+	skips := spectest.Skips{"rs/one": "a", "sharded/*": "b"}
+	for name, want := range map[string]string{
+		"rs/one": "a", "rs/two": "", "rs": "", "sharded/x": "b", "sharded/x/y": "b", "shard": "",
+	} {
+		if got := skips.Reason(name); got != want {
+			t.Errorf("Reason(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestTallyCountsAndReports(t *testing.T) {
+	report := filepath.Join(t.TempDir(), "report")
+	t.Setenv("MGX_SPEC_REPORT", report)
+	t.Run("suite", func(t *testing.T) {
+		tally := spectest.NewTally(t, "some-suite", spectest.Skips{"later": "not a matter of this test"})
+		tally.Run(t, "good", func(*testing.T) {})
+		tally.Run(t, "fine", func(*testing.T) {})
+		tally.Run(t, "later", func(t *testing.T) { t.Error("a case that is to be skipped ran") })
+	})
+	got, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "some-suite: 2/0/1\n"; string(got) != want {
+		t.Errorf("report %q, want %q", got, want)
+	}
+}
