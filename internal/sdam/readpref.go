@@ -3,6 +3,7 @@ package sdam
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +95,23 @@ type ReadPreference struct {
 	// Hedge asks mongos to send the read to two members (true), or not to
 	// (false); nil leaves it to the server. MongoDB 8.0 deprecates it.
 	Hedge *bool
+}
+
+// maxStalenessLimit bounds maxStalenessSeconds, which servers take as an int32.
+const maxStalenessLimit = math.MaxInt32
+
+// MaxStalenessOf turns a maxStalenessSeconds as URIs and documents have it into a
+// [ReadPreference] MaxStaleness. There -1 is no limit, and 0 is refused.
+func MaxStalenessOf(seconds int64) (time.Duration, error) {
+	switch {
+	case seconds == -1:
+		return 0, nil
+	case seconds <= 0:
+		return 0, fmt.Errorf("maxStalenessSeconds must be at least 90, or -1 for no limit: got %d", seconds)
+	case seconds > maxStalenessLimit:
+		return 0, fmt.Errorf("maxStalenessSeconds must be at most %d: got %d", maxStalenessLimit, seconds)
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // hasTags tells whether any tag set asks for something.

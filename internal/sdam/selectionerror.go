@@ -1,0 +1,82 @@
+package sdam
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// SelectionError says that no server suited an operation in time. Its text has
+// one line for each server, with what is known of it.
+type SelectionError struct {
+	// Topology is the deployment as it was in the end.
+	Topology *Topology
+	// Wanted is what the operation asked for.
+	Wanted string
+	// Waited is how long the selection lasted.
+	Waited time.Duration
+	// Cause is why it ended: the context's error, a timeout, or what makes
+	// waiting useless.
+	Cause error
+}
+
+// Error implements error.
+func (e *SelectionError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no server for %s", e.Wanted)
+	if e.Waited > 0 {
+		fmt.Fprintf(&b, " after %v", e.Waited.Round(time.Millisecond))
+	}
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %s", oneLine(e.Cause))
+	}
+	t := e.Topology
+	if t == nil {
+		return b.String()
+	}
+	fmt.Fprintf(&b, "; topology %v", t.Kind)
+	if t.SetName != "" {
+		fmt.Fprintf(&b, " %q", t.SetName)
+	}
+	if len(t.Servers) == 0 {
+		b.WriteString(" has no servers")
+	}
+	for _, s := range t.Servers {
+		b.WriteString("\n  " + s.Address + ": " + s.status())
+	}
+	for _, r := range t.Removed {
+		b.WriteString("\n  " + r.Address + ": left out: " + r.Reason)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *SelectionError) Unwrap() error { return e.Cause }
+
+// status describes the server in a few words.
+func (s *Server) status() string {
+	switch {
+	case s.Err != nil:
+		return fmt.Sprintf("%v: %s", s.Kind, oneLine(s.Err))
+	case s.Kind == Unknown:
+		return "Unknown: no answer to the first check yet"
+	case len(s.Tags) > 0:
+		return fmt.Sprintf("%v, tags %v", s.Kind, s.Tags)
+	default:
+		return s.Kind.String()
+	}
+}
+
+// String says what is asked for, for logs and errors.
+func (q *Selection) String() string {
+	var b strings.Builder
+	if q.Write {
+		b.WriteString("a write")
+	} else {
+		b.WriteString("a read with preference " + q.ReadPreference.String())
+	}
+	if q.Custom != nil {
+		b.WriteString(" and a custom selector")
+	}
+	return b.String()
+}
