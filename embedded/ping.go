@@ -1,0 +1,99 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/mgxdb/mgx/bson"
+)
+
+// ping sees that the server answers. Without client certificates it asks it the
+// ping command over the wire; where it wants one, which Start does not have, that
+// the server turns the handshake down is answer enough.
+func ping(ctx context.Context, network, address string, certs *certificates) (err error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if !stop() && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}()
+	if certs != nil {
+		conn = tls.Client(conn, &tls.Config{
+			// The one certificate that is right is known, and checked below.
+			InsecureSkipVerify: true,
+			VerifyConnection:   certs.isServer,
+		})
+	}
+	err = roundTrip(conn)
+	if certs != nil && certs.clientCA != "" && refused(err) {
+		return nil
+	}
+	return err
+}
+
+// refused says whether the server ended the TLS handshake with an alert.
+func refused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+func (c *certificates) isServer(state tls.ConnectionState) error {
+	if len(state.PeerCertificates) == 0 || !bytes.Equal(state.PeerCertificates[0].Raw, c.leaf) {
+		return errors.New("something else answers on the address: it shows another certificate")
+	}
+	return nil
+}
+
+const (
+	headerSize   = 16
+	opMsg        = 2013
+	maxPingReply = 1 << 20
+)
+
+// roundTrip sends one ping command in an OP_MSG and reads its reply.
+func roundTrip(conn net.Conn) error {
+	body, err := bson.Marshal(bson.D{{Key: "ping", Value: int32(1)}, {Key: "$db", Value: "admin"}})
+	if err != nil {
+		return err
+	}
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, uint32(headerSize+5+len(body)))
+	b = le.AppendUint32(b, 1) // request id
+	b = le.AppendUint32(b, 0) // response to
+	b = le.AppendUint32(b, opMsg)
+	b = le.AppendUint32(b, 0) // flags
+	b = append(b, 0)          // a section of one document
+	if _, err := conn.Write(append(b, body...)); err != nil {
+		return err
+	}
+	var header [headerSize + 5]byte
+	if _, err := io.ReadFull(conn, header[:]); err != nil {
+		return fmt.Errorf("read the reply: %w", err)
+	}
+	size := le.Uint32(header[:])
+	if size <= uint32(len(header)) || size > maxPingReply || le.Uint32(header[8:]) != 1 || le.Uint32(header[12:]) != opMsg {
+		return errors.New("the reply is not one to a ping command")
+	}
+	reply := make(bson.Raw, int(size)-len(header))
+	if _, err := io.ReadFull(conn, reply); err != nil {
+		return fmt.Errorf("read the reply: %w", err)
+	}
+	if err := reply.Validate(); err != nil {
+		return fmt.Errorf("the reply is not a document: %w", err)
+	}
+	if ok, found := reply.Lookup("ok").AsFloat64OK(); !found || ok != 1 {
+		return fmt.Errorf("the server answers a ping with %s", reply)
+	}
+	return nil
+}
