@@ -1,0 +1,205 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mgxdb/mgx/event"
+)
+
+// CheckOut lends a connection: an idle one, else the first to come free or to
+// be established. It waits until then, at most for WaitQueueTimeout, or until
+// ctx is done. An idle connection is lent without looking at ctx.
+//
+// The errors are [ClosedError] ([ErrPoolClosed]), [PoolClearedError],
+// [WaitQueueTimeoutError], [WaitCanceledError], [TooManyWaitersError], or what
+// Dial returned.
+func (p *Pool[C]) CheckOut(ctx context.Context) (*Handle[C], error) {
+	if !p.observed() {
+		return p.checkOut(ctx)
+	}
+	start := time.Now()
+	p.emit(event.ConnectionCheckOutStarted{Address: p.opts.Address})
+	h, err := p.checkOut(ctx)
+	if err != nil {
+		p.emit(event.ConnectionCheckOutFailed{Address: p.opts.Address, Reason: failReason(err), Err: err, Duration: time.Since(start)})
+		return nil, err
+	}
+	p.emit(event.ConnectionCheckedOut{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start)})
+	return h, nil
+}
+
+func (p *Pool[C]) checkOut(ctx context.Context) (*Handle[C], error) {
+	var now time.Duration
+	if p.timed {
+		now = p.now()
+	}
+	for {
+		p.mu.Lock()
+		if p.state != ready {
+			err := p.refusal()
+			p.mu.Unlock()
+			return nil, err
+		}
+		last := len(p.idle) - 1
+		if last < 0 {
+			return p.wait(ctx) // unlocks
+		}
+		h := p.idle[last]
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+		h.status = inUse
+		unused := now - h.idleSince
+		p.mu.Unlock()
+
+		// From here on h is ours.
+		switch {
+		case p.opts.MaxIdleTime > 0 && unused >= p.opts.MaxIdleTime:
+			p.drop(h, event.CloseIdle, nil)
+		case h.aliver != nil && unused >= p.opts.AliveAfter && !h.aliver.Alive():
+			p.drop(h, event.CloseError, errPeerClosed)
+		default:
+			h.out.Store(true)
+			return h, nil
+		}
+	}
+}
+
+var errPeerClosed = errors.New("the server closed the connection while it was idle")
+
+// drop retires a connection that is ours and not lent.
+func (p *Pool[C]) drop(h *Handle[C], reason event.CloseReason, err error) {
+	p.mu.Lock()
+	gone := p.retire(h, reason, err)
+	p.mu.Unlock()
+	p.emitClosed(gone)
+	p.mu.Lock()
+	p.dispatch()
+	p.mu.Unlock()
+}
+
+// refusal is why a pool that is not ready lends nothing. The lock is held.
+func (p *Pool[C]) refusal() error {
+	if p.state == ended {
+		return &ClosedError{Address: p.opts.Address}
+	}
+	return &PoolClearedError{Address: p.opts.Address, Cause: p.cause}
+}
+
+// wait queues the caller until somebody serves it. The lock is held, and
+// released.
+func (p *Pool[C]) wait(ctx context.Context) (*Handle[C], error) {
+	if ctx.Err() != nil {
+		usage := p.usage()
+		p.mu.Unlock()
+		return nil, contextError(ctx, p.opts.Address, 0, usage)
+	}
+	w := p.waiters.Get().(*waiter[C])
+	w.since = p.now()
+	p.queue.push(w)
+	p.dispatch()
+	if w.dial == nil {
+		if p.opts.MaxWaiters > 0 && p.queue.waiting() > p.opts.MaxWaiters {
+			p.queue.remove(w)
+			err := &TooManyWaitersError{Address: p.opts.Address, MaxWaiters: p.opts.MaxWaiters, Usage: p.usage()}
+			p.mu.Unlock()
+			p.waiters.Put(w)
+			return nil, err
+		}
+		if p.opts.WaitQueueTimeout > 0 {
+			p.waitTimer.start(p.opts.WaitQueueTimeout)
+		}
+	}
+	p.mu.Unlock()
+
+	var a answer[C]
+	if done := ctx.Done(); done == nil {
+		a = <-w.answer
+	} else {
+		select {
+		case a = <-w.answer:
+		case <-done:
+			return nil, p.giveUp(ctx, w)
+		}
+	}
+	p.waiters.Put(w)
+	return a.handle, a.err
+}
+
+// giveUp takes a caller off the queue whose context is done.
+func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) error {
+	p.mu.Lock()
+	waited := p.now() - w.since
+	queued := w.queued
+	if queued {
+		p.queue.remove(w)
+	}
+	usage := p.usage()
+	p.mu.Unlock()
+	if !queued {
+		// The answer is on its way. A connection goes to the next.
+		if a := <-w.answer; a.handle != nil {
+			a.handle.out.Store(false)
+			p.putBack(a.handle)
+		}
+	}
+	p.waiters.Put(w)
+	return contextError(ctx, p.opts.Address, waited, usage)
+}
+
+// expireWaiters turns those away who have waited for WaitQueueTimeout. They came
+// in order, so that one timer does for all. Those for whom a connection is being
+// established stay: the time for that is Dial's to bound.
+func (p *Pool[C]) expireWaiters() {
+	var first, last *waiter[C]
+	p.mu.Lock()
+	if !p.waitTimer.rung() {
+		p.mu.Unlock()
+		return
+	}
+	now := p.now()
+	for w := p.queue.unbound; w != nil; w = p.queue.unbound {
+		if left := w.since + p.opts.WaitQueueTimeout - now; left > 0 {
+			p.waitTimer.start(left)
+			break
+		}
+		p.queue.remove(w)
+		if last == nil {
+			first = w
+		} else {
+			last.next = w
+		}
+		last = w
+	}
+	usage := p.usage()
+	p.mu.Unlock()
+	for w := first; w != nil; {
+		next := w.next
+		w.next = nil
+		w.tell(nil, &WaitQueueTimeoutError{Address: p.opts.Address, Waited: now - w.since, Usage: usage})
+		w = next
+	}
+}
+
+// turnAway tells err to w and those that follow it.
+func (p *Pool[C]) turnAway(w *waiter[C], err error) {
+	for w != nil {
+		next := w.next
+		w.tell(nil, err)
+		w = next
+	}
+}
+
+// usage is what the connections are doing. The lock is held.
+func (p *Pool[C]) usage() Usage {
+	return Usage{
+		MaxSize:      p.opts.MaxSize,
+		InUse:        len(p.all) - len(p.idle) - p.dialing - p.draining,
+		Cursors:      int(p.cursors.Load()),
+		Transactions: int(p.transactions.Load()),
+		Pending:      p.dialing,
+		Draining:     p.draining,
+		Waiting:      p.queue.length,
+	}
+}

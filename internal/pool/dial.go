@@ -1,0 +1,154 @@
+package pool
+
+import (
+	"context"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
+)
+
+// After a connection failed that nobody asked for, the next is tried after a
+// pause, each twice as long as the one before. Callers who wait do not mind it.
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = 10 * time.Second
+)
+
+// dispatch begins as many connections as are wanted and allowed: one for each
+// caller that has none on the way, then those that MinSize lacks. The lock is
+// held.
+func (p *Pool[C]) dispatch() {
+	for p.state == ready && p.dialing < p.opts.MaxConnecting &&
+		(p.opts.MaxSize == 0 || len(p.all) < p.opts.MaxSize) {
+		if p.queue.unbound == nil && (len(p.all) >= p.opts.MinSize || p.retryTimer.set) {
+			return
+		}
+		p.begin()
+	}
+}
+
+// begin starts to establish a connection. The lock is held.
+func (p *Pool[C]) begin() {
+	ctx, cancel := context.WithCancel(p.ctx)
+	p.lastID++
+	h := &Handle[C]{pool: p, id: p.lastID, generation: p.generation, status: dialing, index: len(p.all), cancel: cancel}
+	p.all = append(p.all, h)
+	p.dialing++
+	p.queue.adopt(h)
+	p.spawn(func() { p.establish(ctx, h) })
+}
+
+func (p *Pool[C]) establish(ctx context.Context, h *Handle[C]) {
+	defer h.cancel()
+	start := p.now()
+	if p.observed() {
+		p.emit(event.ConnectionCreated{Address: p.opts.Address, ConnectionID: h.id})
+	}
+	conn, err := p.opts.Dial(ctx, &Dialing{
+		ConnectionID: h.id,
+		Generation:   h.generation,
+		bind: func(id bson.ObjectID) uint64 {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.joinService(h, id)
+			return h.generation
+		},
+	})
+
+	p.mu.Lock()
+	if h.status == closed { // Clear or Close were faster
+		p.mu.Unlock()
+		if err == nil {
+			_ = conn.Close()
+		}
+		return
+	}
+	h.status = settling
+	if err != nil {
+		p.failed(h, err) // unlocks
+		return
+	}
+	h.adopt(conn)
+	p.mu.Unlock()
+	if p.observed() {
+		p.emit(event.ConnectionReady{Address: p.opts.Address, ConnectionID: h.id, Duration: p.now() - start})
+	}
+	p.established(h)
+}
+
+// established lends the new connection, or keeps it.
+func (p *Pool[C]) established(h *Handle[C]) {
+	h.idleSince = p.now()
+	p.mu.Lock()
+	p.dialing--
+	h.cancel = nil
+	p.retryAfter = 0
+	p.retryTimer.stop()
+	cause := p.cause
+	gone, expelled := p.expel(h, nil)
+	w := p.queue.forget(h, expelled)
+	if !expelled {
+		if w == nil {
+			w = p.queue.pop()
+		}
+		p.supply(h, w)
+		p.dispatch()
+	}
+	p.mu.Unlock()
+	if !expelled {
+		if w != nil {
+			w.tell(h, nil)
+		}
+		return
+	}
+	p.emitClosed(gone)
+	if w != nil {
+		// Only the service was cleared, else nobody would wait any more.
+		w.tell(nil, &PoolClearedError{Address: p.opts.Address, Cause: cause})
+	}
+	p.mu.Lock()
+	p.dispatch()
+	p.mu.Unlock()
+}
+
+// failed ends a connection that could not be established, and tells the caller
+// on whose behalf it was. The lock is held, and released.
+func (p *Pool[C]) failed(h *Handle[C], err error) {
+	// The caller is to hear of this error, not of the clearing it may lead to.
+	w := p.queue.forget(h, true)
+	failure := DialFailure{Err: err, ConnectionID: h.id, Generation: h.generation, ServiceID: h.service}
+	p.mu.Unlock()
+
+	// Still counted, so that no other begins before the pool may be cleared.
+	if p.opts.OnDialError != nil {
+		p.opts.OnDialError(failure)
+	}
+
+	p.mu.Lock()
+	p.dialing--
+	gone := p.retire(h, event.CloseError, err)
+	p.mu.Unlock()
+	p.emitClosed(gone)
+	if w != nil {
+		w.tell(nil, err)
+	}
+	p.mu.Lock()
+	if p.state == ready {
+		p.retryAfter = min(max(2*p.retryAfter, firstRetry), lastRetry)
+		if p.opts.MinSize > 0 {
+			p.retryTimer.start(p.retryAfter)
+		}
+		p.dispatch()
+	}
+	p.mu.Unlock()
+}
+
+// retryDials ends the pause.
+func (p *Pool[C]) retryDials() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.retryTimer.rung() {
+		p.dispatch()
+	}
+}

@@ -1,0 +1,45 @@
+package pool
+
+import (
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
+)
+
+// observed tells whether anybody wants events. Events are made only then, for
+// each costs an allocation.
+func (p *Pool[C]) observed() bool { return p.opts.Events != nil }
+
+// emit delivers an event. The lock is not held.
+func (p *Pool[C]) emit(e event.PoolEvent) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("mgx: a handler of pool events panicked", "panic", v, "address", p.opts.Address, "stack", string(debug.Stack()))
+		}
+	}()
+	p.opts.Events(e)
+}
+
+func (p *Pool[C]) emitCleared(cause error, id bson.ObjectID, interrupt bool) {
+	if p.observed() {
+		p.emit(event.PoolCleared{Address: p.opts.Address, ServiceID: id, InterruptInUseConnections: interrupt, Err: cause})
+	}
+}
+
+// departure is a connection that has left the pool and whose event is due.
+type departure struct {
+	id     int64
+	reason event.CloseReason
+	err    error
+}
+
+func (p *Pool[C]) emitClosed(gone ...departure) {
+	if !p.observed() {
+		return
+	}
+	for _, d := range gone {
+		p.emit(event.ConnectionClosed{Address: p.opts.Address, ConnectionID: d.id, Reason: d.reason, Err: d.err})
+	}
+}

@@ -1,0 +1,127 @@
+package pool
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+)
+
+// Purpose is what a connection was checked out for.
+type Purpose uint8
+
+// The purposes that the load balancer specification wants told apart when a
+// check-out times out.
+const (
+	ForOperation Purpose = iota
+	ForCursor
+	ForTransaction
+)
+
+// status is where a connection is in its life. It is guarded by the pool's lock.
+type status uint8
+
+const (
+	dialing  status = iota // being established
+	idle                   // in the stack of idle connections
+	inUse                  // lent
+	draining               // waiting for a late reply
+	settling               // events being delivered between two of the others; its goroutine decides what becomes of it
+	closed                 // no longer the pool's
+)
+
+// Handle is one connection of a pool. Whoever has checked it out may use it
+// until the check-in, and pass it on; it is to be used by one goroutine at a
+// time.
+type Handle[C Conn] struct {
+	pool *Pool[C]
+	conn C
+	id   int64
+
+	// What the connection can do beside being closed, looked up once.
+	breakable Breakable
+	drainer   Drainer
+	aliver    Aliver
+
+	out         atomic.Bool // lent: CheckIn may be called
+	interrupted atomic.Pointer[PoolClearedError]
+	failed      error   // by its user
+	purpose     Purpose // by its user
+
+	// The rest is guarded by the pool's lock.
+	status     status
+	live       bool // conn is there
+	index      int  // in pool.all
+	generation uint64
+	service    bson.ObjectID
+	idleSince  time.Duration      // on the pool's clock
+	cancel     context.CancelFunc // of what runs in the background for it
+	waiter     *waiter[C]         // dialing: on whose behalf
+}
+
+// Conn is the connection.
+func (h *Handle[C]) Conn() C { return h.conn }
+
+// ID is the connection's number in its pool: 1, 2, 3, …
+func (h *Handle[C]) ID() int64 { return h.id }
+
+// Address is the pool's server.
+func (h *Handle[C]) Address() string { return h.pool.opts.Address }
+
+// Generation is the pool's, or the service's, from when the connection was made.
+// It does not change while the connection is checked out.
+func (h *Handle[C]) Generation() uint64 { return h.generation }
+
+// ServiceID is the service behind the load balancer, zero elsewhere.
+func (h *Handle[C]) ServiceID() bson.ObjectID { return h.service }
+
+// Fail tells that the connection is not to be lent again, and why. It takes
+// effect at the check-in.
+func (h *Handle[C]) Fail(err error) { h.failed = err }
+
+// Interrupted returns the error that an operation is to fail with whose
+// connection was cut off by Clear, and nil if it was not. It may be called by
+// any goroutine.
+func (h *Handle[C]) Interrupted() error {
+	if err := h.interrupted.Load(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// SetPurpose tells what the connection is held for. The check-in forgets it.
+func (h *Handle[C]) SetPurpose(purpose Purpose) {
+	if purpose == h.purpose {
+		return
+	}
+	h.pool.countPurpose(h.purpose, -1)
+	h.pool.countPurpose(purpose, 1)
+	h.purpose = purpose
+}
+
+// Release is [Pool.CheckIn] for callers that hold the connection but not its
+// pool.
+func (h *Handle[C]) Release() error { return h.pool.CheckIn(h) }
+
+// adopt takes the established connection. The lock is held.
+func (h *Handle[C]) adopt(conn C) {
+	h.conn, h.live = conn, true
+	h.breakable, _ = any(conn).(Breakable)
+	h.drainer, _ = any(conn).(Drainer)
+	h.aliver, _ = any(conn).(Aliver)
+}
+
+// fault returns why the connection cannot be lent again, if its user or itself
+// knows of something. Its user calls it.
+func (h *Handle[C]) fault() error {
+	if h.failed != nil {
+		return h.failed
+	}
+	if h.breakable != nil {
+		return h.breakable.Broken()
+	}
+	return nil
+}
+
+func (h *Handle[C]) pending() bool { return h.drainer != nil && h.drainer.Pending() }

@@ -1,0 +1,121 @@
+package pool
+
+import (
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
+)
+
+// retire takes h out of the pool for good and closes it in the background. The
+// lock is held; the event is the caller's to deliver after it. What made room
+// calls dispatch afterwards.
+func (p *Pool[C]) retire(h *Handle[C], reason event.CloseReason, err error) departure {
+	was := h.status
+	h.status = closed
+	last := len(p.all) - 1
+	p.all[h.index] = p.all[last]
+	p.all[h.index].index = h.index
+	p.all[last] = nil
+	p.all = p.all[:last]
+	p.leaveService(h)
+	if h.cancel != nil {
+		h.cancel()
+	}
+	switch was {
+	case dialing:
+		// Its goroutine closes what it gets.
+		p.dialing--
+	case draining:
+		p.draining--
+	}
+	if h.live {
+		p.closeConn(h.conn)
+	}
+	return departure{h.id, reason, err}
+}
+
+// closeConn closes a socket, which may take time: TLS says goodbye.
+func (p *Pool[C]) closeConn(conn C) {
+	p.spawn(func() { _ = conn.Close() })
+}
+
+// retireWhere retires the connections that match and that nobody uses. The lock
+// is held.
+func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseReason) []departure {
+	kept := p.idle[:0]
+	for _, h := range p.idle {
+		if !match(h) {
+			kept = append(kept, h)
+		}
+	}
+	clear(p.idle[len(kept):])
+	p.idle = kept
+
+	var gone []departure
+	for i := len(p.all) - 1; i >= 0; i-- {
+		// retire moves the last into the place of h: seen already.
+		switch h := p.all[i]; h.status {
+		case idle, dialing, draining:
+			if match(h) {
+				gone = append(gone, p.retire(h, reason, nil))
+			}
+		}
+	}
+	return gone
+}
+
+// interruptWhere cuts off the use of the connections that match. The lock is
+// held.
+func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, cause error) {
+	for _, h := range p.all {
+		if h.status != inUse || !match(h) || h.interrupted.Load() != nil {
+			continue
+		}
+		h.interrupted.Store(&PoolClearedError{Address: p.opts.Address, Cause: cause, Interrupted: true})
+		p.closeConn(h.conn)
+	}
+}
+
+// stale tells whether the pool was cleared since h was made. The lock is held.
+func (p *Pool[C]) stale(h *Handle[C]) bool {
+	return h.generation != p.currentGeneration(h.service) || h.interrupted.Load() != nil
+}
+
+// joinService counts h as a connection to a service. The lock is held.
+func (p *Pool[C]) joinService(h *Handle[C], id bson.ObjectID) {
+	if id.IsZero() || h.status == closed {
+		return
+	}
+	p.leaveService(h)
+	s := p.services[id]
+	if s == nil {
+		s = new(service)
+		if p.services == nil {
+			p.services = make(map[bson.ObjectID]*service)
+		}
+		p.services[id] = s
+	}
+	s.connections++
+	h.service, h.generation = id, s.generation
+}
+
+// leaveService undoes joinService. h keeps its service, so that errors can
+// still be told apart. The lock is held.
+func (p *Pool[C]) leaveService(h *Handle[C]) {
+	s := p.services[h.service]
+	if s == nil {
+		return
+	}
+	if s.connections--; s.connections == 0 {
+		delete(p.services, h.service)
+	}
+}
+
+// countPurpose keeps the figures of [Usage].
+func (p *Pool[C]) countPurpose(purpose Purpose, by int64) {
+	switch purpose {
+	case ForCursor:
+		p.cursors.Add(by)
+	case ForTransaction:
+		p.transactions.Add(by)
+	}
+}
