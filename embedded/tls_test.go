@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mgxdb/mgx/embedded/internal/cert"
+	"github.com/mgxdb/mgx/embedded/internal/ping"
 )
 
 func TestTLSWithAnOwnCertificate(t *testing.T) {
@@ -30,11 +33,11 @@ func TestTLSWithAnOwnCertificate(t *testing.T) {
 
 func TestTLSWithGivenCertificates(t *testing.T) {
 	dir := t.TempDir()
-	ca, cert, key := filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	if err := makeCertificates(ca, cert, key, time.Now()); err != nil {
+	ca, crt, key := filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	if err := cert.Make(ca, crt, key, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Options{TLS: &TLS{CertFile: cert, KeyFile: key}})
+	s := start(t, Options{TLS: &TLS{CertFile: crt, KeyFile: key}})
 	if s.CAFile() != "" || !strings.HasSuffix(s.URI(), "/?tls=true") {
 		t.Fatalf("URI %q, CAFile %q", s.URI(), s.CAFile())
 	}
@@ -43,17 +46,13 @@ func TestTLSWithGivenCertificates(t *testing.T) {
 
 func TestTLSWantsClientCertificates(t *testing.T) {
 	dir := t.TempDir()
-	ca, cert, key := filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
-	if err := makeCertificates(ca, cert, key, time.Now()); err != nil {
+	ca, crt, key := filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	if err := cert.Make(ca, crt, key, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, Options{TLS: &TLS{ClientCAFile: ca}})
-	conn, err := tls.Dial("tcp", s.Addr(), &tls.Config{InsecureSkipVerify: true})
-	if err == nil {
-		defer func() { _ = conn.Close() }()
-		err = roundTrip(conn)
-	}
-	if !refused(err) {
+	err := ping.Run(t.Context(), "tcp", s.Addr(), &tls.Config{InsecureSkipVerify: true})
+	if !ping.Refused(err) {
 		t.Fatalf("without a certificate: %v", err)
 	}
 }

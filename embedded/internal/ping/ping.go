@@ -1,7 +1,7 @@
-package embedded
+// Package ping asks a server over the wire whether it is there.
+package ping
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -13,10 +13,10 @@ import (
 	"github.com/mgxdb/mgx/bson"
 )
 
-// ping sees that the server answers. Without client certificates it asks it the
-// ping command over the wire; where it wants one, which Start does not have, that
-// the server turns the handshake down is answer enough.
-func ping(ctx context.Context, network, address string, certs *certificates) (err error) {
+// Run connects to the address, over TLS if config is not nil, and returns nil once
+// the server has answered a ping command. It needs no user: servers answer a ping
+// to anyone. The context bounds it.
+func Run(ctx context.Context, network, address string, config *tls.Config) (err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return err
@@ -28,31 +28,17 @@ func ping(ctx context.Context, network, address string, certs *certificates) (er
 			err = context.Cause(ctx)
 		}
 	}()
-	if certs != nil {
-		conn = tls.Client(conn, &tls.Config{
-			// The one certificate that is right is known, and checked below.
-			InsecureSkipVerify: true,
-			VerifyConnection:   certs.isServer,
-		})
+	if config != nil {
+		conn = tls.Client(conn, config)
 	}
-	err = roundTrip(conn)
-	if certs != nil && certs.clientCA != "" && refused(err) {
-		return nil
-	}
-	return err
+	return roundTrip(conn)
 }
 
-// refused says whether the server ended the TLS handshake with an alert.
-func refused(err error) bool {
+// Refused says whether err is the server's end of the TLS handshake by an alert,
+// as a server does that wants a client certificate and sees none.
+func Refused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error"
-}
-
-func (c *certificates) isServer(state tls.ConnectionState) error {
-	if len(state.PeerCertificates) == 0 || !bytes.Equal(state.PeerCertificates[0].Raw, c.leaf) {
-		return errors.New("something else answers on the address: it shows another certificate")
-	}
-	return nil
 }
 
 const (
