@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mgxdb/mgx/bson"
 )
 
 // FailureClass is the part of an exchange that failed.
@@ -39,9 +41,9 @@ type Failure struct {
 	// MaxWireVersion is the one the connection's own handshake reported; 0
 	// before that.
 	MaxWireVersion int32
-	// HasService tells that the connection got as far as knowing which service
-	// behind a load balancer it talks to.
-	HasService bool
+	// ServiceID is the service behind a load balancer that the connection talks
+	// to; nil elsewhere, and before the hello reply told it.
+	ServiceID *bson.ObjectID
 
 	// Code, Message and TopologyVersion are from the server's reply; 0, "" and
 	// nil where it has none.
@@ -120,7 +122,7 @@ func OnError(topology TopologyKind, s *Server, generation uint64, f *Failure) De
 		return Decision{}
 	}
 	if topology == LoadBalanced {
-		return Decision{ClearPool: f.HasService}
+		return Decision{ClearPool: f.ServiceID != nil}
 	}
 	return Decision{Unknown: DefaultServer(s.Address, f.Err), ClearPool: true, CancelCheck: true}
 }
@@ -131,7 +133,7 @@ func onStateChange(topology TopologyKind, s *Server, f *Failure) Decision {
 	}
 	clear := IsShuttingDown(f.Code) || f.MaxWireVersion < wireKeepsConnections
 	if topology == LoadBalanced {
-		return Decision{ClearPool: clear && f.HasService}
+		return Decision{ClearPool: clear && f.ServiceID != nil}
 	}
 	unknown := DefaultServer(s.Address, f.Err)
 	unknown.TopologyVersion = f.TopologyVersion

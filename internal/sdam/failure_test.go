@@ -40,10 +40,10 @@ func TestOnError(t *testing.T) {
 		{"shutting down", ReplicaSetWithPrimary, Failure{HandshakeDone: true, Code: 91, MaxWireVersion: 9, Generation: 3}, summary{unknown: true, clear: true, request: true}},
 		{"known state", ReplicaSetWithPrimary, Failure{HandshakeDone: true, Code: 91, MaxWireVersion: 9, Generation: 3, TopologyVersion: &TopologyVersion{process, 5}}, summary{}},
 		{"newer state", ReplicaSetWithPrimary, Failure{HandshakeDone: true, Code: 189, MaxWireVersion: 9, Generation: 3, TopologyVersion: &TopologyVersion{process, 6}}, summary{unknown: true, request: true}},
-		{"load balancer, network", LoadBalanced, Failure{Class: NetworkFailure, HandshakeDone: true, HasService: true, Generation: 3}, summary{clear: true}},
+		{"load balancer, network", LoadBalanced, Failure{Class: NetworkFailure, HandshakeDone: true, ServiceID: &process, Generation: 3}, summary{clear: true}},
 		{"load balancer, before hello", LoadBalanced, Failure{Class: NetworkFailure, Generation: 3}, summary{}},
-		{"load balancer, not primary", LoadBalanced, Failure{HandshakeDone: true, HasService: true, Code: 10107, MaxWireVersion: 9, Generation: 3}, summary{}},
-		{"load balancer, shutting down", LoadBalanced, Failure{HandshakeDone: true, HasService: true, Code: 91, MaxWireVersion: 9, Generation: 3}, summary{clear: true}},
+		{"load balancer, not primary", LoadBalanced, Failure{HandshakeDone: true, ServiceID: &process, Code: 10107, MaxWireVersion: 9, Generation: 3}, summary{}},
+		{"load balancer, shutting down", LoadBalanced, Failure{HandshakeDone: true, ServiceID: &process, Code: 91, MaxWireVersion: 9, Generation: 3}, summary{clear: true}},
 	} {
 		c.failure.Err = errors.New(c.name)
 		d := OnError(c.topology, s, 3, &c.failure)

@@ -1,0 +1,209 @@
+package event
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+// TopologyEvent is one event of the discovery and monitoring of a deployment, as
+// the Server Discovery and Monitoring specification defines them:
+//
+//	TopologyOpening                  the client was connected
+//	  TopologyDescriptionChanged     the seeds are known
+//	  ServerOpening                  one for each server
+//	    ServerHeartbeatStarted       a check …
+//	    ServerHeartbeatSucceeded     … or ServerHeartbeatFailed
+//	  ServerDescriptionChanged       what the check told
+//	  ServerClosed                   a server left the deployment
+//	  TopologyDescriptionChanged
+//	TopologyClosed                   the client was closed; the last event
+//
+// The set of implementations is closed: TopologyOpening,
+// TopologyDescriptionChanged, TopologyClosed, ServerOpening,
+// ServerDescriptionChanged, ServerClosed, ServerHeartbeatStarted,
+// ServerHeartbeatSucceeded and ServerHeartbeatFailed, each as a value (not a
+// pointer). Descriptions are snapshots; they share slices and maps with the
+// client, so do not change them.
+//
+// A handler gets the events of one client one after the other, in the order in
+// which things happened, and is never called twice at a time. It runs on the
+// goroutine that found something out, mostly a monitor's, without any lock of
+// the client: a slow handler delays monitoring and the events that follow, not
+// operations in general. A handler that panics breaks nothing: the panic is
+// logged through log/slog's default logger.
+type TopologyEvent interface{ topologyEvent() }
+
+// TopologyOpening tells that a client begins to discover its deployment.
+type TopologyOpening struct {
+	TopologyID bson.ObjectID
+}
+
+// TopologyDescriptionChanged tells that the client's view of the deployment
+// changed. The first has an empty description of kind Unknown as the previous
+// one, and so has the last as the new one.
+type TopologyDescriptionChanged struct {
+	TopologyID bson.ObjectID
+	Previous   TopologyDescription
+	New        TopologyDescription
+}
+
+// TopologyClosed tells that a client let go of its deployment.
+type TopologyClosed struct {
+	TopologyID bson.ObjectID
+}
+
+// ServerOpening tells that a server became part of the deployment. It is not
+// connected to yet.
+type ServerOpening struct {
+	Address    string // host:port, or the path of a Unix socket
+	TopologyID bson.ObjectID
+}
+
+// ServerDescriptionChanged tells that something about a server changed, other
+// than its round trip time.
+type ServerDescriptionChanged struct {
+	Address    string
+	TopologyID bson.ObjectID
+	Previous   ServerDescription
+	New        ServerDescription
+}
+
+// ServerClosed tells that a server is no longer part of the deployment, or that
+// the client is being closed.
+type ServerClosed struct {
+	Address    string
+	TopologyID bson.ObjectID
+}
+
+// ServerHeartbeatStarted tells that a check of a server begins. Exactly one
+// ServerHeartbeatSucceeded or ServerHeartbeatFailed follows.
+type ServerHeartbeatStarted struct {
+	Address    string
+	TopologyID bson.ObjectID
+	// ConnectionID is the client's number for the monitoring connection.
+	ConnectionID int64
+	// ServerConnectionID is the server's number for it, 0 when not known.
+	ServerConnectionID int64
+	// Awaited tells that the server answers when something changes, or after
+	// heartbeatFrequencyMS.
+	Awaited bool
+}
+
+// ServerHeartbeatSucceeded tells that a check was answered.
+type ServerHeartbeatSucceeded struct {
+	Address            string
+	TopologyID         bson.ObjectID
+	ConnectionID       int64
+	ServerConnectionID int64
+	Awaited            bool
+	// Duration is the time to the answer; the round trip time if not Awaited.
+	Duration time.Duration
+	// Reply is the whole answer.
+	Reply bson.Raw
+}
+
+// ServerHeartbeatFailed tells that a check was not answered, or with an error,
+// or was broken off.
+type ServerHeartbeatFailed struct {
+	Address            string
+	TopologyID         bson.ObjectID
+	ConnectionID       int64
+	ServerConnectionID int64
+	Awaited            bool
+	Duration           time.Duration
+	Err                error
+}
+
+func (TopologyOpening) topologyEvent()            {}
+func (TopologyDescriptionChanged) topologyEvent() {}
+func (TopologyClosed) topologyEvent()             {}
+func (ServerOpening) topologyEvent()              {}
+func (ServerDescriptionChanged) topologyEvent()   {}
+func (ServerClosed) topologyEvent()               {}
+func (ServerHeartbeatStarted) topologyEvent()     {}
+func (ServerHeartbeatSucceeded) topologyEvent()   {}
+func (ServerHeartbeatFailed) topologyEvent()      {}
+
+// ServerDescription is what a client knows of one server.
+type ServerDescription struct {
+	Address string
+	// Kind is the specification's name: Unknown, Standalone, Mongos, RSPrimary,
+	// RSSecondary, RSArbiter, RSOther, RSGhost or LoadBalancer.
+	Kind string
+	// Err is why the server is Unknown, if it was tried.
+	Err error
+
+	RTT, MinRTT                    time.Duration // 0 when not measured
+	MinWireVersion, MaxWireVersion int32
+
+	CanonicalAddress          string   // the server's own name for itself ("me")
+	Hosts, Passives, Arbiters []string // the members it knows of
+	Primary                   string   // the member it takes for the primary
+	Tags                      map[string]string
+	SetName                   string
+	SetVersion                *int64
+	ElectionID                *bson.ObjectID
+	LastWrite                 time.Time // of the primary, as far as this server has followed
+	LastUpdate                time.Time // of this description
+	SessionTimeoutMinutes     *int64    // nil: no sessions
+}
+
+// TopologyDescription is what a client knows of its deployment.
+type TopologyDescription struct {
+	// Kind is the specification's name: Unknown, Single, ReplicaSetNoPrimary,
+	// ReplicaSetWithPrimary, Sharded or LoadBalanced.
+	Kind                  string
+	SetName               string
+	Servers               []ServerDescription
+	MaxElectionID         *bson.ObjectID
+	MaxSetVersion         *int64
+	SessionTimeoutMinutes *int64
+	// CompatibilityError tells which server this version of mgx cannot talk to;
+	// nil if it can to all.
+	CompatibilityError error
+}
+
+// HasWritableServer tells whether an operation that writes would find a server
+// now.
+func (d TopologyDescription) HasWritableServer() bool {
+	return d.hasServer(&sdam.Selection{Write: true})
+}
+
+// HasReadableServer tells whether a read with the preference would find a server
+// now; nil is the preference primary.
+func (d TopologyDescription) HasReadableServer(preference *sdam.ReadPreference) bool {
+	return d.hasServer(&sdam.Selection{ReadPreference: preference})
+}
+
+func (d TopologyDescription) hasServer(q *sdam.Selection) bool {
+	t := &sdam.Topology{Kind: topologyKind(d.Kind)}
+	for _, s := range d.Servers {
+		t.Servers = append(t.Servers, &sdam.Server{
+			Address: s.Address, Kind: serverKind(s.Kind), Tags: s.Tags, LastWrite: s.LastWrite, LastUpdate: s.LastUpdate,
+		})
+	}
+	suitable, err := q.Suitable(t, nil)
+	return err == nil && len(suitable) > 0
+}
+
+func topologyKind(name string) sdam.TopologyKind {
+	for _, k := range []sdam.TopologyKind{sdam.Single, sdam.ReplicaSetNoPrimary, sdam.ReplicaSetWithPrimary, sdam.Sharded, sdam.LoadBalanced} {
+		if k.String() == name {
+			return k
+		}
+	}
+	return sdam.TopologyUnknown
+}
+
+func serverKind(name string) sdam.ServerKind {
+	kinds := []sdam.ServerKind{
+		sdam.Standalone, sdam.Mongos, sdam.RSPrimary, sdam.RSSecondary, sdam.RSArbiter, sdam.RSOther, sdam.RSGhost, sdam.LoadBalancer,
+	}
+	if i := slices.IndexFunc(kinds, func(k sdam.ServerKind) bool { return k.String() == name }); i >= 0 {
+		return kinds[i]
+	}
+	return sdam.Unknown
+}
