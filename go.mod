@@ -2,4 +2,10 @@ module github.com/mgxdb/mgx
 
 go 1.26
 
-require go.mongodb.org/mongo-driver/v2 v2.10.0
+require (
+	github.com/xdg-go/scram v1.4.0
+	github.com/xdg-go/stringprep v1.0.4
+	go.mongodb.org/mongo-driver/v2 v2.10.0
+)
+
+require golang.org/x/text v0.41.0 // indirect
