@@ -1,0 +1,197 @@
+package connstring
+
+import (
+	"errors"
+	"strings"
+)
+
+// entry is an option as the URI gives it.
+type entry struct {
+	row    *option
+	name   string // as spelled
+	value  string // decoded
+	offset int    // of the name
+	at     int    // of the value
+}
+
+// canonical reports whether the entry uses the option's own name.
+func (e *entry) canonical() bool { return lower(e.name) == lower(e.row.Name) }
+
+// options reads the options that begin at start.
+func (p *parser) options(start int) error {
+	entries, err := p.entries(start)
+	if err != nil {
+		return err
+	}
+	p.seen = map[string]int{}
+	for _, e := range entries {
+		if e.row != nil && (e.canonical() || !given(entries, e.row.Name)) {
+			p.seen[e.row.Name] = e.offset
+		}
+	}
+	if err := p.sameTLS(entries); err != nil {
+		return err
+	}
+	applied := map[string]bool{}
+	for _, e := range entries {
+		if err := p.apply(e, entries, applied); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entries splits and decodes.
+func (p *parser) entries(start int) ([]entry, error) {
+	var entries []entry
+	for _, it := range splitItems(p.uri, start) {
+		if it.start == it.end {
+			continue // a separator too many
+		}
+		name, err := p.decode(it.start, it.nameEnd, "options")
+		if err != nil {
+			return nil, err
+		}
+		row := lookup(name)
+		part := "options"
+		if row != nil {
+			part = row.Name
+		}
+		switch {
+		case it.nameEnd == it.end:
+			return nil, p.fail(it.start, part, "has no value; write name=value, separated by &")
+		case name == "":
+			return nil, p.fail(it.start, part, "a value without a name; write name=value, separated by &")
+		}
+		value, err := p.decode(it.nameEnd+1, it.end, part)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry{row, name, value, it.start, it.nameEnd + 1})
+	}
+	return entries, nil
+}
+
+// given reports whether an entry uses that canonical name.
+func given(entries []entry, name string) bool {
+	for _, e := range entries {
+		if lower(e.name) == lower(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameTLS demands that all instances of tls and ssl agree.
+func (p *parser) sameTLS(entries []entry) error {
+	var first *entry
+	for i, e := range entries {
+		switch {
+		case e.row == nil || e.row.Name != "tls":
+		case first == nil:
+			first = &entries[i]
+		case !sameBool(first.value, e.value):
+			return p.fail(e.offset, "tls", "%s and %s contradict each other", first.name, e.name)
+		}
+	}
+	return nil
+}
+
+// sameBool compares by meaning where both have one.
+func sameBool(a, b string) bool {
+	x, _, errX := parseBool(a)
+	y, _, errY := parseBool(b)
+	if errX != nil || errY != nil {
+		return a == b
+	}
+	return x == y
+}
+
+// apply sets one option, or warns.
+func (p *parser) apply(e entry, all []entry, applied map[string]bool) error {
+	if e.row == nil {
+		p.warn(e.offset, e.name, "unknown option, ignored")
+		return nil
+	}
+	row := e.row
+	switch {
+	case row.Name == "tls":
+		// sameTLS has looked at it, and ssl is no deprecated name.
+	case !e.canonical() && given(all, row.Name):
+		p.warn(e.offset, e.name, "an old name of %s, which is also given; ignored", row.Name)
+		return nil
+	case !e.canonical():
+		p.warn(e.offset, e.name, "an old name; write %s", row.Name)
+	}
+	if row.ReplacedBy != "" {
+		if given(all, row.ReplacedBy) {
+			p.warn(e.offset, e.name, "deprecated, and ignored because %s is also given", row.ReplacedBy)
+			return nil
+		}
+		p.warn(e.offset, e.name, "deprecated; write %s", row.ReplacedBy)
+	}
+	if applied[row.Name] && row.Type != TypeTagSet && row.Name != "tls" {
+		if strings.HasPrefix(row.Name, "proxy") {
+			return p.fail(e.offset, row.Name, "is given more than once")
+		}
+		p.warn(e.offset, e.name, "given more than once; the last one counts")
+	}
+	applied[row.Name] = true
+	return p.setOption(e)
+}
+
+func (p *parser) setOption(e entry) error {
+	note, err := e.row.set(p.c, e.value)
+	switch {
+	case note != "":
+		p.warn(e.at, e.name, "%s", note)
+	case errors.Is(err, errIgnore):
+		p.warn(e.at, e.name, "%v", err)
+	case err != nil && e.row.Fatal:
+		return p.fail(e.at, e.row.Name, "%v", err)
+	case err != nil && e.row.Secret, err != nil && e.row.Type == TypePairs, err != nil && e.at <= p.at:
+		p.warn(e.at, e.name, "%v; ignored", err)
+	case err != nil:
+		p.warn(e.at, e.name, "%v; %q is ignored", err, e.value)
+	}
+	return nil
+}
+
+// has reports whether the URI gives an option, usable or not.
+func (p *parser) has(name string) bool {
+	_, ok := p.seen[name]
+	return ok
+}
+
+// place returns where a part of the URI is, for an error that was found when
+// all was parsed.
+func (p *parser) place(part string) int {
+	if at, ok := p.seen[part]; ok {
+		return at
+	}
+	start := strings.Index(p.uri, "://") + len("://")
+	switch part {
+	case "host", "user name", "password":
+		return start
+	case "database":
+		return start + until(p.uri[start:], "/")
+	}
+	return start + until(p.uri[start:], "?")
+}
+
+// hints warns about options that do nothing as they stand.
+func (p *parser) hints() {
+	c := p.c
+	if len(c.AuthMechanismProperties) > 0 && c.Credential() == nil {
+		p.warn(p.place("authMechanismProperties"), "authMechanismProperties", "has no effect without authMechanism or a user name")
+	}
+	if c.SlaveOK != nil && c.ReadPreference != "" {
+		p.warn(p.place("slaveOk"), "slaveOk", "has no effect beside readPreference")
+	}
+	if c.Safe != nil && c.W != nil {
+		p.warn(p.place("safe"), "safe", "has no effect beside w")
+	}
+	if c.TLS != nil && !*c.TLS && (isTrue(c.TLSInsecure) || isTrue(c.TLSAllowInvalidCerts) || isTrue(c.TLSAllowInvalidHostnames)) {
+		p.warn(p.place("tls"), "tls", "connections are not encrypted, so the other TLS options have no effect")
+	}
+}
