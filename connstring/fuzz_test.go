@@ -27,6 +27,9 @@ func FuzzParse(f *testing.F) {
 		if again := Redact(redacted); again != redacted {
 			t.Errorf("Redact(%q) = %q, redacted again %q", uri, redacted, again)
 		}
+		if c, err := parseTXT(uri); err == nil && c.Username+c.Password+c.ProxyHost != "" {
+			t.Errorf("TXT record %q sets %v", uri, c)
+		}
 		c, err := Parse(uri)
 		if err != nil {
 			e := err.(*ParseError)

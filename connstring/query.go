@@ -188,9 +188,6 @@ func (p *parser) hints() {
 	if c.SlaveOK != nil && c.ReadPreference != "" {
 		p.warn(p.place("slaveOk"), "slaveOk", "has no effect beside readPreference")
 	}
-	if c.Safe != nil && c.W != nil {
-		p.warn(p.place("safe"), "safe", "has no effect beside w")
-	}
 	if c.TLS != nil && !*c.TLS && (isTrue(c.TLSInsecure) || isTrue(c.TLSAllowInvalidCerts) || isTrue(c.TLSAllowInvalidHostnames)) {
 		p.warn(p.place("tls"), "tls", "connections are not encrypted, so the other TLS options have no effect")
 	}

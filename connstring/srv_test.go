@@ -35,7 +35,7 @@ func (r records) LookupSRV(_ context.Context, service, proto, name string) (stri
 		}
 		found = append(found, srv)
 	}
-	if found == nil {
+	if _, ok := r.srv[full]; !ok {
 		return "", nil, &net.DNSError{Err: "no such host", Name: full, IsNotFound: true}
 	}
 	return full, found, nil
@@ -169,6 +169,27 @@ func TestResolvePassesLookupErrorsOn(t *testing.T) {
 	err := parseSRV(t, "mongodb+srv://a.b.c").Resolve(t.Context(), records{})
 	if err == nil || !strings.Contains(err.Error(), "_mongodb._tcp.a.b.c") || !strings.Contains(err.Error(), "no such host") {
 		t.Errorf("error %v does not say what was looked up and why it failed", err)
+	}
+}
+
+func TestResolveRefusesRecords(t *testing.T) {
+	srv := map[string][]string{"_mongodb._tcp.a.b.c": {"d.b.c:27017"}}
+	for want, r := range map[string]records{
+		"more than one": {srv: srv, txt: map[string][][]string{"a.b.c": {{"replicaSet=r"}, {"authSource=s"}}}},
+		"there is none": {srv: map[string][]string{"_mongodb._tcp.a.b.c": {}}},
+		"port 0":        {srv: map[string][]string{"_mongodb._tcp.a.b.c": {"d.b.c:0"}}},
+		"%25":           {srv: srv, txt: map[string][][]string{"a.b.c": {{"authSource=%"}}}},
+		"may only hold": {srv: srv, txt: map[string][][]string{"a.b.c": {{"tls=false"}}}},
+		"is empty":      {srv: srv, txt: map[string][][]string{"a.b.c": {{"authSource="}}}},
+	} {
+		c := parseSRV(t, "mongodb+srv://a.b.c")
+		err := c.Resolve(t.Context(), r)
+		if !errors.Is(err, connstring.ErrInvalid) || !errors.Is(err, connstring.ErrResolve) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one about %q", err, want)
+		}
+		if len(c.Hosts) > 0 || len(c.Warnings) > 0 {
+			t.Errorf("%v changed what was parsed: %v", err, c)
+		}
 	}
 }
 
