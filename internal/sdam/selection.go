@@ -31,6 +31,10 @@ type Selection struct {
 	// HeartbeatInterval is the time between checks; it adds to the staleness of
 	// a secondary.
 	HeartbeatInterval time.Duration
+	// Operation and OperationID name the operation in logs and errors. They do
+	// not influence the selection, and may be empty.
+	Operation   string
+	OperationID int64
 }
 
 // Candidates appends to buf the servers that suit the selection and are within

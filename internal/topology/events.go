@@ -1,0 +1,188 @@
+package topology
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+var noService bson.ObjectID
+
+// maxQueued bounds the events that wait for a handler which blocks. The ones
+// that come then are lost.
+const maxQueued = 10_000
+
+// eventQueue delivers events one at a time and in order, without a goroutine of
+// its own: whoever finds it idle delivers for all.
+type eventQueue struct {
+	handle func(event.TopologyEvent)
+
+	mu         sync.Mutex
+	waiting    []event.TopologyEvent
+	delivering bool
+	lost       int
+}
+
+// add puts an event in the queue, unless the run's last one is in it.
+func (q *eventQueue) add(r *run, e event.TopologyEvent) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case r.sealed:
+	case len(q.waiting) >= maxQueued:
+		q.lost++
+	default:
+		q.waiting = append(q.waiting, e)
+	}
+}
+
+// emit is add and deliver.
+func (q *eventQueue) emit(r *run, e event.TopologyEvent) {
+	q.add(r, e)
+	q.deliver()
+}
+
+// deliver calls the handler for all events, unless somebody does already. No
+// lock may be held.
+func (q *eventQueue) deliver() {
+	if q.handle == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.delivering {
+		return
+	}
+	q.delivering = true
+	for len(q.waiting) > 0 {
+		batch, lost := q.waiting, q.lost
+		q.waiting, q.lost = nil, 0
+		q.mu.Unlock()
+		for _, e := range batch {
+			q.call(e)
+		}
+		if lost > 0 {
+			slog.Error("mgx: topology events were lost because their handler is too slow", "count", lost)
+		}
+		q.mu.Lock()
+	}
+	q.delivering = false
+}
+
+func (q *eventQueue) call(e event.TopologyEvent) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.Error("mgx: a handler of topology events panicked", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	q.handle(e)
+}
+
+// handler returns who is told of events; nil if nobody is.
+func (t *Topology[C]) handler() func(event.TopologyEvent) {
+	user, log := t.cfg.Events, t.cfg.Log
+	switch {
+	case log == nil:
+		return user
+	case user == nil:
+		return func(e event.TopologyEvent) { logEvent(log, e) }
+	default:
+		return func(e event.TopologyEvent) {
+			logEvent(log, e)
+			user(e)
+		}
+	}
+}
+
+// observed tells whether anybody wants events. They are made only then.
+func (t *Topology[C]) observed() bool {
+	return t.cfg.Events != nil || t.cfg.Log != nil && t.cfg.Log.Enabled(context.Background(), slog.LevelDebug)
+}
+
+// queueDifference queues the events of a change, in the specification's order.
+func (t *Topology[C]) queueDifference(r *run, old, new *sdam.Topology, diff sdam.Difference) {
+	if !t.observed() || !diff.Topology {
+		return
+	}
+	changed := event.TopologyDescriptionChanged{TopologyID: r.id, Previous: describeTopology(old), New: describeTopology(new)}
+	initial := len(old.Servers) == 0 && len(diff.Opened) == len(new.Servers)
+	if initial {
+		t.events.add(r, changed)
+	}
+	for _, c := range diff.Changed {
+		t.events.add(r, event.ServerDescriptionChanged{
+			Address: c.New.Address, TopologyID: r.id, Previous: describeServer(c.Previous), New: describeServer(c.New),
+		})
+	}
+	for _, s := range diff.Opened {
+		t.events.add(r, event.ServerOpening{Address: s.Address, TopologyID: r.id})
+	}
+	for _, s := range diff.Closed {
+		t.events.add(r, event.ServerClosed{Address: s.Address, TopologyID: r.id})
+	}
+	if !initial {
+		t.events.add(r, changed)
+	}
+}
+
+// queueClosed queues the last events of a run.
+func (t *Topology[C]) queueClosed(r *run, last *sdam.Topology) {
+	if t.observed() {
+		for _, s := range last.Servers {
+			t.events.add(r, event.ServerClosed{Address: s.Address, TopologyID: r.id})
+		}
+		t.events.add(r, event.TopologyDescriptionChanged{
+			TopologyID: r.id, Previous: describeTopology(last), New: describeTopology(last.Closed()),
+		})
+		t.events.add(r, event.TopologyClosed{TopologyID: r.id})
+	}
+	t.events.mu.Lock()
+	r.sealed = true
+	t.events.mu.Unlock()
+}
+
+// emitOutcome tells of a check's end.
+func (m *monitor[C]) emitOutcome(o outcome, reply []byte) {
+	t, r := m.s.topology, m.s.run
+	if !t.observed() {
+		return
+	}
+	if o.err != nil {
+		t.events.emit(r, event.ServerHeartbeatFailed{
+			Address: m.s.address, TopologyID: r.id, ConnectionID: m.id, ServerConnectionID: m.serverID,
+			Awaited: o.awaited, Duration: o.took, Err: o.err,
+		})
+		return
+	}
+	t.events.emit(r, event.ServerHeartbeatSucceeded{
+		Address: m.s.address, TopologyID: r.id, ConnectionID: m.id, ServerConnectionID: m.serverID,
+		Awaited: o.awaited, Duration: o.took, Reply: reply,
+	})
+}
+
+func describeServer(s *sdam.Server) event.ServerDescription {
+	return event.ServerDescription{
+		Address: s.Address, Kind: s.Kind.String(), Err: s.Err,
+		RTT: s.RTT, MinRTT: s.MinRTT, MinWireVersion: s.MinWireVersion, MaxWireVersion: s.MaxWireVersion,
+		CanonicalAddress: s.CanonicalAddress, Hosts: s.Hosts, Passives: s.Passives, Arbiters: s.Arbiters,
+		Primary: s.Primary, Tags: s.Tags, SetName: s.SetName, SetVersion: s.SetVersion, ElectionID: s.ElectionID,
+		LastWrite: s.LastWrite, LastUpdate: s.LastUpdate, SessionTimeoutMinutes: s.SessionTimeoutMinutes,
+	}
+}
+
+func describeTopology(t *sdam.Topology) event.TopologyDescription {
+	d := event.TopologyDescription{
+		Kind: t.Kind.String(), SetName: t.SetName, MaxElectionID: t.MaxElectionID, MaxSetVersion: t.MaxSetVersion,
+		SessionTimeoutMinutes: t.SessionTimeoutMinutes, CompatibilityError: t.Incompatible,
+		Servers: make([]event.ServerDescription, 0, len(t.Servers)),
+	}
+	for _, s := range t.Servers {
+		d.Servers = append(d.Servers, describeServer(s))
+	}
+	return d
+}

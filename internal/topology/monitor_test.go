@@ -1,0 +1,472 @@
+package topology
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	official "go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+func lost(generation uint64) *sdam.Failure {
+	return &sdam.Failure{Err: errReset, Class: sdam.NetworkFailure, HandshakeDone: true, Generation: generation, MaxWireVersion: 21}
+}
+
+func TestPollingKeepsTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		top := connected(t, config(n, "a:1"))
+		mustSelect(t, top, write)
+		time.Sleep(time.Minute)
+		if got := server.checked(); got != 6 {
+			t.Errorf("%d checks in a minute, want 6 (the interval counts from the end of a check)", got)
+		}
+		if got := n.dialled("a:1"); got != 1 {
+			t.Errorf("%d connections", got)
+		}
+		// A check that is wanted comes at once, the next no sooner than 500 ms later.
+		start := time.Now()
+		for range 20 {
+			top.CheckAll()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := server.checked() - 6; got < 3 || got > 5 {
+			t.Errorf("%d checks in %v of asking for them", got, time.Since(start))
+		}
+	})
+}
+
+func TestStreamingMeasuresOnAConnectionOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.latency = 7 * time.Millisecond
+		server := n.replicaSet("a:1")[0]
+		top := connected(t, config(n, "a:1"))
+		s := mustSelect(t, top, write)
+		time.Sleep(35 * time.Second)
+		if got := server.open(); got != 2 {
+			t.Errorf("%d connections, want one that streams and one that measures", got)
+		}
+		d := s.Description()
+		if d.RTT != n.latency || d.MinRTT != n.latency {
+			t.Errorf("round trip time %v, lowest %v, want %v", d.RTT, d.MinRTT, n.latency)
+		}
+		if age := time.Since(d.LastUpdate); age > 11*time.Second {
+			t.Errorf("the description is %v old", age)
+		}
+		// A server that no longer streams is no longer measured apart.
+		server.set(func(s *fakeServer) { s.streams = false })
+		server.kill()
+		server.restart()
+		time.Sleep(25 * time.Second)
+		if got := server.open(); got != 1 {
+			t.Errorf("%d connections to a server that does not stream", got)
+		}
+	})
+}
+
+func TestPollModeDoesNotStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.replicaSet("a:1")[0]
+		cfg := config(n, "a:1")
+		cfg.Poll = true
+		top := connected(t, cfg)
+		mustSelect(t, top, write)
+		time.Sleep(30 * time.Second)
+		if got := server.open(); got != 1 {
+			t.Errorf("%d connections", got)
+		}
+	})
+}
+
+func TestEagerServerDoesNotMakeTheMonitorSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.replicaSet("a:1")[0]
+		server.set(func(s *fakeServer) { s.eager = true })
+		top := connected(t, config(n, "a:1"))
+		mustSelect(t, top, write)
+		time.Sleep(10 * time.Second)
+		if got := server.checked(); got > 30 {
+			t.Errorf("%d checks in 10 s", got)
+		}
+	})
+}
+
+func TestServerDiesAndComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		server.streams = true
+		top := connected(t, config(n, "a:1"))
+		s := mustSelect(t, top, write)
+		h, err := s.CheckOut(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		generation := h.Generation()
+		server.kill()
+		time.Sleep(10 * time.Millisecond)
+		if kindOf(top, "a:1") != sdam.Unknown {
+			t.Error("a server that closed its connections is still taken for good")
+		}
+		if got := s.Pool().Generation(noService); got <= generation {
+			t.Error("its pool was not cleared")
+		}
+		_ = h.Release()
+		server.restart()
+		start := time.Now()
+		if mustSelect(t, top, write) != s {
+			t.Error("another server runs the same address")
+		}
+		if waited := time.Since(start); waited > time.Second {
+			t.Errorf("it took %v to find the server again", waited)
+		}
+		if h, err := s.CheckOut(t.Context()); err != nil {
+			t.Error(err)
+		} else {
+			_ = h.Release()
+		}
+	})
+}
+
+func TestCheckThatTimesOutInterruptsOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		top := connected(t, config(n, "a:1"))
+		s := mustSelect(t, top, write)
+		h, err := s.CheckOut(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.set(func(s *fakeServer) { s.hung = true })
+		time.Sleep(10*time.Second + 4*time.Second)
+		if h.Interrupted() != nil {
+			t.Error("interrupted before connectTimeoutMS")
+		}
+		time.Sleep(2 * time.Second)
+		var cleared *pool.PoolClearedError
+		if err := h.Interrupted(); !errors.As(err, &cleared) || !cleared.Interrupted {
+			t.Errorf("the operation goes on: %v", err)
+		}
+		if d := s.Description(); d.Kind != sdam.Unknown || !errors.Is(d.Err, context.DeadlineExceeded) {
+			t.Errorf("got %v, %v", d.Kind, d.Err)
+		}
+		_ = h.Release()
+	})
+}
+
+func TestNetworkErrorOfAnOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.replicaSet("a:1")[0]
+		top := connected(t, config(n, "a:1"))
+		s := mustSelect(t, top, write)
+		time.Sleep(time.Second)
+		dials := n.dialled("a:1")
+
+		s.Failed(lost(0))
+		if d := s.Description(); d.Kind != sdam.Unknown || d.Err != errReset {
+			t.Errorf("got %v, %v", d.Kind, d.Err)
+		}
+		if got := s.Pool().Generation(noService); got != 1 {
+			t.Errorf("generation %d", got)
+		}
+		s.Failed(lost(0)) // from a connection of before
+		if got := s.Pool().Generation(noService); got != 1 {
+			t.Errorf("an outdated failure put the generation up to %d", got)
+		}
+		// The check under way is broken off, and none is made before one is wanted.
+		time.Sleep(5 * time.Second)
+		if got := n.dialled("a:1"); got != dials || server.open() != 1 {
+			t.Errorf("%d connections were made, %d are open", got-dials, server.open())
+		}
+		start := time.Now()
+		mustSelect(t, top, write)
+		if waited := time.Since(start); waited > 100*time.Millisecond {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func TestStateChangeErrorHasTheServerChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", memberHello(true, 1, "a:1"))
+		cfg := config(n, "a:1")
+		top := connected(t, cfg)
+		s := mustSelect(t, top, write)
+		time.Sleep(2 * time.Second)
+		server.set(func(s *fakeServer) { s.hello = memberHello(false, 0, "a:1") })
+		s.Failed(&sdam.Failure{Err: errors.New("not primary"), HandshakeDone: true, Code: 10107, MaxWireVersion: 21})
+		if kindOf(top, "a:1") != sdam.Unknown || s.Pool().Generation(noService) != 0 {
+			t.Errorf("got %v, generation %d", top.Description(), s.Pool().Generation(noService))
+		}
+		time.Sleep(10 * time.Millisecond)
+		if got := kindOf(top, "a:1"); got != sdam.RSSecondary {
+			t.Errorf("the server was not checked at once: %v", got)
+		}
+	})
+}
+
+func TestStateChangeErrorWithoutVersionBreaksTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.replicaSet("a:1")
+		top := connected(t, config(n, "a:1"))
+		s := mustSelect(t, top, write)
+		time.Sleep(time.Second)
+		s.Failed(&sdam.Failure{Err: errors.New("shutting down"), HandshakeDone: true, Code: 91, MaxWireVersion: 21})
+		start := time.Now()
+		mustSelect(t, top, write)
+		if waited := time.Since(start); waited > time.Second {
+			t.Errorf("it took %v to find the server well again", waited)
+		}
+	})
+}
+
+func TestFailedDials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		top := connected(t, config(n, "a:1"))
+		s := mustSelect(t, top, write)
+
+		server.set(func(s *fakeServer) { s.login = errBusy })
+		if _, err := s.CheckOut(t.Context()); !errors.Is(err, errBusy) {
+			t.Errorf("got %v", err)
+		}
+		if kindOf(top, "a:1") != sdam.Standalone || s.Pool().Generation(noService) != 0 {
+			t.Error("an overloaded server was taken for a dead one")
+		}
+		server.set(func(s *fakeServer) { s.login = errLogin })
+		if _, err := s.CheckOut(t.Context()); !errors.Is(err, errLogin) {
+			t.Errorf("got %v", err)
+		}
+		if d := s.Description(); d.Kind != sdam.Unknown || !errors.Is(d.Err, errLogin) || s.Pool().Generation(noService) != 1 {
+			t.Errorf("after a failed login: %v, %v", d.Kind, d.Err)
+		}
+	})
+}
+
+func TestNewPrimaryHasTheOldOneChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		set := n.replicaSet("a:1", "b:1")
+		for _, s := range set {
+			s.streams = false // so that only a wanted check can tell
+		}
+		top := connected(t, config(n, "a:1", "b:1"))
+		mustSelect(t, top, write)
+		mustSelect(t, top, secondary)
+		time.Sleep(time.Second)
+		set[0].set(func(s *fakeServer) { s.hello = memberHello(false, 0, "a:1", "b:1") })
+		set[1].set(func(s *fakeServer) { s.hello = memberHello(true, 2, "a:1", "b:1") })
+		for _, s := range top.Servers() {
+			if s.Address() == "b:1" {
+				s.requestCheck()
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+		if a, b := kindOf(top, "a:1"), kindOf(top, "b:1"); a != sdam.RSSecondary || b != sdam.RSPrimary {
+			t.Errorf("a is %v, b is %v", a, b)
+		}
+	})
+}
+
+func TestEventsOfAStandalone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		var rec recorder
+		cfg := config(n, "a:1")
+		cfg.Events = rec.take
+		top := connected(t, cfg)
+		mustSelect(t, top, write)
+		time.Sleep(10*time.Second + 10*time.Millisecond)
+		server.kill()
+		time.Sleep(20 * time.Second)
+		_ = top.Close(t.Context())
+		want := "TopologyOpening TopologyDescriptionChanged ServerOpening " +
+			"ServerHeartbeatStarted ServerHeartbeatSucceeded ServerDescriptionChanged TopologyDescriptionChanged " +
+			"ServerHeartbeatStarted ServerHeartbeatSucceeded " +
+			"ServerHeartbeatStarted ServerHeartbeatFailed ServerDescriptionChanged TopologyDescriptionChanged " +
+			"ServerHeartbeatStarted ServerHeartbeatFailed ServerDescriptionChanged TopologyDescriptionChanged " + // "refused" instead of "reset"
+			"ServerHeartbeatStarted ServerHeartbeatFailed " + // nothing new
+			"ServerClosed TopologyDescriptionChanged TopologyClosed"
+		if got := names(rec.all()); got != want {
+			t.Errorf("events\n%s\nwant\n%s", got, want)
+		}
+		for _, e := range rec.all() {
+			if e, ok := e.(event.ServerHeartbeatSucceeded); ok {
+				if e.Duration != n.latency || e.ServerConnectionID != 7 || e.ConnectionID == 0 || e.Awaited || official.Raw(e.Reply).Lookup("ok").Double() != 1 {
+					t.Errorf("got %+v", e)
+				}
+			}
+		}
+	})
+}
+
+func TestHeartbeatsAreAlwaysPaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		set := n.replicaSet("a:1", "b:1", "c:1")
+		var rec recorder
+		cfg := config(n, "a:1")
+		cfg.Events = rec.take
+		top := connected(t, cfg)
+		s := mustSelect(t, top, write)
+		time.Sleep(time.Second)
+		s.Failed(lost(0))
+		set[1].kill()
+		set[0].set(func(s *fakeServer) { s.hello = memberHello(true, 1, "a:1", "b:1") })
+		time.Sleep(time.Minute)
+		_ = top.Close(t.Context())
+		open := map[int64]bool{}
+		for _, e := range rec.all() {
+			switch e := e.(type) {
+			case event.ServerHeartbeatStarted:
+				if open[e.ConnectionID] {
+					t.Errorf("two checks at a time on connection %d", e.ConnectionID)
+				}
+				open[e.ConnectionID] = true
+			case event.ServerHeartbeatSucceeded:
+				delete(open, e.ConnectionID)
+			case event.ServerHeartbeatFailed:
+				delete(open, e.ConnectionID)
+			}
+		}
+		if len(open) > 0 {
+			t.Errorf("checks without an end: %v", open)
+		}
+		last := rec.all()
+		if _, ok := last[len(last)-1].(event.TopologyClosed); !ok {
+			t.Errorf("the last event is %T", last[len(last)-1])
+		}
+	})
+}
+
+func TestHandlersMayDoAnythingButClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.replicaSet("a:1")
+		cfg := config(n, "a:1")
+		var top *Topology[*fakeConn]
+		var depth, deepest int
+		cfg.Events = func(e event.TopologyEvent) {
+			depth++
+			deepest = max(deepest, depth)
+			defer func() { depth-- }()
+			if e, ok := e.(event.ServerDescriptionChanged); ok && e.New.Kind == "RSPrimary" {
+				s, err := top.Select(context.Background(), &write)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.Failed(lost(s.Pool().Generation(noService)))
+				panic("a handler that breaks")
+			}
+		}
+		top, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := slog.Default()
+		slog.SetDefault(slog.New(slog.DiscardHandler))
+		defer slog.SetDefault(old)
+		if err := top.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if err := top.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if deepest != 1 {
+			t.Errorf("the handler was called %d deep", deepest)
+		}
+	})
+}
+
+func TestBlockedHandlerLosesEventsNotMemory(t *testing.T) {
+	var q eventQueue
+	var r run
+	got, release, started := 0, make(chan struct{}), make(chan struct{})
+	q.handle = func(event.TopologyEvent) {
+		if got++; got == 1 {
+			close(started)
+			<-release
+		}
+	}
+	old := slog.Default()
+	var out bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	defer slog.SetDefault(old)
+	var wg sync.WaitGroup
+	wg.Go(func() { q.emit(&r, event.TopologyOpening{}) })
+	<-started
+	for range maxQueued + 5 {
+		q.emit(&r, event.TopologyOpening{})
+	}
+	close(release)
+	wg.Wait()
+	if got != maxQueued+1 || !strings.Contains(out.String(), "count=5") {
+		t.Errorf("%d events delivered; log: %s", got, &out)
+	}
+	r.sealed = true
+	if q.emit(&r, event.TopologyOpening{}); got != maxQueued+1 {
+		t.Error("an event came after the last one")
+	}
+}
+
+func TestLogs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		var out bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		cfg := config(n, "a:1")
+		cfg.Log, cfg.SelectionLog = log, log
+		cfg.SelectionTimeout = time.Second
+		top := connected(t, cfg)
+		q := sdam.Selection{Write: true, Operation: "insert", OperationID: 4}
+		mustSelect(t, top, q)
+		server.kill()
+		time.Sleep(20 * time.Second)
+		if _, err := top.Select(t.Context(), &q); err == nil {
+			t.Error("selected a dead server")
+		}
+		_ = top.Close(t.Context())
+		for _, want := range []string{
+			`msg="Starting topology monitoring" topologyId=`, `msg="Stopped topology monitoring"`,
+			`msg="Starting server monitoring"`, `msg="Stopped server monitoring"`, `serverHost=a serverPort=1`,
+			`msg="Topology description changed"`, `newDescription="Single [a:1 Standalone]"`,
+			`msg="Server heartbeat started"`, `driverConnectionId=1 awaited=false`,
+			`msg="Server heartbeat succeeded"`, `serverConnectionId=7 durationMS=1 reply="{\"ok\"`,
+			`msg="Server heartbeat failed"`, `failure="connection refused"`,
+			`msg="Server selection started" selector="a write" operation=insert operationId=4 topologyDescription="Unknown [a:1 Unknown]"`,
+			`msg="Waiting for suitable server to become available"`, `remainingTimeMS=1000`,
+			`msg="Server selection succeeded"`,
+			`msg="Server selection failed"`, `failure="serverSelectionTimeoutMS has passed"`,
+		} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("the log lacks %s", want)
+			}
+		}
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
+}
