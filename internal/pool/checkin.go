@@ -40,7 +40,7 @@ func (p *Pool[C]) putBack(h *Handle[C]) {
 	p.mu.Lock()
 	if gone, ok := p.expel(h, nil); ok {
 		p.mu.Unlock()
-		p.emitClosed(gone)
+		p.replace(gone)
 		return
 	}
 	w := p.queue.pop()
@@ -71,10 +71,7 @@ func (p *Pool[C]) discard(h *Handle[C], fault error) {
 	p.mu.Lock()
 	gone, _ := p.expel(h, fault)
 	p.mu.Unlock()
-	p.emitClosed(gone)
-	p.mu.Lock()
-	p.dispatch()
-	p.mu.Unlock()
+	p.replace(gone)
 }
 
 // expel retires h when the pool is closed, when h is out of date, or when it has
@@ -115,8 +112,5 @@ func (p *Pool[C]) prune() {
 		p.pruneTimer.start(max(p.opts.MaxIdleTime-(now-p.idle[0].idleSince), 0))
 	}
 	p.mu.Unlock()
-	p.emitClosed(gone...)
-	p.mu.Lock()
-	p.dispatch()
-	p.mu.Unlock()
+	p.replace(gone...)
 }

@@ -73,10 +73,7 @@ func (p *Pool[C]) drop(h *Handle[C], reason event.CloseReason, err error) {
 	p.mu.Lock()
 	gone := p.retire(h, reason, err)
 	p.mu.Unlock()
-	p.emitClosed(gone)
-	p.mu.Lock()
-	p.dispatch()
-	p.mu.Unlock()
+	p.replace(gone)
 }
 
 // refusal is why a pool that is not ready lends nothing. The lock is held.

@@ -33,6 +33,9 @@ func (p *Pool[C]) begin() {
 	ctx, cancel := context.WithCancel(p.ctx)
 	p.lastID++
 	h := &Handle[C]{pool: p, id: p.lastID, generation: p.generation, status: dialing, index: len(p.all), cancel: cancel}
+	if p.observed() {
+		h.status = settling // until its first event is delivered
+	}
 	p.all = append(p.all, h)
 	p.dialing++
 	p.queue.adopt(h)
@@ -44,6 +47,14 @@ func (p *Pool[C]) establish(ctx context.Context, h *Handle[C]) {
 	start := p.now()
 	if p.observed() {
 		p.emit(event.ConnectionCreated{Address: p.opts.Address, ConnectionID: h.id})
+		p.mu.Lock()
+		h.status = dialing
+		gone, expelled := p.expel(h, nil)
+		p.mu.Unlock()
+		if expelled {
+			p.replace(gone)
+			return
+		}
 	}
 	conn, err := p.opts.Dial(ctx, &Dialing{
 		ConnectionID: h.id,
@@ -85,31 +96,27 @@ func (p *Pool[C]) established(h *Handle[C]) {
 	h.cancel = nil
 	p.retryAfter = 0
 	p.retryTimer.stop()
-	cause := p.cause
+	cause := p.clearedFor(h)
 	gone, expelled := p.expel(h, nil)
 	w := p.queue.forget(h, expelled)
-	if !expelled {
-		if w == nil {
-			w = p.queue.pop()
-		}
-		p.supply(h, w)
-		p.dispatch()
-	}
-	p.mu.Unlock()
-	if !expelled {
+	if expelled {
+		p.mu.Unlock()
+		p.replace(gone)
 		if w != nil {
-			w.tell(h, nil)
+			// Only its service was cleared, else nobody would wait any more.
+			w.tell(nil, &PoolClearedError{Address: p.opts.Address, Cause: cause})
 		}
 		return
 	}
-	p.emitClosed(gone)
-	if w != nil {
-		// Only the service was cleared, else nobody would wait any more.
-		w.tell(nil, &PoolClearedError{Address: p.opts.Address, Cause: cause})
+	if w == nil {
+		w = p.queue.pop()
 	}
-	p.mu.Lock()
+	p.supply(h, w)
 	p.dispatch()
 	p.mu.Unlock()
+	if w != nil {
+		w.tell(h, nil)
+	}
 }
 
 // failed ends a connection that could not be established, and tells the caller
@@ -117,31 +124,29 @@ func (p *Pool[C]) established(h *Handle[C]) {
 func (p *Pool[C]) failed(h *Handle[C], err error) {
 	// The caller is to hear of this error, not of the clearing it may lead to.
 	w := p.queue.forget(h, true)
-	failure := DialFailure{Err: err, ConnectionID: h.id, Generation: h.generation, ServiceID: h.service}
-	p.mu.Unlock()
-
-	// Still counted, so that no other begins before the pool may be cleared.
-	if p.opts.OnDialError != nil {
+	reason := event.CloseError
+	if p.stale(h) {
+		// Its service was cleared, and the dialling broken off for that.
+		err, reason = &PoolClearedError{Address: p.opts.Address, Cause: p.clearedFor(h)}, event.CloseStale
+	} else if p.opts.OnDialError != nil {
+		failure := DialFailure{Err: err, ConnectionID: h.id, Generation: h.generation, ServiceID: h.service}
+		p.mu.Unlock()
+		// The connection counts still, so that no other is begun before the pool
+		// is cleared, if it is.
 		p.opts.OnDialError(failure)
+		p.mu.Lock()
 	}
-
-	p.mu.Lock()
 	p.dialing--
-	gone := p.retire(h, event.CloseError, err)
+	if p.state == ready && p.opts.MinSize > 0 {
+		p.retryAfter = min(max(2*p.retryAfter, firstRetry), lastRetry)
+		p.retryTimer.start(p.retryAfter)
+	}
+	gone := p.retire(h, reason, err)
 	p.mu.Unlock()
-	p.emitClosed(gone)
+	p.replace(gone)
 	if w != nil {
 		w.tell(nil, err)
 	}
-	p.mu.Lock()
-	if p.state == ready {
-		p.retryAfter = min(max(2*p.retryAfter, firstRetry), lastRetry)
-		if p.opts.MinSize > 0 {
-			p.retryTimer.start(p.retryAfter)
-		}
-		p.dispatch()
-	}
-	p.mu.Unlock()
 }
 
 // retryDials ends the pause.

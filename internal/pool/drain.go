@@ -17,7 +17,7 @@ func (p *Pool[C]) drainLater(h *Handle[C]) {
 	}
 	if gone, ok := p.expel(h, nil); ok {
 		p.mu.Unlock()
-		p.emitClosed(gone)
+		p.replace(gone)
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.opts.DrainTimeout)
@@ -40,12 +40,6 @@ func (p *Pool[C]) drain(ctx context.Context, h *Handle[C]) {
 		err = h.fault()
 	}
 
-	p.mu.Lock()
-	retired := h.status == closed // by Clear or Close
-	if !retired {
-		h.status = settling
-	}
-	p.mu.Unlock()
 	if p.observed() {
 		if err != nil {
 			p.emit(event.ConnectionPendingResponseFailed{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start), Err: err})
@@ -53,12 +47,9 @@ func (p *Pool[C]) drain(ctx context.Context, h *Handle[C]) {
 			p.emit(event.ConnectionPendingResponseSucceeded{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start)})
 		}
 	}
-	if retired {
-		return
-	}
 	p.mu.Lock()
 	p.draining--
-	h.cancel = nil
+	h.status, h.cancel = settling, nil
 	p.mu.Unlock()
 	if err != nil {
 		p.discard(h, err)

@@ -1,8 +1,11 @@
 package pool
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -81,12 +84,17 @@ func (s *fakeServer) dial(ctx context.Context, d *Dialing) (*fakeConn, error) {
 	return c, nil
 }
 
-// open counts the connections that are not closed.
-func (s *fakeServer) open() int {
+// made returns the connections that were ever made.
+func (s *fakeServer) made() []*fakeConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return slices.Clone(s.conns)
+}
+
+// open counts the connections that are not closed.
+func (s *fakeServer) open() int {
 	n := 0
-	for _, c := range s.conns {
+	for _, c := range s.made() {
 		if !c.closed.Load() {
 			n++
 		}
@@ -109,7 +117,7 @@ func (r *recorder) record(e event.PoolEvent) {
 func (r *recorder) all() []event.PoolEvent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]event.PoolEvent(nil), r.events...)
+	return slices.Clone(r.events)
 }
 
 // count tells how many events of type E came.
@@ -136,7 +144,7 @@ func newPool(t testing.TB, opts fakeOptions) *fakePool {
 func finish(t testing.TB, p *fakePool) {
 	t.Helper()
 	p.Close()
-	p.Interrupt(errors.New("end of the test"))
+	p.Interrupt(ErrPoolClosed)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := p.Wait(ctx); err != nil {
@@ -158,4 +166,14 @@ func checkIn(t testing.TB, h *fakeHandle) {
 	if err := h.Release(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// captureLog sends the default logger to a buffer, and returns whether it was
+// told something.
+func captureLog(t *testing.T) func(text string) bool {
+	var buf bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&buf, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return func(text string) bool { return strings.Contains(buf.String(), text) }
 }

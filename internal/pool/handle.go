@@ -45,7 +45,7 @@ type Handle[C Conn] struct {
 	aliver    Aliver
 
 	out         atomic.Bool // lent: CheckIn may be called
-	interrupted atomic.Pointer[PoolClearedError]
+	interrupted atomic.Pointer[error]
 	failed      error   // by its user
 	purpose     Purpose // by its user
 
@@ -81,11 +81,11 @@ func (h *Handle[C]) ServiceID() bson.ObjectID { return h.service }
 func (h *Handle[C]) Fail(err error) { h.failed = err }
 
 // Interrupted returns the error that an operation is to fail with whose
-// connection was cut off by Clear, and nil if it was not. It may be called by
-// any goroutine.
+// connection was cut off, a [PoolClearedError] after Clear or what Interrupt
+// was given, and nil if it was not. It may be called by any goroutine.
 func (h *Handle[C]) Interrupted() error {
 	if err := h.interrupted.Load(); err != nil {
-		return err
+		return *err
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ type Pool[C Conn] struct {
 // connections.
 type service struct {
 	generation  uint64
+	cause       error // what it was cleared for last
 	connections int
 }
 
@@ -140,7 +141,7 @@ func (p *Pool[C]) Clear(cause error, serviceID bson.ObjectID, interrupt bool) {
 	turnedAway := p.queue.clear()
 	gone := p.retireWhere(func(*Handle[C]) bool { return true }, event.CloseStale)
 	if interrupt {
-		p.interruptWhere(func(*Handle[C]) bool { return true }, cause)
+		p.interruptWhere(func(*Handle[C]) bool { return true }, p.interruption(cause))
 	}
 	p.mu.Unlock()
 
@@ -160,19 +161,23 @@ func (p *Pool[C]) clearService(cause error, id bson.ObjectID, interrupt bool) {
 		return
 	}
 	s.generation++
+	s.cause = cause
 	concerned := func(h *Handle[C]) bool { return h.service == id }
-	gone := p.retireWhere(concerned, event.CloseStale)
+	gone := p.retireWhere(func(h *Handle[C]) bool {
+		if concerned(h) && h.status == dialing {
+			// Somebody may wait for it still: its goroutine sees to that.
+			h.cancel()
+			return false
+		}
+		return concerned(h)
+	}, event.CloseStale)
 	if interrupt {
-		p.interruptWhere(concerned, cause)
+		p.interruptWhere(concerned, p.interruption(cause))
 	}
 	p.mu.Unlock()
 
 	p.emitCleared(cause, id, interrupt)
-	p.emitClosed(gone...)
-	// Room for others was made; after the events, as Ready does it.
-	p.mu.Lock()
-	p.dispatch()
-	p.mu.Unlock()
+	p.replace(gone...)
 }
 
 // Close ends the pool. Idle connections are closed, diallings broken off,
@@ -203,12 +208,17 @@ func (p *Pool[C]) Close() {
 	p.mu.Unlock()
 }
 
-// Interrupt cuts off what the connections in use are doing. They are closed at
-// their check-in.
-func (p *Pool[C]) Interrupt(cause error) {
+// Interrupt cuts off what the connections in use are doing, which is to fail
+// with err, see [Handle.Interrupted]. They are closed at their check-in.
+func (p *Pool[C]) Interrupt(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interruptWhere(func(*Handle[C]) bool { return true }, cause)
+	p.interruptWhere(func(*Handle[C]) bool { return true }, err)
+}
+
+// interruption is what an operation fails with that Clear cuts off.
+func (p *Pool[C]) interruption(cause error) error {
+	return &PoolClearedError{Address: p.opts.Address, Cause: cause, Interrupted: true}
 }
 
 // Wait returns when a closed pool has neither a connection nor a goroutine left,

@@ -6,10 +6,12 @@ import (
 )
 
 // retire takes h out of the pool for good and closes it in the background. The
-// lock is held; the event is the caller's to deliver after it. What made room
-// calls dispatch afterwards.
+// lock is held; after it, the caller calls replace, to deliver the event and to
+// fill the room that was made.
 func (p *Pool[C]) retire(h *Handle[C], reason event.CloseReason, err error) departure {
-	was := h.status
+	if h.status == dialing {
+		p.dialing--
+	}
 	h.status = closed
 	last := len(p.all) - 1
 	p.all[h.index] = p.all[last]
@@ -20,17 +22,19 @@ func (p *Pool[C]) retire(h *Handle[C], reason event.CloseReason, err error) depa
 	if h.cancel != nil {
 		h.cancel()
 	}
-	switch was {
-	case dialing:
-		// Its goroutine closes what it gets.
-		p.dialing--
-	case draining:
-		p.draining--
-	}
-	if h.live {
+	if h.live { // else the goroutine that dials closes what it gets
 		p.closeConn(h.conn)
 	}
 	return departure{h.id, reason, err}
+}
+
+// replace tells of connections that were retired, and begins others for those
+// who wait for one.
+func (p *Pool[C]) replace(gone ...departure) {
+	p.emitClosed(gone...)
+	p.mu.Lock()
+	p.dispatch()
+	p.mu.Unlock()
 }
 
 // closeConn closes a socket, which may take time: TLS says goodbye.
@@ -38,8 +42,9 @@ func (p *Pool[C]) closeConn(conn C) {
 	p.spawn(func() { _ = conn.Close() })
 }
 
-// retireWhere retires the connections that match and that nobody uses. The lock
-// is held.
+// retireWhere retires the connections that match and that nobody uses. Those
+// that wait for a late reply are told to give up, and retired after that. The
+// lock is held.
 func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseReason) []departure {
 	kept := p.idle[:0]
 	for _, h := range p.idle {
@@ -54,23 +59,27 @@ func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseRea
 	for i := len(p.all) - 1; i >= 0; i-- {
 		// retire moves the last into the place of h: seen already.
 		switch h := p.all[i]; h.status {
-		case idle, dialing, draining:
+		case idle, dialing:
 			if match(h) {
 				gone = append(gone, p.retire(h, reason, nil))
+			}
+		case draining:
+			if match(h) {
+				h.cancel()
 			}
 		}
 	}
 	return gone
 }
 
-// interruptWhere cuts off the use of the connections that match. The lock is
-// held.
-func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, cause error) {
+// interruptWhere cuts off the use of the connections that match; it fails with
+// err. The lock is held.
+func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, err error) {
 	for _, h := range p.all {
 		if h.status != inUse || !match(h) || h.interrupted.Load() != nil {
 			continue
 		}
-		h.interrupted.Store(&PoolClearedError{Address: p.opts.Address, Cause: cause, Interrupted: true})
+		h.interrupted.Store(&err)
 		p.closeConn(h.conn)
 	}
 }
@@ -78,6 +87,15 @@ func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, cause error) {
 // stale tells whether the pool was cleared since h was made. The lock is held.
 func (p *Pool[C]) stale(h *Handle[C]) bool {
 	return h.generation != p.currentGeneration(h.service) || h.interrupted.Load() != nil
+}
+
+// clearedFor is why the pool, or the service of h, was cleared last. The lock is
+// held.
+func (p *Pool[C]) clearedFor(h *Handle[C]) error {
+	if s := p.services[h.service]; s != nil {
+		return s.cause
+	}
+	return p.cause
 }
 
 // joinService counts h as a connection to a service. The lock is held.

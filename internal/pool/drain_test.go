@@ -1,0 +1,164 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
+)
+
+// cutOff checks h in as if its call had been cut off and the reply came after d.
+func cutOff(t *testing.T, h *fakeHandle, d time.Duration) {
+	t.Helper()
+	h.Conn().pending = true
+	h.Conn().drain = func(ctx context.Context) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	checkIn(t, h)
+}
+
+func TestLateReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		var rec recorder
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 1, Events: rec.record})
+		cutOff(t, checkOut(t, p), 2*time.Second)
+		if got := p.Stats(); got.Draining != 1 || got.Total != 1 || got.InUse != 0 || got.Idle != 0 {
+			t.Errorf("%+v", got)
+		}
+		// It counts as one of the connections, so the next caller waits for it.
+		start := time.Now()
+		h := checkOut(t, p)
+		if h.ID() != 1 || time.Since(start) != 2*time.Second {
+			t.Errorf("connection %d after %v", h.ID(), time.Since(start))
+		}
+		checkIn(t, h)
+		if got := p.Stats(); got.Draining != 0 || got.Idle != 1 {
+			t.Errorf("%+v", got)
+		}
+		if count[event.ConnectionPendingResponseStarted](&rec) != 1 || count[event.ConnectionPendingResponseSucceeded](&rec) != 1 ||
+			count[event.ConnectionPendingResponseFailed](&rec) != 0 || count[event.ConnectionClosed](&rec) != 0 {
+			t.Errorf("%+v", rec.all())
+		}
+	})
+}
+
+func TestLateReplyDoesNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		var rec recorder
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 1, Events: rec.record})
+		cutOff(t, checkOut(t, p), time.Hour)
+		start := time.Now()
+		h := checkOut(t, p)
+		synctest.Wait()
+		if h.ID() != 2 || time.Since(start) != defaultDrainTimeout || s.open() != 1 {
+			t.Errorf("connection %d after %v, %d open", h.ID(), time.Since(start), s.open())
+		}
+		checkIn(t, h)
+		for _, e := range rec.all() {
+			switch e := e.(type) {
+			case event.ConnectionPendingResponseFailed:
+				if e.Duration != defaultDrainTimeout || !errors.Is(e.Err, context.DeadlineExceeded) {
+					t.Errorf("%+v", e)
+				}
+			case event.ConnectionClosed:
+				if e.Reason != event.CloseError || e.ConnectionID != 1 {
+					t.Errorf("%+v", e)
+				}
+			}
+		}
+		if count[event.ConnectionPendingResponseFailed](&rec) != 1 || count[event.ConnectionClosed](&rec) != 1 {
+			t.Errorf("%+v", rec.all())
+		}
+	})
+}
+
+func TestTooManyDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 5, MaxDraining: 2})
+		var handles []*fakeHandle
+		for range 4 {
+			handles = append(handles, checkOut(t, p))
+		}
+		for _, h := range handles {
+			cutOff(t, h, time.Second)
+		}
+		synctest.Wait()
+		if got := p.Stats(); got.Draining != 2 || got.Total != 2 || s.open() != 2 {
+			t.Errorf("%+v, %d open", got, s.open())
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := p.Stats(); got.Draining != 0 || got.Idle != 2 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestDrainIsBrokenOff: neither a cleared nor a closed pool waits for replies.
+func TestDrainIsBrokenOff(t *testing.T) {
+	for name, end := range map[string]func(*fakePool){
+		"clear": func(p *fakePool) { p.Clear(errors.New("down"), bson.ObjectID{}, false) },
+		"close": (*fakePool).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s fakeServer
+				var rec recorder
+				p := newPool(t, fakeOptions{Dial: s.dial, Events: rec.record})
+				h := checkOut(t, p)
+				stale := checkOut(t, p)
+				cutOff(t, h, time.Second)
+				start := time.Now()
+				end(p)
+				synctest.Wait()
+				if got := p.Stats(); got.Draining != 0 || got.Total != 1 || s.open() != 1 || time.Since(start) != 0 {
+					t.Errorf("%+v, %d open", got, s.open())
+				}
+				// Nor is a drain begun.
+				cutOff(t, stale, time.Second)
+				synctest.Wait()
+				if got := p.Stats(); got.Total != 0 || s.open() != 0 {
+					t.Errorf("%+v, %d open", got, s.open())
+				}
+				if n := count[event.ConnectionClosed](&rec); n != 2 {
+					t.Errorf("%d events ConnectionClosed", n)
+				}
+			})
+		})
+	}
+}
+
+// TestChurn: calls that are cut off again and again cost no new connections.
+func TestChurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 10, WaitQueueTimeout: time.Minute})
+		done := make(chan struct{})
+		for range 50 {
+			go func() {
+				for range 100 {
+					cutOff(t, checkOut(t, p), 50*time.Millisecond)
+				}
+				done <- struct{}{}
+			}()
+		}
+		for range 50 {
+			<-done
+		}
+		if n := len(s.made()); n > 10 {
+			t.Errorf("%d connections for 5,000 calls", n)
+		}
+	})
+}

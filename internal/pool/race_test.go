@@ -1,0 +1,6 @@
+//go:build race
+
+package pool
+
+// raceEnabled tells that sync.Pool drops things at random.
+const raceEnabled = true
