@@ -8,4 +8,7 @@ require (
 	go.mongodb.org/mongo-driver/v2 v2.10.0
 )
 
-require golang.org/x/text v0.41.0 // indirect
+require (
+	github.com/klauspost/compress v1.20.3
+	golang.org/x/text v0.41.0 // indirect
+)
