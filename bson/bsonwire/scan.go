@@ -56,7 +56,7 @@ func Size(src []byte) (int, error) {
 // ValueSize returns the length of the value of type t at the start of src. It checks no more than it must to know the
 // length, and that the value fits into src.
 func ValueSize(t Type, src []byte) (int, error) {
-	if n := valueSize(byte(t), src); n >= 0 {
+	if n := ValueLen(byte(t), src); n >= 0 {
 		return n, nil
 	}
 	if !t.IsValid() {
@@ -95,8 +95,8 @@ const (
 	sizeCodeWithScope
 )
 
-// valueSize is ValueSize with -1 for an error.
-func valueSize(t byte, src []byte) int {
+// ValueLen is ValueSize for tight loops: it returns -1 instead of an error.
+func ValueLen(t byte, src []byte) int {
 	class := sizes[t]
 	if class >= 0 {
 		if int(class) > len(src) {
@@ -200,7 +200,7 @@ func (r *Reader) Next() bool {
 		r.err = syntaxError(r.pos, "key does not end")
 		return false
 	}
-	n := valueSize(r.doc[r.pos], r.doc[r.keyEnd+1:])
+	n := ValueLen(r.doc[r.pos], r.doc[r.keyEnd+1:])
 	if n < 0 {
 		_, err := ValueSize(Type(r.doc[r.pos]), r.doc[r.keyEnd+1:])
 		r.err = syntaxError(r.keyEnd+1, "value of key %q: %s", r.doc[r.keyStart:r.keyEnd], err.(*SyntaxError).Reason)

@@ -54,7 +54,7 @@ func validateDocument(buf []byte, start, end, depth int) error {
 		if !utf8.Valid(buf[pos+1 : keyEnd]) {
 			return syntaxError(pos+1, "key is not UTF-8")
 		}
-		n := valueSize(t, buf[keyEnd+1:end])
+		n := ValueLen(t, buf[keyEnd+1:end])
 		if n < 0 {
 			_, err := ValueSize(Type(t), buf[keyEnd+1:end])
 			return syntaxError(keyEnd+1, "value of key %q: %s", buf[pos+1:keyEnd], err.(*SyntaxError).Reason)
@@ -70,7 +70,7 @@ func validateDocument(buf []byte, start, end, depth int) error {
 	return nil
 }
 
-// validateValue checks the value of type t in buf[start:end], whose length valueSize found.
+// validateValue checks the value of type t in buf[start:end], whose length ValueLen found.
 func validateValue(buf []byte, t byte, start, end, depth int) error {
 	switch Type(t) {
 	case bson.TypeBoolean:
@@ -94,12 +94,12 @@ func validateValue(buf []byte, t byte, start, end, depth int) error {
 	case bson.TypeDBPointer:
 		return validateString(buf, start, end-12)
 	case bson.TypeCodeWithScope:
-		n := valueSize(byte(bson.TypeString), buf[start+4:end])
+		n := ValueLen(byte(bson.TypeString), buf[start+4:end])
 		if n < 0 {
 			return syntaxError(start+4, "code has a wrong length")
 		}
 		scope := start + 4 + n
-		if valueSize(byte(bson.TypeEmbeddedDocument), buf[scope:end]) != end-scope {
+		if ValueLen(byte(bson.TypeEmbeddedDocument), buf[scope:end]) != end-scope {
 			return syntaxError(scope, "code and scope do not fill their length")
 		}
 		if err := validateString(buf, start+4, scope); err != nil {

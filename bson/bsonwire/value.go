@@ -175,7 +175,7 @@ func (v Value) AsTimestamp() (t, i uint32, ok bool) {
 
 // AsBinary returns binary data as a view, and its subtype. The second length of subtype 2 is taken off.
 func (v Value) AsBinary() (subtype byte, data []byte, ok bool) {
-	if v.Type != bson.TypeBinary || valueSize(byte(v.Type), v.Data) != len(v.Data) {
+	if v.Type != bson.TypeBinary || ValueLen(byte(v.Type), v.Data) != len(v.Data) {
 		return 0, nil, false
 	}
 	subtype, data = v.Data[4], v.Data[5:]
@@ -214,16 +214,16 @@ func (v Value) AsDBPointer() (ns string, id bson.ObjectID, ok bool) {
 // AsCodeWithScope returns JavaScript code and, as a view, its scope.
 func (v Value) AsCodeWithScope() (code string, scope []byte, ok bool) {
 	b := v.Data
-	if v.Type != bson.TypeCodeWithScope || valueSize(byte(v.Type), b) != len(b) {
+	if v.Type != bson.TypeCodeWithScope || ValueLen(byte(v.Type), b) != len(b) {
 		return "", nil, false
 	}
 	b = b[4:]
-	n := valueSize(byte(bson.TypeString), b)
+	n := ValueLen(byte(bson.TypeString), b)
 	if n < 0 {
 		return "", nil, false
 	}
 	s, ok := stringData(b[:n])
-	if !ok || valueSize(byte(bson.TypeEmbeddedDocument), b[n:]) != len(b)-n {
+	if !ok || ValueLen(byte(bson.TypeEmbeddedDocument), b[n:]) != len(b)-n {
 		return "", nil, false
 	}
 	return string(s), b[n:], true

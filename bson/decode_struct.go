@@ -1,0 +1,310 @@
+package bson
+
+import (
+	"encoding/binary"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+)
+
+// A decodeField is a field of a struct.
+type decodeField struct {
+	name     string
+	number   int // its place among the fields
+	op       fieldOp
+	truncate bool
+	iface    bool       // an interface: what is in it may say what to decode into
+	path     *fieldPath // instead of offset, if there are pointers on the way
+	offset   uintptr
+	plan     *decodePlan
+	typ      reflect.Type
+}
+
+// A structDecoder decodes documents into one type of struct.
+type structDecoder struct {
+	typ    reflect.Type
+	fields []decodeField
+	index  fieldIndex
+	inline *inlineDecoder
+	err    error
+}
+
+// An inlineDecoder decodes elements for which there is no field.
+type inlineDecoder struct {
+	typ    reflect.Type // of the map
+	offset uintptr
+	plan   *decodePlan // of its values
+}
+
+// structPlan makes the plan for a struct. What BSON has no value for stays as it is.
+func (c decodeCompiler) structPlan(p *decodePlan) {
+	t := p.typ
+	s := &structDecoder{typ: t}
+	p.dec = s.decode
+	info, err := describeStruct(t)
+	if err != nil {
+		s.err = structError(err)
+		return
+	}
+	for _, f := range info.fields {
+		if strings.IndexByte(f.name, 0) >= 0 {
+			continue // no key is like that
+		}
+		field := decodeField{
+			name: f.name, number: len(s.fields), truncate: f.truncate, iface: f.typ.Kind() == reflect.Interface,
+			plan: c.plan(f.typ), typ: f.typ,
+		}
+		if path := pathOf(t, f.index); len(path.elems) > 0 {
+			field.path = &path
+		} else {
+			field.offset = path.offsets[0]
+		}
+		if _, exact := exactDecoders[f.typ]; !exact && !f.truncate && !hasDecodeMethod(f.typ) {
+			field.op = fieldOps[f.typ.Kind()]
+		}
+		p.strings = min(manyStrings, p.strings+field.plan.strings)
+		s.fields = append(s.fields, field)
+	}
+	s.index = newFieldIndex(s.fields)
+	if info.inlineMap >= 0 {
+		f := t.Field(info.inlineMap)
+		s.inline = &inlineDecoder{typ: f.Type, offset: f.Offset, plan: c.plan(f.Type.Elem())}
+		p.strings = manyStrings
+	}
+}
+
+func hasDecodeMethod(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(valueUnmarshalerType) || p.Implements(unmarshalerType)
+}
+
+func (s *structDecoder) decode(d *decoder, p pointer, t byte, start, end int) error {
+	switch Type(t) {
+	case 0, TypeEmbeddedDocument:
+	case TypeNull, TypeUndefined:
+		reflect.NewAt(s.typ, p).Elem().SetZero()
+		return nil
+	default:
+		return errMismatch(t, s.typ)
+	}
+	if s.err != nil {
+		return s.err
+	}
+	if s.inline != nil && s.inline.plan.missing != nil {
+		return s.inline.plan.missing
+	}
+	if err := d.enter(); err != nil {
+		return err
+	}
+	if d.src[end-1] != 0 {
+		return syntaxError(end-1, "document does not end in a zero byte")
+	}
+	err := s.elements(d, p, start+4, end-1)
+	d.leave()
+	return err
+}
+
+// elements decodes the elements in src[pos:last] into the struct at p.
+func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
+	src := d.src[:last]
+	next := 0 // the field that comes next if the document has the order of the struct
+	for pos < last {
+		t, key := src[pos], pos+1
+		f, keyEnd := s.guess(src, key, next)
+		if f == nil {
+			if keyEnd = bsonwire.KeyEnd(src, key); keyEnd < 0 {
+				return errKeyEnd(pos)
+			}
+			f = s.index.find(s.fields, src[key:keyEnd])
+		}
+		val := keyEnd + 1
+		n := bsonwire.ValueLen(t, src[val:])
+		if n < 0 {
+			return valueError(src, t, key, keyEnd)
+		}
+		pos = val + n
+		if f != nil {
+			next = f.number + 1
+			if err := f.decode(d, p, t, val, pos); err != nil {
+				return decodeErrorAt(f.name, err)
+			}
+		} else if s.inline != nil {
+			if err := s.inline.decode(d, p, key, keyEnd, t, val, pos); err != nil {
+				return decodeErrorAt(string(src[key:keyEnd]), err)
+			}
+		}
+	}
+	return nil
+}
+
+// guess returns the field with number i and the end of its key, if that is the key that starts at src[key].
+func (s *structDecoder) guess(src []byte, key, i int) (*decodeField, int) {
+	if i < len(s.fields) {
+		f := &s.fields[i]
+		if end := key + len(f.name); end < len(src) && src[end] == 0 && string(src[key:end]) == f.name {
+			return f, end
+		}
+	}
+	return nil, 0
+}
+
+// decode decodes the value of type t in src[start:end] into the field of the struct at p.
+func (f *decodeField) decode(d *decoder, p pointer, t byte, start, end int) error {
+	if f.path == nil {
+		p = add(p, f.offset)
+	} else {
+		p = f.path.make(p)
+	}
+	// The usual types; what needs a conversion goes to the plan.
+	switch f.op {
+	case opString:
+		if t == byte(TypeString) {
+			s, err := d.string(start, end)
+			if err == nil {
+				*at[string](p) = s
+			}
+			return err
+		}
+	case opInt:
+		if t == byte(TypeInt32) {
+			*at[int](p) = int(int32(d.uint32(start)))
+			return nil
+		}
+	case opInt32:
+		if t == byte(TypeInt32) {
+			*at[int32](p) = int32(d.uint32(start))
+			return nil
+		}
+	case opInt64:
+		if t == byte(TypeInt64) {
+			*at[int64](p) = int64(d.uint64(start))
+			return nil
+		}
+	case opFloat64:
+		if t == byte(TypeDouble) {
+			*at[float64](p) = d.double(start)
+			return nil
+		}
+	case opPlan:
+		if f.iface {
+			return f.decodeInterface(d, p, t, start, end)
+		}
+		if f.truncate {
+			outer := d.truncate
+			d.truncate = true
+			err := f.plan.dec(d, p, t, start, end)
+			d.truncate = outer
+			return err
+		}
+	}
+	return f.plan.dec(d, p, t, start, end)
+}
+
+// decodeInterface decodes into an interface. If a pointer is in it, into what that points to.
+func (f *decodeField) decodeInterface(d *decoder, p pointer, t byte, start, end int) error {
+	outer := d.truncate
+	d.truncate = outer || f.truncate
+	defer func() { d.truncate = outer }()
+	if v := reflect.ValueOf(dynamic(f.typ, p)); v.Kind() == reflect.Pointer && !v.IsNil() {
+		return decodePlanFor(v.Type().Elem()).dec(d, v.UnsafePointer(), t, start, end)
+	}
+	return f.plan.dec(d, p, t, start, end)
+}
+
+// decode adds the element to the inlined map of the struct at p.
+func (m *inlineDecoder) decode(d *decoder, p pointer, key, keyEnd int, t byte, start, end int) error {
+	name, err := d.text(key, keyEnd)
+	if err != nil {
+		return err
+	}
+	v := reflect.New(m.typ.Elem())
+	if err := m.plan.dec(d, v.UnsafePointer(), t, start, end); err != nil {
+		return err
+	}
+	mv := reflect.NewAt(m.typ, add(p, m.offset)).Elem()
+	if mv.IsNil() {
+		mv.Set(reflect.MakeMap(m.typ))
+	}
+	mv.SetMapIndex(reflect.ValueOf(name), v.Elem())
+	return nil
+}
+
+// A fieldIndex finds fields by key: a hash table with open addressing, at most half full, of field numbers plus one.
+type fieldIndex struct {
+	slots []uint32
+	folds bool // whether keys with capitals can match: some name has no capitals
+}
+
+func newFieldIndex(fields []decodeField) fieldIndex {
+	size := 4
+	for size < 2*len(fields) {
+		size *= 2
+	}
+	x := fieldIndex{slots: make([]uint32, size)}
+	for i := range fields {
+		name := fields[i].name
+		h := hashKey([]byte(name)) & uint32(size-1)
+		for x.slots[h] != 0 {
+			h = (h + 1) & uint32(size-1)
+		}
+		x.slots[h] = uint32(i + 1)
+		x.folds = x.folds || name == strings.ToLower(name)
+	}
+	return x
+}
+
+// hashKey hashes the length and the first and last eight bytes of key.
+func hashKey(key []byte) uint32 {
+	n := len(key)
+	h := uint64(n)
+	switch {
+	case n >= 8:
+		h ^= binary.LittleEndian.Uint64(key) ^ binary.LittleEndian.Uint64(key[n-8:])<<1
+	case n >= 4:
+		h ^= uint64(binary.LittleEndian.Uint32(key)) | uint64(binary.LittleEndian.Uint32(key[n-4:]))<<32
+	case n > 0:
+		h ^= uint64(key[0])<<8 | uint64(key[n/2])<<16 | uint64(key[n-1])<<24
+	}
+	h *= 0x9E3779B97F4A7C15
+	return uint32(h >> 40)
+}
+
+// find returns the field for key: the one with that name or, failing that, with that name in lower case.
+func (x *fieldIndex) find(fields []decodeField, key []byte) *decodeField {
+	if f := x.exact(fields, key); f != nil || !x.folds {
+		return f
+	}
+	upper := false
+	for _, c := range key {
+		if c >= utf8.RuneSelf {
+			return x.exact(fields, []byte(strings.ToLower(string(key))))
+		}
+		upper = upper || 'A' <= c && c <= 'Z'
+	}
+	var lower [64]byte
+	if !upper || len(key) > len(lower) {
+		if upper {
+			return x.exact(fields, []byte(strings.ToLower(string(key))))
+		}
+		return nil
+	}
+	for i, c := range key {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return x.exact(fields, lower[:len(key)])
+}
+
+func (x *fieldIndex) exact(fields []decodeField, key []byte) *decodeField {
+	mask := uint32(len(x.slots) - 1)
+	for h := hashKey(key) & mask; x.slots[h] != 0; h = (h + 1) & mask {
+		if f := &fields[x.slots[h]-1]; f.name == string(key) {
+			return f
+		}
+	}
+	return nil
+}
