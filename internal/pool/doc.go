@@ -26,13 +26,16 @@
 //
 // A connection whose caller went away before the reply came can be told by
 // [Drainer]. The pool reads the late reply in the background and lends the
-// connection again.
+// connection again. Until then, and at most for DrainTimeout, it counts as one
+// of the pool's connections, so that calls with short deadlines against a slow
+// server do not open more and more of them.
 //
 // # Order of events
 //
 // Events are delivered on the goroutine to which the thing happens, without
 // holding a lock. For one connection and for one caller they come in order.
-// PoolReady comes before anything that readiness allows; PoolCleared before the
-// events of the connections that it closes and of the callers it turns away. Calls of Ready,
-// Clear and Close themselves are to be put in order by the caller.
+// PoolReady comes before anything that readiness allows, PoolCleared before the
+// events of the connections that it closes and of the callers that it turns
+// away. Calls of Ready, Clear and Close themselves are to be put in order by the
+// caller.
 package pool

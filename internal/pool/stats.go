@@ -5,7 +5,7 @@ import "github.com/mgxdb/mgx/bson"
 // Stats is what a pool was doing at one moment.
 type Stats struct {
 	Total      int    // connections in whichever state
-	InUse      int    // lent
+	InUse      int    // lent, or on the way back
 	Idle       int    // free
 	Pending    int    // being established
 	Draining   int    // waiting for a late reply
