@@ -172,10 +172,24 @@ func (d TopologyDescription) HasWritableServer() bool {
 	return d.hasServer(&sdam.Selection{Write: true})
 }
 
-// HasReadableServer tells whether a read with the preference would find a server
-// now; nil is the preference primary.
-func (d TopologyDescription) HasReadableServer(preference *sdam.ReadPreference) bool {
-	return d.hasServer(&sdam.Selection{ReadPreference: preference})
+// HasReadableServer tells whether a read would find a server now. The mode is
+// the read preference's: primary, primaryPreferred, secondary,
+// secondaryPreferred or nearest, and empty for primary. The tag sets are tried in
+// order; none match every server. An unknown mode finds nothing.
+func (d TopologyDescription) HasReadableServer(mode string, tagSets ...map[string]string) bool {
+	p := &sdam.ReadPreference{}
+	modes := []sdam.Mode{sdam.Primary, sdam.PrimaryPreferred, sdam.Secondary, sdam.SecondaryPreferred, sdam.Nearest}
+	if mode != "" {
+		i := slices.IndexFunc(modes, func(m sdam.Mode) bool { return m.String() == mode })
+		if i < 0 {
+			return false
+		}
+		p.Mode = modes[i]
+	}
+	for _, tags := range tagSets {
+		p.TagSets = append(p.TagSets, tags)
+	}
+	return d.hasServer(&sdam.Selection{ReadPreference: p})
 }
 
 func (d TopologyDescription) hasServer(q *sdam.Selection) bool {

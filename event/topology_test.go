@@ -4,14 +4,13 @@ import (
 	"testing"
 
 	"github.com/mgxdb/mgx/event"
-	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 func TestTopologyDescriptionHasServers(t *testing.T) {
 	server := func(kind string) event.ServerDescription {
 		return event.ServerDescription{Address: kind, Kind: kind, Tags: map[string]string{"dc": "ny"}}
 	}
-	secondary := &sdam.ReadPreference{Mode: sdam.Secondary, TagSets: []sdam.TagSet{{"dc": "ny"}}}
+	tags := map[string]string{"dc": "ny"}
 	for _, c := range []struct {
 		kind                        string
 		server                      string
@@ -29,8 +28,11 @@ func TestTopologyDescriptionHasServers(t *testing.T) {
 		{"LoadBalanced", "LoadBalancer", true, true, true},
 	} {
 		d := event.TopologyDescription{Kind: c.kind, Servers: []event.ServerDescription{server(c.server)}}
-		if w, r, s := d.HasWritableServer(), d.HasReadableServer(nil), d.HasReadableServer(secondary); w != c.writable || r != c.readable || s != c.reading {
+		if w, r, s := d.HasWritableServer(), d.HasReadableServer(""), d.HasReadableServer("secondary", map[string]string{"dc": "sf"}, tags); w != c.writable || r != c.readable || s != c.reading {
 			t.Errorf("%s with a %s: writable %v, readable %v, from a secondary %v", c.kind, c.server, w, r, s)
+		}
+		if d.HasReadableServer("primry") {
+			t.Errorf("%s with a %s: readable by a mode that there is none", c.kind, c.server)
 		}
 	}
 }

@@ -50,28 +50,54 @@ func (q *eventQueue) emit(r *run, e event.TopologyEvent) {
 // deliver calls the handler for all events, unless somebody does already. No
 // lock may be held.
 func (q *eventQueue) deliver() {
-	if q.handle == nil {
+	if q.handle == nil || !q.begin() {
 		return
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.delivering {
-		return
-	}
-	q.delivering = true
-	for len(q.waiting) > 0 {
-		batch, lost := q.waiting, q.lost
-		q.waiting, q.lost = nil, 0
-		q.mu.Unlock()
-		for _, e := range batch {
-			q.call(e)
+	finished := false
+	defer func() {
+		if !finished { // a handler ended its goroutine; the next one goes on
+			q.mu.Lock()
+			q.delivering = false
+			q.mu.Unlock()
 		}
+	}()
+	for {
+		e, lost := q.next()
 		if lost > 0 {
 			slog.Error("mgx: topology events were lost because their handler is too slow", "count", lost)
 		}
-		q.mu.Lock()
+		if e == nil {
+			finished = true
+			return
+		}
+		q.call(e)
 	}
-	q.delivering = false
+}
+
+// begin tells whether there is something to deliver, by the caller.
+func (q *eventQueue) begin() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.delivering || len(q.waiting) == 0 {
+		return false
+	}
+	q.delivering = true
+	return true
+}
+
+// next takes the next event out. When there is none the delivery has ended.
+func (q *eventQueue) next() (e event.TopologyEvent, lost int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lost, q.lost = q.lost, 0
+	if len(q.waiting) == 0 {
+		q.waiting, q.delivering = nil, false
+		return nil, lost
+	}
+	e = q.waiting[0]
+	q.waiting[0] = nil
+	q.waiting = q.waiting[1:]
+	return e, lost
 }
 
 func (q *eventQueue) call(e event.TopologyEvent) {

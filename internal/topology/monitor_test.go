@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -425,8 +426,18 @@ func TestBlockedHandlerLosesEventsNotMemory(t *testing.T) {
 	if got != maxQueued+1 || !strings.Contains(out.String(), "count=5") {
 		t.Errorf("%d events delivered; log: %s", got, &out)
 	}
+	// A handler that ends its goroutine, as a test's FailNow does.
+	wg.Go(func() {
+		q.handle = func(event.TopologyEvent) { runtime.Goexit() }
+		q.emit(&r, event.TopologyOpening{})
+	})
+	wg.Wait()
+	q.handle = func(event.TopologyEvent) { got++ }
+	if q.emit(&r, event.TopologyOpening{}); got != maxQueued+2 {
+		t.Error("events are no longer delivered after a handler ended its goroutine")
+	}
 	r.sealed = true
-	if q.emit(&r, event.TopologyOpening{}); got != maxQueued+1 {
+	if q.emit(&r, event.TopologyOpening{}); got != maxQueued+2 {
 		t.Error("an event came after the last one")
 	}
 }

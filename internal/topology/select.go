@@ -41,13 +41,24 @@ func (t *Topology[C]) pick(v *view[C], q *sdam.Selection) (*Server[C], error) {
 		return nil, &sdam.SelectionError{Topology: v.topology, Wanted: q.String(), Cause: err}
 	}
 	if len(candidates) == 0 {
-		if v.closed {
-			return nil, ErrClosed
-		}
-		return nil, nil
+		return nil, t.hopeless(v, q)
 	}
 	return v.server(sdam.Choose(candidates, rand.IntN, v.load)), nil
 }
+
+// hopeless returns an error if no check can bring a server.
+func (t *Topology[C]) hopeless(v *view[C], q *sdam.Selection) error {
+	switch {
+	case v.closed:
+		return ErrClosed
+	case len(v.topology.Servers) == 0 && t.cfg.SRV == nil:
+		return &sdam.SelectionError{Topology: v.topology, Wanted: q.String(), Cause: errNoServerLeft}
+	default:
+		return nil
+	}
+}
+
+var errNoServerLeft = errors.New("none of the given servers is part of the deployment: check host names and the replicaSet option")
 
 // load is the number of operations that a server is busy with.
 func (v *view[C]) load(desc *sdam.Server) int64 {

@@ -171,6 +171,26 @@ func TestSelectionFailsAtOnceWhenWaitingIsOfNoUse(t *testing.T) {
 	})
 }
 
+func TestSelectionFailsAtOnceWithoutServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.replicaSet("a:1")
+		cfg := config(n, "a:1")
+		cfg.Settings.SetName = "another"
+		top := connected(t, cfg)
+		start := time.Now()
+		_, err := top.Select(t.Context(), &write)
+		want := "no server for a write: none of the given servers is part of the deployment: check host names and the replicaSet option; " +
+			"topology ReplicaSetNoPrimary \"another\" has no servers\n  a:1: left out: it belongs to replica set \"rs\", not to \"another\""
+		if err == nil || err.Error() != want {
+			t.Errorf("got\n%v\nwant\n%s", err, want)
+		}
+		if waited := time.Since(start); waited > time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
 func TestSelectionDoesNotAllocate(t *testing.T) {
 	n := newNetwork()
 	n.replicaSet("a:1", "b:1", "c:1")
