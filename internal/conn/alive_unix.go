@@ -1,0 +1,38 @@
+//go:build unix
+
+package conn
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// Alive looks, without sending or waiting, whether the peer closed an idle
+// connection. Bytes that nobody asked for also make a connection unfit.
+func (c *Conn) Alive() bool {
+	if c.Broken() != nil {
+		return false
+	}
+	nc := c.nc
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = t.NetConn()
+	}
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	quiet := false
+	err = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		// Nothing to read is the one good answer.
+		quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK)
+		return true
+	})
+	return err == nil && quiet
+}

@@ -1,0 +1,56 @@
+package conn
+
+import (
+	"context"
+	"time"
+)
+
+// longAgo is a deadline that makes a blocked read or write return at once.
+var longAgo = time.Unix(1, 0)
+
+// arm makes the socket obey ctx and the socket timeout until disarm. It tells
+// whether the socket's deadline is the context's.
+//
+// A context without deadline and cancellation costs nothing here. One with a
+// deadline costs a change of the socket's timer; one that can be cancelled, a
+// registration with it. No goroutine runs unless the context ends.
+func (c *Conn) arm(ctx context.Context) (byContext bool) {
+	var want time.Time
+	if c.socketTimeout > 0 {
+		want = time.Now().Add(c.socketTimeout)
+	}
+	if d, ok := ctx.Deadline(); ok && (want.IsZero() || !d.After(want)) {
+		want, byContext = d, true
+	}
+	if !want.Equal(c.deadline) {
+		c.setDeadline(want)
+	}
+	if ctx.Done() != nil {
+		c.stop = context.AfterFunc(ctx, c.interrupt)
+	}
+	return byContext
+}
+
+// disarm ends what arm began.
+func (c *Conn) disarm() {
+	if c.stop == nil {
+		return
+	}
+	if !c.stop() {
+		// The interruption is on its way. Wait, or it would hit the next call.
+		<-c.interrupted
+		c.setDeadline(time.Time{})
+	}
+	c.stop = nil
+}
+
+func (c *Conn) onInterrupt() {
+	_ = c.nc.SetDeadline(longAgo)
+	c.interrupted <- struct{}{}
+}
+
+// setDeadline's error is left to the read or write that follows: it says more.
+func (c *Conn) setDeadline(t time.Time) {
+	_ = c.nc.SetDeadline(t)
+	c.deadline = t
+}

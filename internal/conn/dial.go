@@ -1,0 +1,375 @@
+package conn
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/auth"
+	"github.com/mgxdb/mgx/internal/compress"
+	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/wire"
+)
+
+// Config is how a client makes connections. It must not change while in use.
+type Config struct {
+	// DialContext opens a socket; nil uses a net.Dialer with the keep-alive
+	// settings of the specification. network is "tcp" or "unix".
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// ConnectTimeout bounds dialling, TLS and the hello; 0 is no limit.
+	ConnectTimeout time.Duration
+	// SocketTimeout bounds each later write and read together; 0 is no limit.
+	SocketTimeout time.Duration
+	// TLS turns TLS on. ServerName defaults to the host of the address.
+	TLS *tls.Config
+	// Metadata returns the client document of the hello, or nil for none.
+	Metadata func() []byte
+	// Auth authenticates connections; nil does not.
+	Auth *auth.Authenticator
+	// Compressors are offered to the server, in order of preference.
+	Compressors []compress.Compressor
+	// API is appended to every command of a client with a declared API version.
+	API *API
+	// LoadBalanced says so in the hello, and demands a service id.
+	LoadBalanced bool
+}
+
+// API is the declared version of the Stable API.
+type API struct {
+	Version           string
+	Strict            *bool
+	DeprecationErrors *bool
+}
+
+// Append appends the API parameters to an open command document.
+func (a *API) Append(dst []byte) []byte {
+	if a == nil {
+		return dst
+	}
+	dst = bsonwire.AppendString(dst, "apiVersion", a.Version)
+	if a.Strict != nil {
+		dst = bsonwire.AppendBoolean(dst, "apiStrict", *a.Strict)
+	}
+	if a.DeprecationErrors != nil {
+		dst = bsonwire.AppendBoolean(dst, "apiDeprecationErrors", *a.DeprecationErrors)
+	}
+	return dst
+}
+
+// keepAlive has the values that the specifications ask of drivers.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, Interval: 10 * time.Second, Count: 9}
+
+// Dial opens a connection and makes it ready for commands: TLS, hello,
+// authentication. The address is "host:port" or the path of a Unix socket.
+// greeted, if not nil, is told of the hello's reply before authentication begins.
+func Dial(ctx context.Context, address string, cfg *Config, greeted func(*sdam.Server)) (*Conn, error) {
+	return dial(ctx, address, cfg, setup{authn: cfg.Auth, greeted: greeted})
+}
+
+// DialMonitor is Dial without authentication and without a socket timeout: the
+// way of a connection that only watches the server.
+func DialMonitor(ctx context.Context, address string, cfg *Config) (*Conn, error) {
+	return dial(ctx, address, cfg, setup{monitor: true})
+}
+
+// setup is what tells the two kinds of connections apart.
+type setup struct {
+	authn   *auth.Authenticator
+	greeted func(*sdam.Server)
+	monitor bool
+}
+
+func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, error) {
+	// One limit for the three steps, whoever's it is that ends first.
+	outer := ctx
+	if cfg.ConnectTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cfg.ConnectTimeout)
+		defer cancel()
+	}
+	c := &Conn{address: address, cfg: cfg, maxMessage: wire.DefaultMaxMessageSize, interrupted: make(chan struct{}, 1)}
+	c.interrupt = c.onInterrupt
+
+	nc, err := open(ctx, address, cfg)
+	if err != nil {
+		return nil, c.dialError(ctx, outer, "dial", err)
+	}
+	c.nc = nc
+	if cfg.TLS != nil {
+		tc := tls.Client(nc, tlsConfig(cfg.TLS, address))
+		if err := tc.HandshakeContext(ctx); err != nil {
+			_ = nc.Close()
+			return nil, c.dialError(ctx, outer, "tls handshake", err)
+		}
+		c.nc = tc
+	}
+	if err := c.hello(ctx, how); err != nil {
+		_ = c.Close()
+		var e *Error
+		if errors.As(err, &e) && e.Kind != Context {
+			return nil, err
+		}
+		return nil, c.dialError(ctx, outer, "hello", err)
+	}
+	if !how.monitor {
+		c.socketTimeout = cfg.SocketTimeout
+	}
+	return c, nil
+}
+
+// dialError tells a caller's context from connectTimeoutMS.
+func (c *Conn) dialError(ctx, outer context.Context, op string, err error) error {
+	var inner *Error
+	if errors.As(err, &inner) {
+		op, err = inner.Op, inner.Err
+	}
+	limit, _ := ctx.Deadline()
+	outerLimit, bounded := outer.Deadline()
+	switch {
+	case outer.Err() != nil:
+		return c.fail(op, Context, false, contextErr(outer))
+	case ctx.Err() == nil && (inner == nil || inner.Kind != Context):
+		return c.fail(op, Network, false, err)
+	case bounded && limit.Equal(outerLimit):
+		return c.fail(op, Context, false, context.DeadlineExceeded)
+	}
+	return c.fail(op, SocketTimeout, false, fmt.Errorf("no answer within connectTimeoutMS (%v)", c.cfg.ConnectTimeout))
+}
+
+func open(ctx context.Context, address string, cfg *Config) (net.Conn, error) {
+	network := "tcp"
+	if IsUnix(address) {
+		network = "unix"
+	}
+	if cfg.DialContext != nil {
+		return cfg.DialContext(ctx, network, address)
+	}
+	d := net.Dialer{KeepAliveConfig: keepAlive}
+	return d.DialContext(ctx, network, address)
+}
+
+// IsUnix tells whether an address is the path of a Unix domain socket.
+func IsUnix(address string) bool { return strings.Contains(address, "/") }
+
+func tlsConfig(base *tls.Config, address string) *tls.Config {
+	if base.ServerName != "" || IsUnix(address) {
+		return base
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	cfg := base.Clone()
+	cfg.ServerName = host
+	return cfg
+}
+
+// hello runs the handshake: the first hello, with what was negotiated in it,
+// then authentication.
+func (c *Conn) hello(ctx context.Context, how setup) error {
+	authn := how.authn
+	var speculative auth.Conversation
+	var first []byte
+	if authn != nil {
+		var err error
+		if speculative, first, err = authn.Speculate(ctx, c.address); err != nil {
+			return c.authError(err)
+		}
+	}
+	useMsg := c.cfg.API != nil || c.cfg.LoadBalanced
+	doc := c.helloDocument(useMsg, authn, first)
+
+	id := wire.NextRequestID()
+	buf := wire.GetBuffer(len(doc) + 64)
+	defer buf.Release()
+	if useMsg {
+		buf.B, _ = wire.BeginMsg(buf.B, id, 0, 0)
+		buf.B = wire.End(append(wire.BeginBody(buf.B), doc...), 0)
+	} else {
+		buf.B = wire.AppendQuery(buf.B, id, "admin", doc)
+	}
+	began := time.Now()
+	r, err := c.RoundTrip(ctx, buf.B, false)
+	if err != nil {
+		err.(*Error).Op = "hello"
+		return err
+	}
+	c.greetingTook = time.Since(began)
+	defer r.Release()
+	if err := replyError(r.Body); err != nil {
+		return c.fail("hello", Handshake, true, err)
+	}
+	desc, err := sdam.ParseHello(c.address, r.Body)
+	if err != nil {
+		return c.fail("hello", Protocol, true, err)
+	}
+	if c.cfg.LoadBalanced && desc.ServiceID == nil {
+		return c.fail("hello", Handshake, true, errors.New("loadBalanced=true, but the server is not behind a load balancer: its hello has no serviceId"))
+	}
+	if how.greeted != nil {
+		how.greeted(desc)
+	}
+	if err := c.authenticate(ctx, authn, desc, speculative, r.Body); err != nil {
+		return err
+	}
+	// The server may announce less than it accepts, never more than is sane.
+	if n := desc.MaxMessageSizeBytes; n > wire.HeaderLen {
+		c.maxMessage = max(n, wire.DefaultMaxMessageSize)
+	}
+	if how.monitor {
+		c.greeting = bytes.Clone(r.Body)
+	}
+	c.compressor = compress.Negotiate(c.cfg.Compressors, desc.Compression)
+	c.desc = desc
+	return nil
+}
+
+func (c *Conn) helloDocument(useMsg bool, authn *auth.Authenticator, speculative []byte) []byte {
+	doc, start := bsonwire.Begin(make([]byte, 0, 1024))
+	if useMsg {
+		doc = bsonwire.AppendInt32(doc, "hello", 1)
+	} else {
+		doc = bsonwire.AppendInt32(doc, "isMaster", 1)
+	}
+	doc = bsonwire.AppendBoolean(doc, "helloOk", true)
+	if c.cfg.Metadata != nil {
+		if m := c.cfg.Metadata(); m != nil {
+			doc = bsonwire.AppendDocument(doc, "client", m)
+		}
+	}
+	var at int
+	doc, at = bsonwire.BeginArray(doc, "compression")
+	for i, comp := range c.cfg.Compressors {
+		doc = bsonwire.AppendString(doc, arrayKey(i), comp.Name())
+	}
+	doc = bsonwire.End(doc, at)
+	if c.cfg.LoadBalanced {
+		doc = bsonwire.AppendBoolean(doc, "loadBalanced", true)
+	}
+	if authn != nil {
+		if ns, ok := authn.Negotiates(); ok {
+			doc = bsonwire.AppendString(doc, "saslSupportedMechs", ns)
+		}
+		if speculative != nil {
+			doc = bsonwire.AppendDocument(doc, "speculativeAuthenticate", speculative)
+		}
+	}
+	if useMsg {
+		doc = c.cfg.API.Append(doc)
+		doc = bsonwire.AppendString(doc, "$db", "admin")
+	}
+	return bsonwire.End(doc, start)
+}
+
+// authenticate runs the conversation, from where speculation got to.
+func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc *sdam.Server, conv auth.Conversation, hello []byte) error {
+	// Arbiters hold no users.
+	if authn == nil || desc.Kind == sdam.RSArbiter {
+		return nil
+	}
+	var reply []byte
+	if conv != nil {
+		if v, ok := bsonwire.Lookup(hello, "speculativeAuthenticate"); ok {
+			reply, _ = v.AsDocument()
+		}
+	}
+	if reply == nil {
+		var err error
+		if conv, err = authn.Begin(ctx, c.address, desc.SASLSupportedMechs); err != nil {
+			return c.authError(err)
+		}
+	}
+	return c.converse(ctx, conv, reply)
+}
+
+// maxRounds bounds a conversation with a server that never comes to an end.
+const maxRounds = 16
+
+func (c *Conn) converse(ctx context.Context, conv auth.Conversation, reply []byte) error {
+	var held Reply
+	defer func() { held.Release() }()
+	for range maxRounds {
+		cmd, done, err := conv.Next(ctx, reply)
+		if err != nil {
+			return c.authError(err)
+		}
+		if cmd == nil && done {
+			return nil
+		}
+		r, err := c.command(ctx, conv.Database(), cmd)
+		if err != nil {
+			return err
+		}
+		held.Release()
+		held, reply = r, r.Body
+		if done {
+			return nil
+		}
+	}
+	return c.authError(errors.New("the server does not end the authentication conversation"))
+}
+
+func (c *Conn) authError(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return c.fail("authenticate", Context, true, err)
+	}
+	return c.fail("authenticate", Auth, true, err)
+}
+
+// command sends a command document with $db and the API version added.
+func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error) {
+	buf := wire.GetBuffer(len(cmd) + 128)
+	defer buf.Release()
+	b, start := wire.BeginMsg(buf.B, wire.NextRequestID(), 0, 0)
+	b = wire.BeginBody(b)
+	at := len(b)
+	b = append(b, cmd[:len(cmd)-1]...)
+	b = c.cfg.API.Append(b)
+	b = bsonwire.AppendString(b, "$db", db)
+	b = bsonwire.End(b, at)
+	buf.B = wire.End(b, start)
+	r, err := c.RoundTrip(ctx, buf.B, false)
+	if err != nil {
+		return r, err
+	}
+	return r, nil
+}
+
+// replyError returns the error that a reply with ok: 0 tells.
+func replyError(reply []byte) error {
+	if ok, found := bsonwire.Lookup(reply, "ok"); found {
+		if yes, _ := ok.AsBool(); yes {
+			return nil
+		}
+	}
+	message, code := "the server refused the handshake without a reason", int64(0)
+	if v, ok := bsonwire.Lookup(reply, "errmsg"); ok {
+		if s, ok := v.AsString(); ok {
+			message = s
+		}
+	}
+	if v, ok := bsonwire.Lookup(reply, "code"); ok {
+		code, _ = v.AsInt64()
+	}
+	return &ReplyError{Code: int32(code), Message: message, Raw: append([]byte(nil), reply...)}
+}
+
+// ReplyError is a server's refusal of a handshake.
+type ReplyError struct {
+	Code    int32
+	Message string
+	Raw     []byte
+}
+
+func (e *ReplyError) Error() string {
+	if e.Code == 0 {
+		return e.Message
+	}
+	return fmt.Sprintf("%s (code %d)", e.Message, e.Code)
+}

@@ -1,0 +1,80 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Kind tells what ended a call on a connection.
+type Kind uint8
+
+const (
+	// Network is a failure of the socket: refused, reset, closed by the peer.
+	Network Kind = iota
+	// SocketTimeout is the expiry of connectTimeoutMS or socketTimeoutMS.
+	SocketTimeout
+	// Context is a caller's context that was cancelled or whose deadline passed.
+	Context
+	// Protocol is a peer that sent bytes which break the protocol.
+	Protocol
+	// Auth is a peer that refused the credentials, or whose proof was wrong.
+	Auth
+	// Handshake is a peer that answered the first hello with an error.
+	Handshake
+)
+
+// Error is a call on a connection that did not get its reply.
+type Error struct {
+	Address string
+	// Op is what was being done: "dial", "tls handshake", "hello",
+	// "authenticate", "write", "read".
+	Op   string
+	Kind Kind
+	// Established tells that the failure came after the handshake.
+	Established bool
+	// Sent tells that the request may have reached the server.
+	Sent bool
+	Err  error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s %s: %v", e.Op, e.Address, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout implements net.Error's method.
+func (e *Error) Timeout() bool {
+	return e.Kind == SocketTimeout || errors.Is(e.Err, context.DeadlineExceeded)
+}
+
+// errBusy is returned when a call starts while the reply of an earlier one is
+// still outstanding. It is a mistake of the caller, never of the network.
+var errBusy = errors.New("the reply to an earlier request is still outstanding")
+
+// contextErr is ctx's error with the cause that its owner gave, if any.
+func contextErr(ctx context.Context) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) && !errors.Is(cause, err) {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
+}
+
+// classify tells whether err came from ctx, from the socket's own time limit or
+// from the network.
+func classify(ctx context.Context, byContext bool, err error) (Kind, error) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return Network, err
+	}
+	if ctx.Err() != nil {
+		return Context, contextErr(ctx)
+	}
+	if byContext {
+		// The socket's timer can be a moment ahead of the context's.
+		return Context, context.DeadlineExceeded
+	}
+	return SocketTimeout, err
+}
