@@ -1,0 +1,387 @@
+// Package exec is the one way in which a command runs: it selects a server,
+// checks a connection out, adds what every command carries, sends it, tells the
+// topology of failures, and retries where the specifications allow it.
+package exec
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/mgxdb/mgx/internal/compress"
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/session"
+	"github.com/mgxdb/mgx/internal/topology"
+)
+
+// ErrTooLarge is returned for a command that the server would not accept for
+// its size.
+var ErrTooLarge = errors.New("too large")
+
+// The layers below, with the connections that this client has.
+type (
+	// Topology is the deployment.
+	Topology = topology.Topology[*conn.Conn]
+	// Server is one of its servers.
+	Server = topology.Server[*conn.Conn]
+	// Pool is a server's pool.
+	Pool = pool.Pool[*conn.Conn]
+	// Lease is a connection while it is checked out.
+	Lease = pool.Handle[*conn.Conn]
+)
+
+// Executor runs the commands of one client.
+type Executor struct {
+	Topology *Topology
+	API      *conn.API
+	Sessions session.Pool
+	Time     session.ClusterTime
+
+	RetryReads     bool
+	RetryWrites    bool
+	LocalThreshold time.Duration
+	Heartbeat      time.Duration
+	// Timeout is timeoutMS: it bounds an operation whose context has no deadline,
+	// and makes the server stop at the deadline.
+	Timeout time.Duration
+	Monitor *Monitor // nil: nobody watches
+
+	timeout atomic.Int64 // of sessions, as last seen
+}
+
+// Result is a reply, with who gave it. Release it when its bytes are done with.
+type Result struct {
+	conn.Reply
+	Server *Server
+	Desc   *sdam.Server
+	// Lease is the connection, still checked out, where the operation kept it:
+	// the caller returns it.
+	Lease *Lease
+	// Session is the implicit session, where the operation kept it.
+	Session *session.Server
+	// Unacknowledged tells that the server was asked not to answer.
+	Unacknowledged bool
+}
+
+// Pin keeps operations on one server, or on one connection of it.
+type Pin struct {
+	Server *Server
+	Lease  *Lease // nil: any connection
+}
+
+// Keep says what a command's caller goes on using after the reply.
+type Keep uint8
+
+const (
+	// KeepSession keeps the implicit session, for a cursor.
+	KeepSession Keep = 1 << iota
+	// KeepConn keeps the connection, if the deployment is load-balanced or the
+	// reply promises more.
+	KeepConn
+)
+
+var lastOperationID atomic.Int64
+
+// NextOperationID returns an identifier for the events of an operation of
+// several commands.
+func NextOperationID() int64 { return lastOperationID.Add(1) }
+
+// Run runs a command, a second time if it fails in a way that allows it.
+func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
+	if x.Timeout > 0 {
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, x.Timeout)
+			defer cancel()
+		}
+	}
+	r := run{x: x, op: op, keep: keep}
+	defer r.end()
+	var first error
+	for {
+		res, f, err := r.attempt(ctx)
+		if err == nil && (f == nil || !r.mayRetry(ctx, f)) {
+			return res, nil
+		}
+		if err == nil {
+			// A write concern error that is worth another try. Its reply is the
+			// result if that does not come about.
+			r.fallback = res
+			first = errRetriedReply
+			continue
+		}
+		if first != nil {
+			return r.settle(first, err)
+		}
+		if f == nil || !r.mayRetry(ctx, f) {
+			return Result{}, err
+		}
+		first = err
+	}
+}
+
+// errRetriedReply stands for the error of an attempt that got a reply.
+var errRetriedReply = errors.New("retried after a write concern error")
+
+// run is the state of one Run.
+type run struct {
+	x    *Executor
+	op   *Op
+	keep Keep
+
+	attempts  int
+	failed    []string // addresses to avoid
+	session   *session.Server
+	implicit  bool
+	kept      bool
+	txnNumber int64
+	opID      int64
+	fallback  Result
+}
+
+func (r *run) end() {
+	if r.implicit && r.session != nil && !r.kept {
+		r.x.PutSession(r.session)
+	}
+}
+
+// settle chooses between the errors of two attempts.
+func (r *run) settle(first, second error) (Result, error) {
+	var selection *sdam.SelectionError
+	var server *ServerError
+	noWrites := errors.As(second, &server) && server.HasLabel(LabelNoWritesPerformed)
+	if errors.As(second, &selection) || noWrites || errors.Is(second, errNoRetrySupport) {
+		if first == errRetriedReply {
+			return r.fallback, nil
+		}
+		return Result{}, first
+	}
+	r.fallback.Release()
+	return Result{}, second
+}
+
+// errNoRetrySupport ends a retry on a server that cannot tell a repeated write
+// from a new one.
+var errNoRetrySupport = errors.New("the server does not support retryable writes")
+
+// PutSession gives back an implicit session that a Result kept; nil is none.
+func (x *Executor) PutSession(s *session.Server) {
+	if s != nil {
+		x.Sessions.Put(s, x.sessionTimeout(), time.Now())
+	}
+}
+
+// sessionTimeout is how long servers keep idle sessions, as last seen.
+func (x *Executor) sessionTimeout() time.Duration { return time.Duration(x.timeout.Load()) }
+
+// attempt runs the command once. A failure comes with the facts for the retry
+// decision, where a retry could be thought of.
+func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
+	r.attempts++
+	server, err := r.selectServer(ctx)
+	if err != nil {
+		return Result{}, nil, err
+	}
+	lease, err := r.checkOut(ctx, server)
+	if err != nil {
+		f := r.checkOutFailure(server, err)
+		return Result{}, f, r.label(f, err)
+	}
+	desc := lease.Conn().Description()
+	if err := r.prepare(desc); err != nil {
+		_ = lease.Release()
+		return Result{}, nil, err
+	}
+	res, h, err := r.exchange(ctx, server, lease)
+	if err != nil {
+		f := r.commandFailure(server, lease, desc, err)
+		r.release(lease)
+		return Result{}, f, r.label(f, err)
+	}
+	f := r.replyFailure(server, lease, desc, &h)
+	r.keepOrReturn(&res, lease)
+	return res, f, nil
+}
+
+func (r *run) selectServer(ctx context.Context) (*Server, error) {
+	if p := r.op.Pin; p != nil && p.Server != nil {
+		return p.Server, nil
+	}
+	sel := sdam.Selection{
+		Write:             r.op.Access == Write,
+		ReadPreference:    r.op.ReadPreference,
+		Deprioritized:     r.failed,
+		LocalThreshold:    r.x.LocalThreshold,
+		HeartbeatInterval: r.x.Heartbeat,
+		Operation:         r.op.Name,
+		OperationID:       r.op.ID,
+	}
+	return r.x.Topology.Select(ctx, &sel)
+}
+
+func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
+	if p := r.op.Pin; p != nil && p.Lease != nil {
+		return p.Lease, nil
+	}
+	return server.CheckOut(ctx)
+}
+
+// release gives the connection back, unless the operation is pinned to it.
+func (r *run) release(lease *Lease) {
+	if p := r.op.Pin; p != nil && p.Lease == lease {
+		return
+	}
+	_ = lease.Release()
+}
+
+func (r *run) keepOrReturn(res *Result, lease *Lease) {
+	if p := r.op.Pin; p != nil && p.Lease == lease {
+		return
+	}
+	if r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
+		res.Lease = lease
+		return
+	}
+	_ = lease.Release()
+}
+
+// prepare decides on session and transaction number for the server at hand.
+func (r *run) prepare(desc *sdam.Server) error {
+	op := r.op
+	if op.MinWireVersion > desc.MaxWireVersion {
+		return &OperationError{Command: op.Name, Err: ErrUnsupported}
+	}
+	sessions := desc.SessionTimeoutMinutes != nil || desc.ServiceID != nil
+	if m := desc.SessionTimeoutMinutes; m != nil {
+		if t := *m * int64(time.Minute); r.x.timeout.Load() != t {
+			r.x.timeout.Store(t)
+		}
+	}
+	acknowledged := op.Access != Write || op.WriteConcern.Acknowledged()
+	if r.session == nil {
+		switch {
+		case op.Session != nil:
+			r.session = op.Session
+		case sessions && acknowledged && !op.NoSession:
+			r.session, r.implicit = r.x.Sessions.Get(r.x.sessionTimeout(), time.Now()), true
+		}
+	}
+	if op.Access != Write || !op.Retryable || !r.x.RetryWrites || !acknowledged || r.session == nil {
+		return nil
+	}
+	supported := sessions && desc.Kind != sdam.Standalone && desc.MaxWireVersion >= 6
+	switch {
+	case supported && r.txnNumber == 0 && r.attempts == 1:
+		r.txnNumber = r.session.NextTxnNumber()
+	case !supported && r.attempts > 1:
+		return errNoRetrySupport
+	}
+	return nil
+}
+
+// exchange sends the command and reads the reply's head.
+func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Result, head, error) {
+	op, x, c := r.op, r.x, lease.Conn()
+	env := envelope{desc: c.Description(), topology: x.Topology.Kind(), api: x.API, txnNumber: r.txnNumber}
+	if r.session != nil && !(op.Access == Write && !op.WriteConcern.Acknowledged()) {
+		env.lsid = r.session.LSID
+	}
+	if gossips(env.desc.Kind) {
+		env.clusterTime = x.Time.Load()
+	}
+	if x.Timeout > 0 {
+		env.deadline, _ = ctx.Deadline()
+	}
+	f, err := op.encode(&env)
+	if err != nil {
+		return Result{}, head{}, err
+	}
+	defer f.buf.Release()
+
+	watch := x.Monitor.start(r, &f, lease)
+	res := Result{Server: server, Desc: env.desc, Unacknowledged: !f.ack}
+	if !f.ack {
+		err := c.Send(ctx, f.buf.B, compress.Allowed(op.Name))
+		watch.sent(err)
+		return res, head{ok: true}, err
+	}
+	res.Reply, err = c.RoundTrip(ctx, f.buf.B, compress.Allowed(op.Name))
+	if err != nil {
+		watch.failed(err)
+		return Result{}, head{}, err
+	}
+	h, err := readHead(res.Body)
+	if err != nil {
+		err = &ReplyError{Address: c.Address(), Command: op.Name, Err: err}
+		watch.failed(err)
+		res.Release()
+		return Result{}, head{}, err
+	}
+	if h.clusterTime != nil {
+		x.Time.Advance(h.clusterTime)
+	}
+	if !h.ok {
+		err := newServerError(op, c.Address(), &h, res.Body)
+		watch.failed(err)
+		res.Release()
+		return Result{}, head{}, err
+	}
+	watch.succeeded(res.Body)
+	if r.keep&KeepSession != 0 && r.implicit {
+		res.Session, r.kept = r.session, true
+	}
+	return res, h, nil
+}
+
+// gossips tells whether $clusterTime is exchanged with this kind of server.
+func gossips(k sdam.ServerKind) bool {
+	return k == sdam.Mongos || k == sdam.RSPrimary || k == sdam.RSSecondary || k == sdam.LoadBalancer
+}
+
+// mayRetry decides, and prepares the next attempt.
+func (r *run) mayRetry(ctx context.Context, f *failure) bool {
+	// Without a deadline an operation is tried twice; with timeoutMS, as often as
+	// time allows.
+	if r.attempts > 1 && r.x.Timeout == 0 || ctx.Err() != nil || !r.op.Retryable {
+		return false
+	}
+	if p := r.op.Pin; p != nil {
+		return false
+	}
+	switch r.op.Access {
+	case Write:
+		retry, _ := retryableWrite(*f)
+		// Before the first attempt got a connection there is no number yet, and
+		// none is needed: nothing was sent.
+		return retry && r.x.RetryWrites && (r.txnNumber != 0 || f.pool || f.handshake) && r.op.WriteConcern.Acknowledged()
+	case Read:
+		return r.x.RetryReads && retryableRead(*f)
+	}
+	return false
+}
+
+// label attaches RetryableWriteError where the driver is to do so.
+func (r *run) label(f *failure, err error) error {
+	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.x.RetryWrites {
+		return err
+	}
+	retry, attach := retryableWrite(*f)
+	if !retry || !attach {
+		return err
+	}
+	var se *ServerError
+	if errors.As(err, &se) {
+		if !se.HasLabel(LabelRetryableWrite) {
+			se.Labels = append(slices.Clone(se.Labels), LabelRetryableWrite)
+		}
+		return err
+	}
+	if r.txnNumber == 0 && !f.pool && !f.handshake {
+		return err
+	}
+	return &OperationError{Command: r.op.Name, Labels: []string{LabelRetryableWrite}, Err: err}
+}

@@ -1,0 +1,95 @@
+package exec
+
+import (
+	"errors"
+
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+// avoid keeps a retry off a server while there is another.
+func (r *run) avoid(server *Server) {
+	if len(r.failed) < 8 {
+		r.failed = append(r.failed, server.Address())
+	}
+}
+
+// checkOutFailure looks at why there was no connection. The topology has heard
+// of a failed dial by then.
+func (r *run) checkOutFailure(server *Server, err error) *failure {
+	r.avoid(server)
+	var cleared *pool.PoolClearedError
+	if errors.As(err, &cleared) {
+		return &failure{pool: true}
+	}
+	if ce, ok := networkError(err); ok && !ce.Established {
+		return &failure{network: true, handshake: true}
+	}
+	return nil
+}
+
+// commandFailure tells the topology of a command that got no good reply.
+func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, err error) *failure {
+	sf := sdam.Failure{
+		Err:            err,
+		HandshakeDone:  true,
+		ServiceID:      desc.ServiceID,
+		Generation:     lease.Generation(),
+		MaxWireVersion: desc.MaxWireVersion,
+	}
+	f := &failure{wireVersion: desc.MaxWireVersion, mongos: desc.Kind == sdam.Mongos}
+	var se *ServerError
+	var ce *conn.Error
+	switch {
+	case errors.As(err, &se):
+		sf.Class, sf.Code, sf.Message = sdam.CommandFailure, se.Code, se.Message
+		sf.TopologyVersion = se.topologyVersion
+		f.code, f.message, f.labels = se.Code, se.Message, se.Labels
+	case errors.As(err, &ce):
+		if r.session != nil && ce.Kind != conn.Context {
+			r.session.Dirty = true
+		}
+		if ce.Kind == conn.Context {
+			// The server may be healthy, and the connection is: its reply is drained.
+			if ce.Sent && r.session != nil {
+				r.session.Dirty = true
+			}
+			return nil
+		}
+		sf.Class = sdam.NetworkFailure
+		if ce.Kind == conn.SocketTimeout {
+			sf.Class = sdam.TimeoutFailure
+		}
+		f.network = true
+	default:
+		return nil
+	}
+	r.avoid(server)
+	server.Failed(&sf)
+	return f
+}
+
+// replyFailure looks at a reply with ok: 1 for a write concern error that tells
+// of a changed server, or that is worth another try.
+func (r *run) replyFailure(server *Server, lease *Lease, desc *sdam.Server, h *head) *failure {
+	if h.writeConcernError == nil {
+		return nil
+	}
+	code, message, labels := writeConcernFailure(h.writeConcernError)
+	sf := sdam.Failure{
+		Err:             &ServerError{Address: server.Address(), Command: r.op.Name, Code: code, Message: message},
+		Class:           sdam.CommandFailure,
+		HandshakeDone:   true,
+		Generation:      lease.Generation(),
+		MaxWireVersion:  desc.MaxWireVersion,
+		Code:            code,
+		Message:         message,
+		TopologyVersion: topologyVersion(h),
+	}
+	server.Failed(&sf)
+	return &failure{
+		code: code, writeConcern: true, message: message, wireVersion: desc.MaxWireVersion,
+		mongos: desc.Kind == sdam.Mongos, labels: append(labels, labelsOf(h.labels)...),
+	}
+}

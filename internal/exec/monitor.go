@@ -1,0 +1,150 @@
+package exec
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/event"
+)
+
+// Monitor tells the outside of commands.
+type Monitor struct {
+	Handlers *event.CommandMonitor
+	// Failure turns an error into the one that the operation's caller sees.
+	Failure func(error) error
+}
+
+// watch follows one command. The zero value watches nothing.
+type watch struct {
+	m       *Monitor
+	info    event.CommandInfo
+	began   time.Time
+	secret  bool
+	started bool
+}
+
+// secrets are the commands whose contents are not shown.
+var secrets = map[string]bool{
+	"authenticate": true, "saslstart": true, "saslcontinue": true, "getnonce": true, "createuser": true,
+	"updateuser": true, "copydbgetnonce": true, "copydbsaslstart": true, "copydb": true,
+}
+
+// carriesSecrets tells whether a command's contents must not be shown: hello
+// does when it authenticates speculatively.
+func carriesSecrets(name string, command []byte) bool {
+	name = strings.ToLower(name)
+	if secrets[name] {
+		return true
+	}
+	if name == "hello" || name == "ismaster" {
+		_, ok := bsonwire.Lookup(command, "speculativeAuthenticate")
+		return ok
+	}
+	return false
+}
+
+func (m *Monitor) start(r *run, f *frame, lease *Lease) watch {
+	if m == nil {
+		return watch{}
+	}
+	if r.opID == 0 {
+		if r.opID = r.op.ID; r.opID == 0 {
+			r.opID = NextOperationID()
+		}
+	}
+	c := lease.Conn()
+	desc := c.Description()
+	w := watch{m: m, began: time.Now(), started: true, info: event.CommandInfo{
+		CommandName: r.op.Name, DatabaseName: r.op.Database, RequestID: f.requestID, OperationID: r.opID,
+		Address: c.Address(), DriverConnectionID: lease.ID(), ServerConnectionID: desc.ConnectionID, ServiceID: desc.ServiceID,
+	}}
+	body := f.buf.B[f.body[0]:f.body[1]]
+	w.secret = carriesSecrets(r.op.Name, body)
+	if m.Handlers == nil || m.Handlers.Started == nil {
+		return w
+	}
+	e := &event.CommandStarted{CommandInfo: w.info, Command: bson.Raw(emptyDocument)}
+	if !w.secret {
+		e.Command = commandDocument(body, r.op.Sequence, f.buf.B[f.sequence[0]:f.sequence[1]])
+	}
+	guard(func() { m.Handlers.Started(e) })
+	return w
+}
+
+var (
+	emptyDocument = []byte{5, 0, 0, 0, 0}
+	okDocument    = func() []byte {
+		doc, at := bsonwire.Begin(nil)
+		return bsonwire.End(bsonwire.AppendInt32(doc, "ok", 1), at)
+	}()
+)
+
+// commandDocument returns the command with its sequence as an array.
+func commandDocument(body []byte, name string, docs []byte) bson.Raw {
+	if len(docs) == 0 {
+		return body
+	}
+	b, at := bsonwire.Begin(make([]byte, 0, len(body)+len(docs)+64))
+	b = append(b, body[4:len(body)-1]...)
+	b, array := bsonwire.BeginArray(b, name)
+	for i := 0; len(docs) > 0; i++ {
+		n, err := bsonwire.Size(docs)
+		if err != nil {
+			break
+		}
+		b = bsonwire.AppendDocument(b, bsonwire.Index(i), docs[:n])
+		docs = docs[n:]
+	}
+	b = bsonwire.End(b, array)
+	return bsonwire.End(b, at)
+}
+
+func (w *watch) succeeded(reply []byte) {
+	if !w.started || w.m.Handlers == nil || w.m.Handlers.Succeeded == nil {
+		return
+	}
+	e := &event.CommandSucceeded{CommandInfo: w.info, Duration: time.Since(w.began), Reply: reply}
+	if w.secret || carriesSecrets(w.info.CommandName, reply) {
+		e.Reply = emptyDocument
+	}
+	guard(func() { w.m.Handlers.Succeeded(e) })
+}
+
+// sent ends the watch of a command without a reply.
+func (w *watch) sent(err error) {
+	if err != nil {
+		w.failed(err)
+		return
+	}
+	w.succeeded(okDocument)
+}
+
+func (w *watch) failed(err error) {
+	if !w.started || w.m.Handlers == nil || w.m.Handlers.Failed == nil {
+		return
+	}
+	var se *ServerError
+	if w.secret && errors.As(err, &se) {
+		// What a server says about credentials may repeat them.
+		err = &ServerError{Address: se.Address, Command: se.Command, Code: se.Code, Name: se.Name, Labels: se.Labels, Message: "(redacted)"}
+	}
+	if w.m.Failure != nil {
+		err = w.m.Failure(err)
+	}
+	e := &event.CommandFailed{CommandInfo: w.info, Duration: time.Since(w.began), Failure: err}
+	guard(func() { w.m.Handlers.Failed(e) })
+}
+
+// guard keeps a panicking handler from breaking the operation.
+func guard(handler func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			slog.Default().Error("a command monitor panicked", "component", "command", "panic", r)
+		}
+	}()
+	handler()
+}

@@ -1,0 +1,272 @@
+package exec
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/session"
+	"github.com/mgxdb/mgx/internal/wire"
+)
+
+// Access says what a command does to data.
+type Access uint8
+
+const (
+	// Read commands obey the read preference and read concern.
+	Read Access = iota
+	// Write commands go to a writable server and carry the write concern.
+	Write
+	// ReadThenWrite commands (an aggregation with $out or $merge) carry both
+	// concerns.
+	ReadThenWrite
+	// Other commands carry neither concern, and go where the read preference says.
+	Other
+)
+
+// Op is a command to run. It is a plain value: exec decides when, where, and
+// how often.
+type Op struct {
+	// Name is the command's name, Database where it runs.
+	Name     string
+	Database string
+	// Body appends the command's own elements, its name first. It may be called
+	// again for a retry.
+	Body func(dst []byte) ([]byte, error)
+	// Sequence names the argument that Documents appends as a document sequence.
+	// Documents, too, may be called again; it must not append more than the
+	// limits allow.
+	Sequence  string
+	Documents func(dst []byte, limits Limits) ([]byte, error)
+
+	Access Access
+	// Retryable tells that the command may be sent twice, as the specifications
+	// "Retryable Reads" and "Retryable Writes" list.
+	Retryable bool
+
+	ReadPreference *sdam.ReadPreference // nil: primary
+	ReadConcern    string               // "": the server's default
+	WriteConcern   *WriteConcern        // nil: the server's default
+	// AwaitMS is maxTimeMS for a command that has its own notion of it.
+	AwaitMS int64
+	// Session is the session to run in; nil uses one of exec's own where the
+	// server has sessions, unless NoSession is set.
+	Session   *session.Server
+	NoSession bool
+	// Pin keeps the operation on a server, or on a connection.
+	Pin *Pin
+	// ID is shared by the commands of one operation, for their events; 0 takes
+	// a new one.
+	ID int64
+	// MinWireVersion is what the command needs; 0: nothing special.
+	MinWireVersion int32
+	// Exhaust lets the server send further replies by itself.
+	Exhaust bool
+}
+
+// Limits are what the server chosen for a command accepts, in bytes and
+// documents. Room is what is left for the documents of the sequence.
+type Limits struct {
+	MaxDocument int
+	MaxMessage  int
+	MaxBatch    int
+	Room        int
+}
+
+// WriteConcern is what a write waits for. See the server manual, "Write
+// Concern".
+type WriteConcern struct {
+	// W is an int (number of members), a string (majority, or a custom name), or
+	// nil for the server's default.
+	W       any
+	Timeout time.Duration
+	Journal *bool
+	Fsync   *bool
+}
+
+// Acknowledged tells whether the server answers the write.
+func (w *WriteConcern) Acknowledged() bool {
+	if w == nil {
+		return true
+	}
+	n, ok := w.W.(int)
+	return !ok || n != 0 || w.Journal != nil && *w.Journal
+}
+
+// IsDefault tells whether there is nothing to send.
+func (w *WriteConcern) IsDefault() bool {
+	return w == nil || w.W == nil && w.Timeout == 0 && w.Journal == nil && w.Fsync == nil
+}
+
+func (w *WriteConcern) append(dst []byte) []byte {
+	if w.IsDefault() {
+		return dst
+	}
+	dst, at := bsonwire.BeginDocument(dst, "writeConcern")
+	switch v := w.W.(type) {
+	case int:
+		dst = bsonwire.AppendInt32(dst, "w", int32(v))
+	case string:
+		dst = bsonwire.AppendString(dst, "w", v)
+	}
+	if w.Journal != nil {
+		dst = bsonwire.AppendBoolean(dst, "j", *w.Journal)
+	}
+	if w.Fsync != nil {
+		dst = bsonwire.AppendBoolean(dst, "fsync", *w.Fsync)
+	}
+	if w.Timeout > 0 {
+		dst = bsonwire.AppendInt64(dst, "wtimeout", w.Timeout.Milliseconds())
+	}
+	return bsonwire.End(dst, at)
+}
+
+// frame is one encoded command.
+type frame struct {
+	buf       *wire.Buffer
+	requestID int32
+	body      [2]int // the command document
+	sequence  [2]int // the documents of the sequence
+	ack       bool
+}
+
+// envelope is what an attempt adds to a command.
+type envelope struct {
+	desc        *sdam.Server
+	topology    sdam.TopologyKind
+	api         *conn.API
+	lsid        []byte
+	txnNumber   int64 // 0: none
+	clusterTime []byte
+	deadline    time.Time // for maxTimeMS; zero: none
+}
+
+// encode writes the whole message into a pooled frame.
+func (op *Op) encode(env *envelope) (frame, error) {
+	f := frame{requestID: wire.NextRequestID(), ack: true}
+	writes := op.Access == Write || op.Access == ReadThenWrite
+	if writes && !op.WriteConcern.Acknowledged() {
+		f.ack = false
+	}
+	var flags wire.Flags
+	if !f.ack {
+		flags |= wire.MoreToCome
+	}
+	if op.Exhaust {
+		flags |= wire.ExhaustAllowed
+	}
+	f.buf = wire.GetBuffer(0)
+	b, start := wire.BeginMsg(f.buf.B, f.requestID, 0, flags)
+	b = wire.BeginBody(b)
+	f.body[0] = len(b)
+	b, at := bsonwire.Begin(b)
+	b, err := op.Body(b)
+	if err != nil {
+		f.buf.Release()
+		return frame{}, err
+	}
+	b = op.appendEnvelope(b, env, writes)
+	b = bsonwire.End(b, at)
+	f.body[1] = len(b)
+	if op.Documents != nil {
+		if b, err = op.appendSequence(b, start, &f, env.desc); err != nil {
+			f.buf.B = b
+			f.buf.Release()
+			return frame{}, err
+		}
+	}
+	f.buf.B = wire.End(b, start)
+	if n := len(f.buf.B) - start; n > int(env.desc.MaxMessageSizeBytes) {
+		f.buf.Release()
+		return frame{}, fmt.Errorf("%w: %s takes %d bytes, the server accepts %d", ErrTooLarge, op.Name, n, env.desc.MaxMessageSizeBytes)
+	}
+	return f, nil
+}
+
+func (op *Op) appendSequence(b []byte, start int, f *frame, desc *sdam.Server) ([]byte, error) {
+	b, at := wire.BeginSequence(b, op.Sequence)
+	f.sequence[0] = len(b)
+	limits := Limits{
+		MaxDocument: int(desc.MaxBSONObjectSize),
+		MaxMessage:  int(desc.MaxMessageSizeBytes),
+		MaxBatch:    int(desc.MaxWriteBatchSize),
+	}
+	limits.Room = limits.MaxMessage - (len(b) - start)
+	// A failing callback may return nil; keep the buffer then.
+	out, err := op.Documents(b, limits)
+	if err != nil {
+		return b, err
+	}
+	f.sequence[1] = len(out)
+	return wire.EndSequence(out, at), nil
+}
+
+// appendEnvelope appends what every command carries.
+func (op *Op) appendEnvelope(b []byte, env *envelope, writes bool) []byte {
+	if op.ReadConcern != "" && (op.Access == Read || op.Access == ReadThenWrite) {
+		var at int
+		b, at = bsonwire.BeginDocument(b, "readConcern")
+		b = bsonwire.AppendString(b, "level", op.ReadConcern)
+		b = bsonwire.End(b, at)
+	}
+	if writes {
+		b = op.WriteConcern.append(b)
+	}
+	if env.lsid != nil {
+		b = bsonwire.AppendDocument(b, "lsid", env.lsid)
+		if env.txnNumber != 0 {
+			b = bsonwire.AppendInt64(b, "txnNumber", env.txnNumber)
+		}
+	}
+	if env.clusterTime != nil {
+		b = bsonwire.AppendDocument(b, "$clusterTime", env.clusterTime)
+	}
+	if !env.deadline.IsZero() && op.AwaitMS == 0 {
+		// The server should give up a little before the client does.
+		if ms := (time.Until(env.deadline) - env.desc.MinRTT).Milliseconds(); ms > 0 {
+			b = bsonwire.AppendInt64(b, "maxTimeMS", ms)
+		}
+	}
+	b = op.appendReadPreference(b, env)
+	b = env.api.Append(b)
+	return bsonwire.AppendString(b, "$db", op.Database)
+}
+
+// appendReadPreference appends $readPreference where the specification "Server
+// Selection" asks for it.
+func (op *Op) appendReadPreference(b []byte, env *envelope) []byte {
+	if op.Access == Write {
+		return b
+	}
+	rp := op.ReadPreference.ToSend(env.topology, env.desc.Kind)
+	if rp == nil {
+		return b
+	}
+	b, at := bsonwire.BeginDocument(b, "$readPreference")
+	b = bsonwire.AppendString(b, "mode", rp.Mode.String())
+	if len(rp.TagSets) > 0 {
+		var tags int
+		b, tags = bsonwire.BeginArray(b, "tags")
+		for i, set := range rp.TagSets {
+			var in int
+			b, in = bsonwire.BeginDocument(b, bsonwire.Index(i))
+			for _, name := range set.Names() {
+				b = bsonwire.AppendString(b, name, set[name])
+			}
+			b = bsonwire.End(b, in)
+		}
+		b = bsonwire.End(b, tags)
+	}
+	if rp.MaxStaleness > 0 {
+		b = bsonwire.AppendInt32(b, "maxStalenessSeconds", int32(rp.MaxStaleness/time.Second))
+	}
+	if rp.Hedge != nil {
+		var in int
+		b, in = bsonwire.BeginDocument(b, "hedge")
+		b = bsonwire.AppendBoolean(b, "enabled", *rp.Hedge)
+		b = bsonwire.End(b, in)
+	}
+	return bsonwire.End(b, at)
+}
