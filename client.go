@@ -1,0 +1,222 @@
+package mgx
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+// Version is the version of this module, as the server's logs show it.
+const Version = "0.1.0"
+
+// Client is a connection to a MongoDB deployment. It discovers the deployment's
+// servers, pools the connections to them and reconnects by itself. It is safe
+// for concurrent use, and meant to be shared: a program needs one per
+// deployment.
+type Client struct {
+	options  Options
+	topology *exec.Topology
+	exec     *exec.Executor
+	dec      bson.DecodeOptions
+	base     settings
+	closed   atomic.Bool
+}
+
+// Connect opens a client for a connection string and waits until a server
+// answers. If none does within the context's deadline or
+// serverSelectionTimeoutMS (30 seconds), the error is an ErrConnectionFailure.
+func Connect(ctx context.Context, uri string) (*Client, error) {
+	options, err := ParseURI(uri)
+	if err != nil {
+		return nil, err
+	}
+	return Open(ctx, options)
+}
+
+// Open is Connect for options that were changed after ParseURI, or written by
+// hand.
+func Open(ctx context.Context, options *Options) (*Client, error) {
+	c, err := newClient(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Ping(ctx); err != nil {
+		_ = c.Close(context.WithoutCancel(ctx))
+		return nil, connectError(err)
+	}
+	return c, nil
+}
+
+// New makes a client without waiting for a server: the first operation does. The
+// options are copied. Only the DNS records of a mongodb+srv URI are looked up at
+// once, within ConnectTimeout.
+func New(options *Options) (*Client, error) { return newClient(context.Background(), options) }
+
+func newClient(ctx context.Context, options *Options) (*Client, error) {
+	c := &Client{options: options.clone()}
+	o := &c.options
+	if err := o.prepare(); err != nil {
+		return nil, err
+	}
+	if err := o.resolve(ctx); err != nil {
+		return nil, err
+	}
+	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	c.base = o.settings()
+	o.logWarnings()
+	return c, nil
+}
+
+// Ping asks a server that the client's read preference allows whether it is
+// there.
+func (c *Client) Ping(ctx context.Context) error {
+	op := exec.Op{
+		Name: "ping", Database: "admin", Access: exec.Other, ReadPreference: c.base.readPreference, Retryable: true,
+		Body: func(dst []byte) ([]byte, error) { return bsonwire.AppendInt32(dst, "ping", 1), nil },
+	}
+	res, err := c.run(ctx, &op, 0)
+	if err != nil {
+		return err
+	}
+	res.Release()
+	return nil
+}
+
+// Close ends the client: it ends its sessions on the server, closes all
+// connections and stops all that runs in the background. Operations in progress
+// end with an error, as do later ones (ErrClosed). The context bounds the word
+// to the server. Close may be called any number of times.
+func (c *Client) Close(ctx context.Context) error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.endSessions(ctx)
+	return c.topology.Close(ctx)
+}
+
+// maxEndSessions is how many sessions one command ends.
+const maxEndSessions = 10_000
+
+// endSessions tells the server that the sessions are done with. It is best
+// effort: servers expire them by themselves.
+func (c *Client) endSessions(ctx context.Context) {
+	ids := c.exec.Sessions.Take()
+	if c.topology.Kind() == sdam.TopologyUnknown {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	for len(ids) > 0 {
+		n := min(len(ids), maxEndSessions)
+		batch := ids[:n]
+		ids = ids[n:]
+		op := exec.Op{
+			Name: "endSessions", Database: "admin", Access: exec.Other, NoSession: true, ReadPreference: primaryPreferred,
+			Body: func(dst []byte) ([]byte, error) {
+				dst, at := bsonwire.BeginArray(dst, "endSessions")
+				for i, id := range batch {
+					dst = bsonwire.AppendDocument(dst, bsonwire.Index(i), id)
+				}
+				return bsonwire.End(dst, at), nil
+			},
+		}
+		res, err := c.exec.Run(ctx, &op, 0)
+		if err != nil {
+			return
+		}
+		res.Release()
+	}
+}
+
+var primaryPreferred = ReadPreference{Mode: PrimaryPreferred}.internal()
+
+// Database returns a handle of a database. Options override the client's. An
+// invalid name is reported by the first operation, as an ErrInvalidName.
+func (c *Client) Database(name string, options ...HandleOption) *Database {
+	return &Database{client: c, name: name, err: checkDatabaseName(name), base: collect(c.base, options)}
+}
+
+// DefaultDatabase returns the database that the connection string names. Without
+// one, the error is an ErrConfiguration.
+func (c *Client) DefaultDatabase() (*Database, error) {
+	if c.options.Database == "" {
+		return nil, failure(ErrConfiguration, "the connection string names no default database")
+	}
+	return c.Database(c.options.Database), nil
+}
+
+// DatabaseInfo describes a database.
+type DatabaseInfo struct {
+	Name       string `bson:"name"`
+	SizeOnDisk int64  `bson:"sizeOnDisk"`
+	Empty      bool   `bson:"empty"`
+}
+
+// ListDatabases describes the databases that match the filter.
+func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListOption) ([]DatabaseInfo, error) {
+	s := collect(c.base, options)
+	op := exec.Op{
+		Name: "listDatabases", Database: "admin", Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendInt32(dst, "listDatabases", 1)
+			if filter != nil {
+				var err error
+				if dst, err = appendField(dst, "filter", filter); err != nil {
+					return dst, err
+				}
+			}
+			dst = appendTrue(dst, "nameOnly", s.nameOnly)
+			dst = appendTrue(dst, "authorizedDatabases", s.authorizedOnly)
+			return appendOptional(dst, "comment", s.comment)
+		},
+	}
+	res, err := c.run(ctx, &op, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Release()
+	var reply struct {
+		Databases []DatabaseInfo `bson:"databases"`
+	}
+	if err := bson.Unmarshal(res.Body, &reply); err != nil {
+		return nil, category(err, ErrProtocol)
+	}
+	return reply.Databases, nil
+}
+
+// ListDatabaseNames lists the names of the databases that match the filter.
+func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...ListOption) ([]string, error) {
+	list, err := c.ListDatabases(ctx, filter, append(options[:len(options):len(options)], NameOnly())...)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(list))
+	for i, db := range list {
+		names[i] = db.Name
+	}
+	return names, nil
+}
+
+// run is the one way in which the operations of this package run commands.
+func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Result, error) {
+	if c.closed.Load() {
+		return exec.Result{}, errClientClosed
+	}
+	res, err := c.exec.Run(ctx, op, keep)
+	if err != nil {
+		return res, toPublic(err)
+	}
+	return res, nil
+}
+
+var errClientClosed = failure(ErrClosed, "the client is closed")
+
+// decode returns how the call's documents are decoded.
+func (c *Client) decode(*settings) *bson.DecodeOptions { return &c.dec }

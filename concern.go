@@ -1,0 +1,114 @@
+package mgx
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+// Mode says which members of a replica set may answer a read.
+type Mode uint8
+
+// The modes of the specification "Server Selection".
+const (
+	// Primary reads from the primary alone: the default.
+	Primary = Mode(sdam.Primary)
+	// PrimaryPreferred reads from a secondary only while there is no primary.
+	PrimaryPreferred = Mode(sdam.PrimaryPreferred)
+	// Secondary reads from secondaries alone.
+	Secondary = Mode(sdam.Secondary)
+	// SecondaryPreferred reads from the primary only while no secondary is there.
+	SecondaryPreferred = Mode(sdam.SecondaryPreferred)
+	// Nearest reads from any member within the latency window.
+	Nearest = Mode(sdam.Nearest)
+)
+
+// String returns the mode's name in URIs.
+func (m Mode) String() string { return sdam.Mode(m).String() }
+
+// ParseMode returns the mode of a name as URIs have it.
+func ParseMode(name string) (Mode, error) {
+	for m := Primary; m <= Nearest; m++ {
+		if m.String() == name {
+			return m, nil
+		}
+	}
+	return 0, failure(ErrConfiguration, "unknown read preference %q: use primary, primaryPreferred, secondary, secondaryPreferred or nearest", name)
+}
+
+// ReadPreference says which servers may answer reads. The zero value is the
+// primary alone. See the server manual, "Read Preference".
+type ReadPreference struct {
+	Mode Mode
+	// TagSets are tried in order until one matches a member; an empty one matches
+	// any. None at all is the same as one empty one.
+	TagSets []map[string]string
+	// MaxStaleness leaves out secondaries that lag further behind, by an estimate;
+	// at least 90 seconds, 0 is no limit.
+	MaxStaleness time.Duration
+}
+
+// String describes the preference.
+func (p ReadPreference) String() string { return p.internal().String() }
+
+func (p ReadPreference) internal() *sdam.ReadPreference {
+	rp := &sdam.ReadPreference{Mode: sdam.Mode(p.Mode), MaxStaleness: p.MaxStaleness}
+	for _, t := range p.TagSets {
+		rp.TagSets = append(rp.TagSets, sdam.TagSet(t))
+	}
+	return rp
+}
+
+func (p ReadPreference) isDefault() bool {
+	return p.Mode == Primary && len(p.TagSets) == 0 && p.MaxStaleness == 0
+}
+
+// WriteConcern says what a write waits for before it counts as done. The zero
+// value is the server's default. See the server manual, "Write Concern".
+type WriteConcern struct {
+	// W is the number of members (an int), "majority", or a name from the replica
+	// set's configuration; nil is the server's default, 0 asks for no answer at
+	// all.
+	W any
+	// Timeout bounds the wait for W (the server's wtimeout); 0 is no limit. When
+	// it passes, the write stays applied and the operation returns an
+	// ErrWriteConcern beside its result.
+	Timeout time.Duration
+	// Journal waits for (true), or does not wait for (false) the journal.
+	Journal *bool
+	// Fsync is the classic fsync: it waits for a flush to disk on servers without
+	// journal. Current servers treat it like Journal.
+	Fsync *bool
+}
+
+// Majority waits for a majority of the voting members.
+func Majority() WriteConcern { return WriteConcern{W: "majority"} }
+
+// Unacknowledged waits for nothing: errors are not reported.
+func Unacknowledged() WriteConcern { return WriteConcern{W: 0} }
+
+func (w WriteConcern) internal() *exec.WriteConcern {
+	return &exec.WriteConcern{W: w.W, Timeout: w.Timeout, Journal: w.Journal, Fsync: w.Fsync}
+}
+
+// validate reports a write concern that no server accepts.
+func (w WriteConcern) validate() error {
+	switch v := w.W.(type) {
+	case nil, string:
+	case int:
+		if v < 0 {
+			return failure(ErrConfiguration, "write concern: w is %d, it cannot be negative", v)
+		}
+		if v == 0 && (w.Journal != nil && *w.Journal || w.Fsync != nil && *w.Fsync) {
+			return failure(ErrConfiguration, "write concern: w=0 asks for no answer, journal and fsync for one")
+		}
+	default:
+		return failure(ErrConfiguration, "write concern: w is a %s, it must be an int or a string", fmt.Sprintf("%T", v))
+	}
+	if w.Timeout < 0 {
+		return failure(ErrConfiguration, "write concern: the timeout %v is negative", w.Timeout)
+	}
+	return nil
+}

@@ -1,0 +1,410 @@
+package mgx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// Cursor goes through the results of a query. Nothing is sent before the first
+// document is asked for; errors wait in the cursor until Err.
+//
+//	cur := orders.Find(ctx, filter)
+//	defer cur.Close()
+//	for cur.Next() {
+//		var o Order
+//		if err := cur.Decode(&o); err != nil { … }
+//	}
+//	err := cur.Err()
+//
+// Collect and Each do the same in one line. A cursor is used by one goroutine
+// at a time, and its context bounds all that it does.
+type Cursor struct {
+	ctx      context.Context
+	client   *Client
+	database string
+	name     string // the collection, for getMore
+	dec      *bson.DecodeOptions
+
+	// first runs the command that opens the cursor.
+	first     func(*Cursor) (exec.Result, error)
+	batchSize int32
+	awaitMS   int64
+	tailable  bool
+	comment   any
+
+	// missingIsEmpty makes a missing namespace an empty result.
+	missingIsEmpty bool
+
+	started, done bool
+	err           error
+	id            int64
+	pin           exec.Pin
+	res           exec.Result     // the reply that the batch is in
+	batch         bsonwire.Reader // of the batch's documents
+	doc           []byte
+	shared        bool // documents of this batch were handed out
+}
+
+func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
+	return &Cursor{
+		ctx: ctx, client: c, database: database, name: name, dec: c.decode(s), batchSize: s.batchSize,
+		comment: s.comment, err: err,
+	}
+}
+
+// Next moves to the next document, and asks the server for more when needed. It
+// returns false at the end and after an error; Err tells which. At the end it
+// closes the cursor. On a tailable cursor it waits until there is a document.
+func (c *Cursor) Next() bool {
+	for {
+		if c.TryNext() {
+			return true
+		}
+		if c.err != nil || c.done {
+			return false
+		}
+	}
+}
+
+// TryNext is Next for tailable cursors: it returns false after one reply of the
+// server without documents. Closed tells whether there can be more.
+func (c *Cursor) TryNext() bool {
+	c.doc = nil
+	if c.err != nil || c.done {
+		return false
+	}
+	if c.take() {
+		return true
+	}
+	if c.err != nil {
+		return false
+	}
+	switch {
+	case !c.started:
+		c.start()
+	case c.id == 0:
+		c.finish()
+	default:
+		if err := c.more(); err != nil {
+			c.fail(err)
+		}
+	}
+	if c.done {
+		return false
+	}
+	if c.take() {
+		return true
+	}
+	if c.id == 0 && c.err == nil {
+		c.finish()
+	}
+	return false
+}
+
+// start opens the cursor on the server.
+func (c *Cursor) start() {
+	c.started = true
+	res, err := c.first(c)
+	switch {
+	case err == nil:
+		err = c.accept(res, "firstBatch")
+	case c.missingIsEmpty && isServer(err, ErrNamespaceNotFound):
+		c.finish()
+		return
+	}
+	if err != nil {
+		c.fail(err)
+	}
+}
+
+// take moves to the next document of the batch.
+func (c *Cursor) take() bool {
+	if !c.batch.Next() {
+		if err := c.batch.Err(); err != nil {
+			c.fail(category(fmt.Errorf("read the batch: %w", err), ErrProtocol))
+		}
+		return false
+	}
+	doc, ok := c.batch.Value().AsDocument()
+	if !ok {
+		c.fail(failure(ErrProtocol, "the batch holds something else than documents"))
+		return false
+	}
+	c.doc = doc
+	return true
+}
+
+// accept makes a reply the current batch.
+func (c *Cursor) accept(res exec.Result, batch string) error {
+	c.drop()
+	c.res = res
+	if res.Lease != nil {
+		c.pin.Lease = res.Lease
+	}
+	if c.pin.Server == nil {
+		c.pin.Server = res.Server
+	}
+	v, ok := bsonwire.Lookup(res.Body, "cursor")
+	cur, isDoc := v.AsDocument()
+	if !ok || !isDoc {
+		return failure(ErrProtocol, "the reply of %s has no cursor", res.Server.Address())
+	}
+	var docs []byte
+	found := false
+	r := bsonwire.NewReader(cur)
+	for r.Next() {
+		switch key := r.Key(); {
+		case string(key) == "id":
+			c.id, _ = r.Value().AsInt64()
+		case string(key) == "ns":
+			c.namespace(r.Value())
+		case string(key) == batch:
+			docs, found = r.Value().AsArray()
+		}
+	}
+	if err := r.Err(); err != nil || !found {
+		return failure(ErrProtocol, "the cursor of %s has no %s", res.Server.Address(), batch)
+	}
+	c.batch = bsonwire.NewReader(docs)
+	return nil
+}
+
+// namespace follows the server's word on where the cursor lives.
+func (c *Cursor) namespace(v bsonwire.Value) {
+	ns, ok := v.AsStringBytes()
+	if !ok {
+		return
+	}
+	for i, b := range ns {
+		if b == '.' {
+			if string(ns[i+1:]) != c.name {
+				c.name = string(ns[i+1:])
+			}
+			return
+		}
+	}
+}
+
+// more asks for the next batch.
+func (c *Cursor) more() error {
+	if err := c.ctx.Err(); err != nil {
+		return toPublic(err)
+	}
+	op := exec.Op{
+		Name: "getMore", Database: c.database, Access: exec.Other, Pin: &c.pin, AwaitMS: c.awaitMS,
+		Session: c.res.Session, NoSession: c.res.Session == nil,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendInt64(dst, "getMore", c.id)
+			dst = bsonwire.AppendString(dst, "collection", c.name)
+			if c.batchSize > 0 {
+				dst = bsonwire.AppendInt32(dst, "batchSize", c.batchSize)
+			}
+			if c.awaitMS > 0 {
+				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
+			}
+			return appendOptional(dst, "comment", c.comment)
+		},
+	}
+	session := c.res.Session
+	res, err := c.client.run(c.ctx, &op, 0)
+	if err != nil {
+		return err
+	}
+	res.Session = session
+	return c.accept(res, "nextBatch")
+}
+
+// drop lets go of the current batch. Its bytes are reused unless somebody may
+// still look at them.
+func (c *Cursor) drop() {
+	if !c.shared {
+		c.res.Release()
+	}
+	c.shared = false
+	c.batch = bsonwire.Reader{}
+}
+
+func (c *Cursor) fail(err error) {
+	c.err = err
+	if errors.Is(err, ErrCursorNotFound) {
+		c.id = 0
+	}
+	c.finish()
+}
+
+// finish ends the cursor, here and, where it is still open, on the server.
+func (c *Cursor) finish() {
+	if c.done {
+		return
+	}
+	c.done = true
+	if c.id != 0 {
+		c.kill()
+	}
+	session := c.res.Session
+	c.res.Session = nil
+	c.drop()
+	if c.pin.Lease != nil {
+		_ = c.pin.Lease.Release()
+		c.pin.Lease = nil
+	}
+	c.client.exec.PutSession(session)
+}
+
+// killTimeout bounds the word to the server that a cursor is not needed.
+const killTimeout = 5 * time.Second
+
+// kill tells the server that the cursor is done with. It is best effort: servers
+// drop idle cursors by themselves.
+func (c *Cursor) kill() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), killTimeout)
+	defer cancel()
+	id := c.id
+	c.id = 0
+	op := exec.Op{
+		Name: "killCursors", Database: c.database, Access: exec.Other, Pin: &c.pin,
+		Session: c.res.Session, NoSession: c.res.Session == nil,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendString(dst, "killCursors", c.name)
+			dst, at := bsonwire.BeginArray(dst, "cursors")
+			dst = bsonwire.AppendInt64(dst, "0", id)
+			return bsonwire.End(dst, at), nil
+		},
+	}
+	if res, err := c.client.run(ctx, &op, 0); err == nil {
+		res.Release()
+	}
+}
+
+// Current returns the document that Next moved to. It stays valid: the cursor
+// does not reuse its bytes.
+func (c *Cursor) Current() bson.Raw {
+	c.shared = true
+	return c.doc
+}
+
+// Decode decodes the current document into the value that v points to.
+func (c *Cursor) Decode(v any) error {
+	if c.doc == nil {
+		return failure(ErrInvalidArgument, "decode: there is no current document; call Next first")
+	}
+	return decodeDocument(c.dec, c.doc, v)
+}
+
+// Err returns what ended the cursor, or nil if that was its end or Close.
+func (c *Cursor) Err() error { return c.err }
+
+// ID returns the server's identifier of the cursor; 0 before the first batch,
+// and when the server has no more than what it sent.
+func (c *Cursor) ID() int64 { return c.id }
+
+// Closed tells whether the cursor has ended.
+func (c *Cursor) Closed() bool { return c.done }
+
+// Close ends the cursor, on the server too if it is open there. It may be called
+// any number of times, and need not be after Next has returned false. It returns
+// the cursor's error, like Err.
+func (c *Cursor) Close() error {
+	c.finish()
+	return c.err
+}
+
+// All decodes the remaining documents into the slice that v points to, replacing
+// what it held, and closes the cursor.
+func (c *Cursor) All(v any) error {
+	defer c.finish()
+	p := reflect.ValueOf(v)
+	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Slice {
+		return failure(ErrInvalidArgument, "all: a %T is no pointer to a slice", v)
+	}
+	slice := p.Elem()
+	slice.SetLen(0)
+	for c.Next() {
+		n := slice.Len()
+		if n == slice.Cap() {
+			slice.Grow(1)
+		}
+		slice.SetLen(n + 1)
+		item := slice.Index(n)
+		item.SetZero()
+		if err := decodeDocument(c.dec, c.doc, item.Addr().Interface()); err != nil {
+			slice.SetLen(n)
+			return err
+		}
+	}
+	return c.err
+}
+
+// Collect returns the cursor's remaining documents, and closes it. After an
+// error it returns nil.
+func Collect[T any](c *Cursor) ([]T, error) {
+	defer c.finish()
+	list := []T{}
+	for c.Next() {
+		var zero T
+		list = append(list, zero)
+		if err := decodeCurrent(c, &list[len(list)-1]); err != nil {
+			return nil, err
+		}
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return list, nil
+}
+
+// Each goes through the cursor's remaining documents, and closes it, however
+// the loop ends. An error comes as the last value.
+func Each[T any](c *Cursor) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		defer c.finish()
+		for c.Next() {
+			var v T
+			if err := decodeCurrent(c, &v); err != nil {
+				yield(v, err)
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if c.err != nil {
+			var zero T
+			yield(zero, c.err)
+		}
+	}
+}
+
+// decodeCurrent decodes the current document. A Raw is a view, not a copy.
+func decodeCurrent[T any](c *Cursor, v *T) error {
+	if raw, ok := any(v).(*bson.Raw); ok {
+		*raw = c.Current()
+		return nil
+	}
+	return decodeDocument(c.dec, c.doc, v)
+}
+
+// decodeDocument decodes with the client's settings.
+func decodeDocument(dec *bson.DecodeOptions, doc []byte, v any) error {
+	if err := dec.Unmarshal(doc, v); err != nil {
+		return fmt.Errorf("decode into a %T: %w", v, err)
+	}
+	return nil
+}
+
+// appendCursorOption appends the cursor argument of commands that open one.
+func appendCursorOption(dst []byte, batchSize int32) []byte {
+	dst, at := bsonwire.BeginDocument(dst, "cursor")
+	if batchSize > 0 {
+		dst = bsonwire.AppendInt32(dst, "batchSize", batchSize)
+	}
+	return bsonwire.End(dst, at)
+}

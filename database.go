@@ -1,0 +1,206 @@
+package mgx
+
+import (
+	"context"
+	"strings"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// Database is a handle of a database. It is cheap, can be kept and shared, and
+// does not mean that the database exists: servers create databases with their
+// first document.
+type Database struct {
+	client *Client
+	name   string
+	err    error // an invalid name, for the first use to report
+	base   settings
+}
+
+// Name returns the database's name.
+func (db *Database) Name() string { return db.name }
+
+// Client returns the client that the handle came from.
+func (db *Database) Client() *Client { return db.client }
+
+// Collection returns a handle of a collection. Options override the database's.
+// An invalid name is reported by the first operation, as an ErrInvalidName.
+func (db *Database) Collection(name string, options ...HandleOption) *Collection {
+	c := &Collection{db: db, name: name, err: db.err, base: collect(db.base, options)}
+	if c.err == nil {
+		c.err = checkCollectionName(name)
+	}
+	return c
+}
+
+// maxDatabaseName is the longest name of a database, in bytes.
+const maxDatabaseName = 63
+
+// checkDatabaseName applies the server manual's "Naming Restrictions", in the
+// stricter form of Windows servers, so that data can be moved there.
+func checkDatabaseName(name string) error {
+	switch {
+	case name == "":
+		return failure(ErrInvalidName, "database name: it is empty")
+	case name == "$external":
+		return nil
+	case len(name) > maxDatabaseName:
+		return failure(ErrInvalidName, "database name %q…: it has %d bytes, at most %d are allowed", name[:maxDatabaseName], len(name), maxDatabaseName)
+	}
+	if i := strings.IndexAny(name, " .$/\\\x00\""); i >= 0 {
+		return failure(ErrInvalidName, "database name %q: it contains %q", name, name[i])
+	}
+	return nil
+}
+
+// checkCollectionName applies the server manual's "Naming Restrictions".
+func checkCollectionName(name string) error {
+	switch {
+	case name == "":
+		return failure(ErrInvalidName, "collection name: it is empty")
+	case strings.Contains(name, "\x00"):
+		return failure(ErrInvalidName, "collection name %q: it contains a NUL byte", name)
+	case strings.HasPrefix(name, ".") || strings.HasSuffix(name, "."):
+		return failure(ErrInvalidName, "collection name %q: it starts or ends with a dot", name)
+	case strings.Contains(name, ".."):
+		return failure(ErrInvalidName, "collection name %q: it has an empty part between two dots", name)
+	case strings.Contains(name, "$") && !strings.HasPrefix(name, "oplog.$main") && name != "$cmd":
+		return failure(ErrInvalidName, "collection name %q: it contains '$'", name)
+	}
+	return nil
+}
+
+// RunCommand runs a command against the database and returns the server's
+// reply. The command is sent as it is, to the server that the read preference
+// says (the primary, if none is given: the database's does not count), and is
+// never retried. Use a bson.D or a struct: the command's name must come first.
+func (db *Database) RunCommand(ctx context.Context, command any, options ...RunCommandOption) *SingleResult {
+	if db.err != nil {
+		return &SingleResult{err: db.err}
+	}
+	s := collect(settings{}, options)
+	body, err := appendDocument(nil, "command", command)
+	if err != nil {
+		return &SingleResult{err: err}
+	}
+	name, ok := firstKey(body)
+	if !ok {
+		return &SingleResult{err: failure(ErrInvalidArgument, "command: the document is empty")}
+	}
+	op := exec.Op{
+		Name:           name,
+		Database:       db.name,
+		Access:         exec.Other,
+		ReadPreference: s.readPreference,
+		Body: func(dst []byte) ([]byte, error) {
+			return append(dst, body[4:len(body)-1]...), nil
+		},
+	}
+	res, err := db.client.run(ctx, &op, 0)
+	if err != nil {
+		return &SingleResult{err: err}
+	}
+	return &SingleResult{raw: res.Body, decode: db.client.decode(&s)}
+}
+
+// Aggregate runs a pipeline that starts without a collection, such as one with
+// $currentOp or $documents.
+func (db *Database) Aggregate(ctx context.Context, pipeline any, options ...AggregateOption) *Cursor {
+	return db.client.aggregate(ctx, aggregation{
+		database: db.name, err: db.err, pipeline: pipeline, settings: collect(db.base, options),
+	})
+}
+
+// Drop drops the database with all its collections. One that does not exist is
+// no error.
+func (db *Database) Drop(ctx context.Context, options ...DropOption) error {
+	return db.command(ctx, "dropDatabase", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+		return appendOptional(bsonwire.AppendInt32(dst, "dropDatabase", 1), "comment", s.comment)
+	})
+}
+
+// CreateCollection creates a collection. Servers also create collections with
+// their first document; this one is for those with options.
+func (db *Database) CreateCollection(ctx context.Context, name string, options ...CreateCollectionOption) error {
+	if err := checkCollectionName(name); err != nil {
+		return err
+	}
+	return db.command(ctx, "create", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+		dst = bsonwire.AppendString(dst, "create", name)
+		dst, err := s.collection.append(dst)
+		if err != nil {
+			return dst, err
+		}
+		if dst, err = appendOptional(dst, "collation", s.collation); err != nil {
+			return dst, err
+		}
+		return appendOptional(dst, "comment", s.comment)
+	})
+}
+
+// command runs a writing command whose reply does not matter beyond its errors.
+func (db *Database) command(ctx context.Context, name string, s settings, body func(dst []byte, s *settings) ([]byte, error)) error {
+	if db.err != nil {
+		return db.err
+	}
+	op := exec.Op{
+		Name: name, Database: db.name, Access: exec.Write, WriteConcern: s.writeConcern,
+		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
+	}
+	res, err := db.client.run(ctx, &op, 0)
+	if err != nil {
+		return err
+	}
+	defer res.Release()
+	return writeConcernErrorIn(res.Body)
+}
+
+// ListCollections lists the collections and views that match the filter, as the
+// server describes them.
+func (db *Database) ListCollections(ctx context.Context, filter any, options ...ListOption) *Cursor {
+	s := collect(db.base, options)
+	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", &s, db.err)
+	c.first = func(c *Cursor) (exec.Result, error) {
+		op := exec.Op{
+			Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
+			Body: func(dst []byte) ([]byte, error) {
+				dst = bsonwire.AppendInt32(dst, "listCollections", 1)
+				dst, err := appendField(dst, "filter", filter)
+				if err != nil {
+					return dst, err
+				}
+				dst = appendCursorOption(dst, s.batchSize)
+				if s.nameOnly {
+					dst = bsonwire.AppendBoolean(dst, "nameOnly", true)
+				}
+				if s.authorizedOnly {
+					dst = bsonwire.AppendBoolean(dst, "authorizedCollections", true)
+				}
+				return appendOptional(dst, "comment", s.comment)
+			},
+		}
+		return c.client.run(c.ctx, &op, exec.KeepSession|exec.KeepConn)
+	}
+	return c
+}
+
+// ListCollectionNames lists the names of the collections and views that match
+// the filter.
+func (db *Database) ListCollectionNames(ctx context.Context, filter any, options ...ListOption) ([]string, error) {
+	options = append(options[:len(options):len(options)], NameOnly())
+	if filter != nil {
+		// A filter may look at more than names.
+		options = options[:len(options)-1]
+	}
+	names := []string{}
+	for doc, err := range Each[bson.Raw](db.ListCollections(ctx, filter, options...)) {
+		if err != nil {
+			return nil, err
+		}
+		name, _ := doc.Lookup("name").StringValueOK()
+		names = append(names, name)
+	}
+	return names, nil
+}

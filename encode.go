@@ -1,0 +1,226 @@
+package mgx
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+)
+
+// sortKeys makes a sort or index document from fields with an optional minus.
+func sortKeys(fields []string) bson.D {
+	d := make(bson.D, len(fields))
+	for i, f := range fields {
+		if name, ok := strings.CutPrefix(f, "-"); ok {
+			d[i] = bson.E{Key: name, Value: int32(-1)}
+		} else {
+			d[i] = bson.E{Key: strings.TrimPrefix(f, "+"), Value: int32(1)}
+		}
+	}
+	return d
+}
+
+var emptyDocument = []byte{5, 0, 0, 0, 0}
+
+// appendDocument appends v as a BSON document; nil is the empty one. what names
+// it in errors.
+func appendDocument(dst []byte, what string, v any) ([]byte, error) {
+	if v == nil {
+		return append(dst, emptyDocument...), nil
+	}
+	out, err := bson.AppendMarshal(dst, v)
+	if err != nil {
+		return dst, failure(ErrInvalidArgument, "%s: %w", what, err)
+	}
+	return out, nil
+}
+
+// appendField appends a document as an element.
+func appendField(dst []byte, key string, v any) ([]byte, error) {
+	return appendDocument(bsonwire.AppendHeader(dst, bson.TypeEmbeddedDocument, key), key, v)
+}
+
+// appendOptional appends any value as an element, unless it is nil.
+func appendOptional(dst []byte, key string, v any) ([]byte, error) {
+	if v == nil {
+		return dst, nil
+	}
+	return appendAny(dst, key, v)
+}
+
+// appendAny appends any value as an element.
+func appendAny(dst []byte, key string, v any) ([]byte, error) {
+	at := len(dst)
+	dst = bsonwire.AppendHeader(dst, 0, key)
+	t, out, err := bson.AppendMarshalValue(dst, v)
+	if err != nil {
+		return dst[:at], failure(ErrInvalidArgument, "%s: %w", key, err)
+	}
+	out[at] = byte(t)
+	return out, nil
+}
+
+// appendPipeline appends stages as an array; nil is the empty one.
+func appendPipeline(dst []byte, key string, pipeline any) ([]byte, error) {
+	if pipeline == nil {
+		return bsonwire.AppendArray(dst, key, emptyDocument), nil
+	}
+	at := len(dst)
+	out, err := appendAny(dst, key, pipeline)
+	if err != nil {
+		return dst, err
+	}
+	if bsonwire.Type(out[at]) != bson.TypeArray {
+		return dst, failure(ErrInvalidArgument, "%s: a %T is not a list of stages", key, pipeline)
+	}
+	return out, nil
+}
+
+// appendUpdate appends an update: a document of operators, or a pipeline.
+func appendUpdate(dst []byte, key string, update any) ([]byte, error) {
+	if update == nil {
+		return dst, failure(ErrInvalidArgument, "update: nil updates nothing")
+	}
+	at := len(dst)
+	out, err := appendAny(dst, key, update)
+	if err != nil {
+		return dst, err
+	}
+	switch t, doc := bsonwire.Type(out[at]), out[at+len(key)+2:]; t {
+	case bson.TypeArray:
+		if len(doc) <= len(emptyDocument) {
+			return dst, failure(ErrInvalidArgument, "update: the pipeline has no stages")
+		}
+	case bson.TypeEmbeddedDocument:
+		first, ok := firstKey(doc)
+		if !ok {
+			return dst, failure(ErrInvalidArgument, "update: the document is empty")
+		}
+		if first == "" || first[0] != '$' {
+			return dst, failure(ErrInvalidArgument, "update: %q is no operator such as $set; use ReplaceOne to replace a whole document", first)
+		}
+	default:
+		return dst, failure(ErrInvalidArgument, "update: a %T is neither a document nor a pipeline", update)
+	}
+	return out, nil
+}
+
+// appendReplacement appends a document without operators.
+func appendReplacement(dst []byte, key string, replacement any) ([]byte, error) {
+	if replacement == nil {
+		return dst, failure(ErrInvalidArgument, "replacement: nil is no document")
+	}
+	out, err := appendDocument(bsonwire.AppendHeader(dst, bson.TypeEmbeddedDocument, key), "replacement", replacement)
+	if err != nil {
+		return dst, err
+	}
+	if first, ok := firstKey(out[len(dst)+len(key)+2:]); ok && first != "" && first[0] == '$' {
+		return dst, failure(ErrInvalidArgument, "replacement: %q is an operator; use UpdateOne to change fields", first)
+	}
+	return out, nil
+}
+
+func firstKey(doc []byte) (string, bool) {
+	r := bsonwire.NewReader(doc)
+	if !r.Next() {
+		return "", false
+	}
+	return string(r.Key()), true
+}
+
+// appendInsert appends a document for an insert. One without _id gets one, put
+// first; id returns the same one when called again, for a retry.
+func appendInsert(dst []byte, v any, id *any) ([]byte, error) {
+	if v == nil {
+		return dst, failure(ErrInvalidArgument, "nil is no document to insert")
+	}
+	at := len(dst)
+	out, err := bson.AppendMarshal(dst, v)
+	if err != nil {
+		return dst, failure(ErrInvalidArgument, "%w", err)
+	}
+	if found, ok := bsonwire.Lookup(out[at:], "_id"); ok {
+		if *id == nil {
+			if *id, err = decodeValue(found); err != nil {
+				return dst, failure(ErrInvalidArgument, "_id: %w", err)
+			}
+		}
+		return out, nil
+	}
+	oid, ok := (*id).(bson.ObjectID)
+	if !ok {
+		oid = bson.NewObjectID()
+		*id = oid
+	}
+	return insertID(out, at, oid), nil
+}
+
+// idElement is the size of an _id element with an ObjectID.
+const idElement = 1 + len("_id") + 1 + len(bson.ObjectID{})
+
+// insertID makes an _id the first element of the document that starts at at and
+// ends with dst.
+func insertID(dst []byte, at int, id bson.ObjectID) []byte {
+	var room [idElement]byte
+	dst = append(dst, room[:]...)
+	body := at + 4
+	copy(dst[body+idElement:], dst[body:len(dst)-idElement])
+	bsonwire.AppendObjectID(dst[:body], "_id", id)
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at))
+	return dst
+}
+
+// decodeValue returns a value as decoding into an any does.
+func decodeValue(v bsonwire.Value) (any, error) {
+	var out any
+	err := bson.UnmarshalValue(v.Type, v.Data, &out)
+	return out, err
+}
+
+// elements gives access to a slice of documents of any type.
+type elements struct {
+	list []any
+	v    reflect.Value
+}
+
+func elementsOf(docs any) (elements, error) {
+	if list, ok := docs.([]any); ok {
+		return elements{list: list}, nil
+	}
+	v := reflect.ValueOf(docs)
+	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
+		return elements{}, failure(ErrInvalidArgument, "a %T is no slice of documents", docs)
+	}
+	// A document can itself be a slice: D and Raw are, and one element too few
+	// is easily written.
+	switch docs.(type) {
+	case bson.D, bson.Raw, []byte:
+		return elements{}, failure(ErrInvalidArgument, "a %T is one document, not a slice of documents", docs)
+	}
+	return elements{v: v}, nil
+}
+
+func (e elements) len() int {
+	if e.list != nil || !e.v.IsValid() {
+		return len(e.list)
+	}
+	return e.v.Len()
+}
+
+// at returns a document, by pointer where the slice holds values.
+func (e elements) at(i int) any {
+	if e.list != nil {
+		return e.list[i]
+	}
+	v := e.v.Index(i)
+	if v.Kind() != reflect.Interface && v.Kind() != reflect.Pointer && v.CanAddr() {
+		return v.Addr().Interface()
+	}
+	return v.Interface()
+}
+
+// indexed names a document by its position, in errors.
+func indexed(i int, err error) error { return fmt.Errorf("document %d: %w", i, err) }

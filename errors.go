@@ -1,0 +1,289 @@
+package mgx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mgxdb/mgx/bson"
+)
+
+// The categories of errors, for errors.Is. An error can belong to several: a
+// lost connection that the client will replace is an ErrConnectionFailure and an
+// ErrAutoReconnect.
+var (
+	// ErrConnectionFailure is every failure to reach a server: nobody listens,
+	// the connection broke, no connection became free in time.
+	ErrConnectionFailure = errors.New("connection failure")
+	// ErrAutoReconnect is a connection failure that affects this operation only:
+	// the client reconnects by itself, and a later operation can succeed. Whether
+	// this one took effect on the server is not known.
+	ErrAutoReconnect = errors.New("connection lost, the client reconnects by itself")
+	// ErrServerSelection is an operation for which no suitable server was known
+	// in time. Its text has a line for each server.
+	ErrServerSelection = errors.New("no suitable server")
+	// ErrTimeout is an operation that took longer than allowed: by its context,
+	// by a timeout of the client, or by maxTimeMS on the server.
+	ErrTimeout = errors.New("timeout")
+	// ErrWaitQueueTimeout is an operation that got no connection from its pool
+	// within waitQueueTimeoutMS. It is also an ErrConnectionFailure.
+	ErrWaitQueueTimeout = errors.New("timeout waiting for a connection")
+	// ErrExceededMaxWaiters is an operation that found waitQueueMultiple ×
+	// maxPoolSize others waiting already. It is also an ErrConnectionFailure.
+	ErrExceededMaxWaiters = errors.New("too many operations wait for a connection")
+	// ErrConfiguration is a URI or an option that cannot be.
+	ErrConfiguration = errors.New("configuration")
+	// ErrAuthentication is a server that refused the credentials, or that could
+	// not prove that it knows them.
+	ErrAuthentication = errors.New("authentication failed")
+	// ErrInvalidName is a database or collection name that no server accepts.
+	ErrInvalidName = errors.New("invalid name")
+	// ErrInvalidArgument is a value that an operation cannot take: a document
+	// that cannot be encoded, an update without operators.
+	ErrInvalidArgument = errors.New("invalid argument")
+	// ErrDocumentTooLarge is a document or command above the server's limit. It
+	// was not sent.
+	ErrDocumentTooLarge = errors.New("document too large")
+	// ErrClosed is an operation on a closed client or cursor.
+	ErrClosed = errors.New("closed")
+	// ErrNoDocuments is a FindOne or FindOneAnd… that matched nothing.
+	ErrNoDocuments = errors.New("no documents matched")
+	// ErrProtocol is a server that sent bytes which break the protocol.
+	ErrProtocol = errors.New("protocol violation")
+	// ErrUnsupported is an operation that this server is too old for.
+	ErrUnsupported = errors.New("not supported by the server")
+
+	// The rest are servers' answers; errors.As with *ServerError tells more.
+
+	// ErrDuplicateKey is a write that a unique index forbids (codes 11000, 11001,
+	// 12582).
+	ErrDuplicateKey = errors.New("duplicate key")
+	// ErrCursorNotFound is a cursor that the server does not have any more: it
+	// timed out, was killed, or was another server's (code 43).
+	ErrCursorNotFound = errors.New("cursor not found")
+	// ErrNotPrimary is a server that is not, or no more, the primary or a readable
+	// member. The client looks for the primary by itself.
+	ErrNotPrimary = errors.New("not primary")
+	// ErrUnauthorized is a user who may not do this (code 13).
+	ErrUnauthorized = errors.New("not authorized")
+	// ErrNamespaceNotFound is a collection or database that is not there (code 26).
+	ErrNamespaceNotFound = errors.New("namespace not found")
+	// ErrNamespaceExists is a collection that is there already (code 48).
+	ErrNamespaceExists = errors.New("namespace exists")
+	// ErrIndexNotFound is an index that is not there (code 27).
+	ErrIndexNotFound = errors.New("index not found")
+	// ErrWriteConcern is a write that was applied, but not confirmed as asked for
+	// (by enough members, in time).
+	ErrWriteConcern = errors.New("write concern not satisfied")
+)
+
+// categories maps the server's codes to errors.Is targets.
+var categories = map[int32]error{
+	11000: ErrDuplicateKey, 11001: ErrDuplicateKey, 12582: ErrDuplicateKey,
+	43:    ErrCursorNotFound,
+	13:    ErrUnauthorized,
+	18:    ErrAuthentication,
+	26:    ErrNamespaceNotFound,
+	27:    ErrIndexNotFound,
+	48:    ErrNamespaceExists,
+	50:    ErrTimeout, // MaxTimeMSExpired
+	64:    ErrWriteConcern,
+	100:   ErrWriteConcern,
+	262:   ErrTimeout, // ExceededTimeLimit
+	10107: ErrNotPrimary, 13435: ErrNotPrimary, 10058: ErrNotPrimary,
+	11600: ErrNotPrimary, 11602: ErrNotPrimary, 13436: ErrNotPrimary, 189: ErrNotPrimary, 91: ErrNotPrimary,
+}
+
+func isCategory(code int32, target error) bool {
+	c, ok := categories[code]
+	return ok && c == target
+}
+
+// ServerError is a command that the server refused.
+type ServerError struct {
+	// Address is the server's, Command the command's name.
+	Address string
+	Command string
+	// Code and Name identify the error: see the server manual, "Error Codes".
+	Code int32
+	Name string
+	// Message is the server's own text.
+	Message string
+	// Labels are the error labels that the server, or mgx, attached.
+	Labels []string
+	// Raw is the whole reply.
+	Raw bson.Raw
+}
+
+// Error implements error.
+func (e *ServerError) Error() string {
+	return fmt.Sprintf("%s on %s: %s (%s)", e.Command, e.Address, e.Message, codeText(e.Code, e.Name))
+}
+
+// Is tells the categories of the error.
+func (e *ServerError) Is(target error) bool {
+	return isCategory(e.Code, target) || target == ErrAutoReconnect && isCategory(e.Code, ErrNotPrimary)
+}
+
+// HasLabel tells whether the error carries a label.
+func (e *ServerError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
+
+func codeText(code int32, name string) string {
+	if name == "" {
+		return fmt.Sprintf("code %d", code)
+	}
+	return fmt.Sprintf("%s, code %d", name, code)
+}
+
+// WriteError is one write of an operation that the server refused.
+type WriteError struct {
+	// Index is the position of the write in the operation, from 0.
+	Index   int
+	Code    int32
+	Name    string
+	Message string
+	// Details is what the server added: why a document failed validation, which
+	// key was duplicate.
+	Details bson.Raw
+	// Raw is the whole error as the server sent it.
+	Raw bson.Raw
+}
+
+// Error implements error.
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("write %d: %s (%s)", e.Index, e.Message, codeText(e.Code, e.Name))
+}
+
+// Is tells the categories of the error.
+func (e *WriteError) Is(target error) bool { return isCategory(e.Code, target) }
+
+// WriteConcernError is a write that was applied, but not confirmed as its write
+// concern asks. It is an ErrWriteConcern.
+type WriteConcernError struct {
+	Code    int32
+	Name    string
+	Message string
+	Details bson.Raw
+	Labels  []string
+	// Raw is the whole error as the server sent it.
+	Raw bson.Raw
+}
+
+// Error implements error.
+func (e *WriteConcernError) Error() string {
+	return fmt.Sprintf("write concern: %s (%s)", e.Message, codeText(e.Code, e.Name))
+}
+
+// Is tells the categories of the error. One with wtimeout: true in its details
+// is also an ErrTimeout.
+func (e *WriteConcernError) Is(target error) bool {
+	if target == ErrTimeout && e.Details != nil {
+		if v, err := e.Details.LookupErr("wtimeout"); err == nil {
+			if b, ok := v.BooleanOK(); ok && b {
+				return true
+			}
+		}
+	}
+	return target == ErrWriteConcern || isCategory(e.Code, target)
+}
+
+// HasLabel tells whether the error carries a label.
+func (e *WriteConcernError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
+
+// BulkWriteError is an operation of several writes some of which failed. The
+// operation's result, returned beside it, tells what the others did.
+type BulkWriteError struct {
+	// WriteErrors are the writes that were refused, by index. After the first one
+	// an ordered operation stops.
+	WriteErrors []*WriteError
+	// WriteConcernErrors are the batches that were not confirmed as asked for.
+	WriteConcernErrors []*WriteConcernError
+	// Err is what ended the operation early, nil otherwise: a lost connection, a
+	// refused command. Writes from Unsent on were not attempted; of those in the
+	// batch before it, it is not known.
+	Err error
+	// Unsent is the index of the first write that was not sent, or the number of
+	// writes.
+	Unsent int
+}
+
+// Error implements error.
+func (e *BulkWriteError) Error() string {
+	var parts []string
+	if n := len(e.WriteErrors); n > 0 {
+		parts = append(parts, e.WriteErrors[0].Error())
+		if n > 1 {
+			parts = append(parts, fmt.Sprintf("and %d more write errors", n-1))
+		}
+	}
+	for _, wce := range e.WriteConcernErrors {
+		parts = append(parts, wce.Error())
+	}
+	if e.Err != nil {
+		parts = append(parts, e.Err.Error())
+	}
+	return "bulk write: " + strings.Join(parts, "; ")
+}
+
+// Unwrap returns the errors inside, so that errors.Is and errors.As find them.
+func (e *BulkWriteError) Unwrap() []error {
+	var errs []error
+	for _, we := range e.WriteErrors {
+		errs = append(errs, we)
+	}
+	for _, wce := range e.WriteConcernErrors {
+		errs = append(errs, wce)
+	}
+	if e.Err != nil {
+		errs = append(errs, e.Err)
+	}
+	return errs
+}
+
+// HasErrorLabel tells whether err, or any error that it wraps, carries a label:
+// see the server manual, "Error Labels".
+func HasErrorLabel(err error, label string) bool {
+	if l, ok := err.(interface{ HasLabel(string) bool }); ok && l.HasLabel(label) {
+		return true
+	}
+	switch w := err.(type) {
+	case interface{ Unwrap() error }:
+		return HasErrorLabel(w.Unwrap(), label)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(w.Unwrap(), func(e error) bool { return HasErrorLabel(e, label) })
+	}
+	return false
+}
+
+// categorized is an error with the categories that it belongs to.
+type categorized struct {
+	err    error
+	kinds  []error
+	labels []string
+}
+
+func (e *categorized) Error() string { return e.err.Error() }
+
+func (e *categorized) Unwrap() error { return e.err }
+
+func (e *categorized) Is(target error) bool { return slices.Contains(e.kinds, target) }
+
+// HasLabel tells whether the error carries a label.
+func (e *categorized) HasLabel(label string) bool { return slices.Contains(e.labels, label) }
+
+// Timeout implements net.Error's method.
+func (e *categorized) Timeout() bool {
+	return slices.Contains(e.kinds, ErrTimeout) || errors.Is(e.err, context.DeadlineExceeded)
+}
+
+// category makes err one of the kinds.
+func category(err error, kinds ...error) error {
+	return &categorized{err: err, kinds: kinds}
+}
+
+// failure makes an error of a kind from a text.
+func failure(kind error, format string, args ...any) error {
+	return category(fmt.Errorf(format, args...), kind)
+}

@@ -1,0 +1,205 @@
+package mgx
+
+import (
+	"context"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// Find returns a cursor over the documents that match the filter. It sends
+// nothing before the first document is asked for.
+func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption) *Cursor {
+	s := collect(c.base, options)
+	cur := c.db.client.newCursor(ctx, c.db.name, c.name, &s, c.err)
+	if c.err != nil {
+		return cur
+	}
+	cur.tailable = s.cursor != NonTailable
+	if s.cursor == TailableAwait && s.maxAwait > 0 {
+		cur.awaitMS = s.maxAwait.Milliseconds()
+	}
+	cur.first = func(cur *Cursor) (exec.Result, error) {
+		op := c.read("find", &s)
+		op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &s, false) }
+		return cur.client.run(cur.ctx, &op, exec.KeepSession|exec.KeepConn)
+	}
+	return cur
+}
+
+// FindOne returns the first document that matches the filter. Where there is
+// none, the result's error is ErrNoDocuments. The package's function of the same
+// name returns it typed.
+func (c *Collection) FindOne(ctx context.Context, filter any, options ...FindOption) *SingleResult {
+	s := collect(c.base, options)
+	doc, _, err := c.findOne(ctx, filter, &s)
+	return &SingleResult{raw: doc, err: err, decode: c.db.client.decode(&s)}
+}
+
+// FindOne returns the first document that matches the filter, or
+// ErrNoDocuments.
+func FindOne[T any](ctx context.Context, c *Collection, filter any, options ...FindOption) (T, error) {
+	s := collect(c.base, options)
+	var v T
+	doc, res, err := c.findOne(ctx, filter, &s)
+	if err != nil {
+		return v, err
+	}
+	if raw, ok := any(&v).(*bson.Raw); ok {
+		*raw = doc
+		return v, nil
+	}
+	err = decodeDocument(c.db.client.decode(&s), doc, &v)
+	res.Release()
+	return v, err
+}
+
+// findOne returns a view into a reply that the caller may release.
+func (c *Collection) findOne(ctx context.Context, filter any, s *settings) (bson.Raw, exec.Result, error) {
+	if c.err != nil {
+		return nil, exec.Result{}, c.err
+	}
+	s.limit = 1
+	op := c.read("find", s)
+	op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, s, true) }
+	res, err := c.db.client.run(ctx, &op, 0)
+	if err != nil {
+		return nil, res, err
+	}
+	v, ok := bsonwire.Lookup(res.Body, "cursor", "firstBatch")
+	batch, isArray := v.AsArray()
+	if !ok || !isArray {
+		res.Release()
+		return nil, res, failure(ErrProtocol, "find: the reply of %s has no first batch", res.Server.Address())
+	}
+	r := bsonwire.NewReader(batch)
+	if !r.Next() {
+		err := r.Err()
+		res.Release()
+		if err != nil {
+			return nil, res, category(err, ErrProtocol)
+		}
+		return nil, res, ErrNoDocuments
+	}
+	doc, ok := r.Value().AsDocument()
+	if !ok {
+		res.Release()
+		return nil, res, failure(ErrProtocol, "find: the batch of %s holds something else than documents", res.Server.Address())
+	}
+	return doc, res, nil
+}
+
+func (c *Collection) appendFind(dst []byte, filter any, s *settings, single bool) ([]byte, error) {
+	dst = bsonwire.AppendString(dst, "find", c.name)
+	dst, err := appendField(dst, "filter", filter)
+	if err != nil {
+		return dst, err
+	}
+	if s.sort != nil || s.projection != nil {
+		if dst, err = appendAll(dst, field{"sort", s.sort}, field{"projection", s.projection}); err != nil {
+			return dst, err
+		}
+	}
+	if s.skip > 0 {
+		dst = bsonwire.AppendInt64(dst, "skip", s.skip)
+	}
+	if s.limit != 0 {
+		dst = bsonwire.AppendInt64(dst, "limit", max(s.limit, -s.limit))
+	}
+	if single || s.limit < 0 {
+		dst = bsonwire.AppendBoolean(dst, "singleBatch", true)
+	} else if s.batchSize > 0 {
+		dst = bsonwire.AppendInt32(dst, "batchSize", batchFor(s))
+	}
+	return c.appendFindExtras(dst, s)
+}
+
+// batchFor avoids a cursor that stays open on the server with nothing left: a
+// batch of just the limit's size does not end it.
+func batchFor(s *settings) int32 {
+	if s.limit > 0 && int64(s.batchSize) == s.limit && s.batchSize < 1<<31-1 {
+		return s.batchSize + 1
+	}
+	return s.batchSize
+}
+
+func (c *Collection) appendFindExtras(dst []byte, s *settings) ([]byte, error) {
+	dst = appendMaxTime(dst, s.maxTime)
+	dst = appendBool(dst, "allowDiskUse", s.allowDiskUse)
+	dst = appendBool(dst, "allowPartialResults", s.allowPartial)
+	dst = appendBool(dst, "noCursorTimeout", s.noTimeout)
+	dst = appendTrue(dst, "returnKey", s.returnKey)
+	dst = appendTrue(dst, "showRecordId", s.showRecordID)
+	dst = appendTrue(dst, "tailable", s.cursor != NonTailable)
+	dst = appendTrue(dst, "awaitData", s.cursor == TailableAwait)
+	return appendAll(dst,
+		field{"hint", s.hint}, field{"collation", s.collation}, field{"let", s.let},
+		field{"max", s.max}, field{"min", s.min}, field{"comment", s.comment})
+}
+
+// FindOneAndDelete removes the first document that matches the filter, and
+// returns it as it was.
+func (c *Collection) FindOneAndDelete(ctx context.Context, filter any, options ...FindOneAndDeleteOption) *SingleResult {
+	s := collect(c.base, options)
+	return c.findAndModify(ctx, filter, &s, func(dst []byte) ([]byte, error) {
+		return bsonwire.AppendBoolean(dst, "remove", true), nil
+	})
+}
+
+// FindOneAndReplace replaces the first document that matches the filter, and
+// returns it as it was before, or, with ReturnAfter, as it is now.
+func (c *Collection) FindOneAndReplace(ctx context.Context, filter, replacement any, options ...FindOneAndReplaceOption) *SingleResult {
+	s := collect(c.base, options)
+	return c.findAndModify(ctx, filter, &s, func(dst []byte) ([]byte, error) {
+		return appendReplacement(dst, "update", replacement)
+	})
+}
+
+// FindOneAndUpdate changes the first document that matches the filter, and
+// returns it as it was before, or, with ReturnAfter, as it is now.
+func (c *Collection) FindOneAndUpdate(ctx context.Context, filter, update any, options ...FindOneAndUpdateOption) *SingleResult {
+	s := collect(c.base, options)
+	return c.findAndModify(ctx, filter, &s, func(dst []byte) ([]byte, error) {
+		return appendUpdate(dst, "update", update)
+	})
+}
+
+func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings, change func([]byte) ([]byte, error)) *SingleResult {
+	if c.err != nil {
+		return &SingleResult{err: c.err}
+	}
+	op := exec.Op{
+		Name: "findAndModify", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendString(dst, "findAndModify", c.name)
+			dst, err := appendField(dst, "query", filter)
+			if err != nil {
+				return dst, err
+			}
+			if dst, err = change(dst); err != nil {
+				return dst, err
+			}
+			dst = appendTrue(dst, "new", s.returnAfter)
+			dst = appendTrue(dst, "upsert", s.upsert)
+			dst = appendTrue(dst, "bypassDocumentValidation", s.bypassValidation)
+			dst = appendMaxTime(dst, s.maxTime)
+			return appendAll(dst,
+				field{"sort", s.sort}, field{"fields", s.projection}, field{"collation", s.collation},
+				field{"arrayFilters", s.arrayFilters}, field{"hint", s.hint}, field{"let", s.let}, field{"comment", s.comment})
+		},
+	}
+	res, err := c.db.client.run(ctx, &op, 0)
+	if err != nil {
+		return &SingleResult{err: err}
+	}
+	r := &SingleResult{decode: c.db.client.decode(s)}
+	if v, ok := bsonwire.Lookup(res.Body, "value"); ok {
+		r.raw, _ = v.AsDocument()
+	}
+	// The document is there whether or not enough members have confirmed it.
+	if r.err = writeConcernErrorIn(res.Body); r.err == nil && r.raw == nil {
+		r.err = ErrNoDocuments
+	}
+	return r
+}

@@ -1,0 +1,165 @@
+package mgx
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mgxdb/mgx/internal/auth"
+	"github.com/mgxdb/mgx/internal/compress"
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/topology"
+)
+
+const maxAppName = conn.MaxAppName
+
+// OIDCCallback returns an access token for MONGODB-OIDC.
+type OIDCCallback = auth.OIDCCallback
+
+// AWSProvider returns credentials for MONGODB-AWS.
+type AWSProvider = auth.AWSProvider
+
+// open puts the layers below the client together.
+func (c *Client) open() error {
+	o := &c.options
+	cfg, err := o.connConfig()
+	if err != nil {
+		return err
+	}
+	c.topology, err = topology.New(o.topologyConfig(cfg))
+	if err != nil {
+		return category(err, ErrConfiguration)
+	}
+	c.exec = &exec.Executor{
+		Topology: c.topology, API: cfg.API,
+		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
+		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, Timeout: o.Timeout,
+	}
+	if o.CommandMonitor != nil {
+		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Failure: toPublic}
+	}
+	if err := c.topology.Connect(); err != nil {
+		return category(err, ErrConfiguration)
+	}
+	return nil
+}
+
+// connConfig says how connections are made.
+func (o *Options) connConfig() (*conn.Config, error) {
+	cfg := &conn.Config{
+		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout, TLS: o.TLS,
+		LoadBalanced: o.LoadBalanced,
+	}
+	wrappers := make([]conn.DriverInfo, len(o.WrapperInfo))
+	for i, w := range o.WrapperInfo {
+		wrappers[i] = conn.DriverInfo(w)
+	}
+	metadata := conn.Metadata(o.AppName, Version, wrappers)
+	cfg.Metadata = func() []byte { return metadata }
+	if a := o.ServerAPI; a != nil {
+		cfg.API = &conn.API{Version: a.Version, Strict: a.Strict, DeprecationErrors: a.DeprecationErrors}
+	}
+	level := o.ZlibLevel
+	if level == 0 {
+		level = compress.DefaultLevel
+	}
+	var err error
+	if cfg.Compressors, err = compress.NewList(o.Compressors, level); err != nil {
+		return nil, category(err, ErrConfiguration)
+	}
+	if cfg.Auth, err = o.Credential.authenticator(o.Database); err != nil {
+		return nil, category(err, ErrConfiguration)
+	}
+	return cfg, nil
+}
+
+func (cr *Credential) authenticator(database string) (*auth.Authenticator, error) {
+	if cr == nil {
+		return nil, nil
+	}
+	return auth.New(auth.Credential{
+		Mechanism: cr.Mechanism, Source: cr.Source, Database: database,
+		Username: cr.Username, Password: cr.Password, PasswordSet: cr.PasswordSet, Properties: cr.Properties,
+		OIDCCallback: cr.OIDCCallback, OIDCHumanCallback: cr.OIDCHumanCallback, OIDCAllowedHosts: cr.OIDCAllowedHosts,
+		AWSProvider: cr.AWSProvider,
+	})
+}
+
+// topologyConfig says how the deployment is discovered, and what each of its
+// servers' pools is like.
+func (o *Options) topologyConfig(cfg *conn.Config) topology.Config[*conn.Conn] {
+	selection := o.ServerSelectionTimeout
+	if selection == 0 {
+		selection = -1 // there, too, 0 stands for the default
+	}
+	tc := topology.Config[*conn.Conn]{
+		Settings: sdam.Settings{
+			Seeds: o.Hosts, SetName: o.ReplicaSet, LoadBalanced: o.LoadBalanced,
+			Direct: o.DirectConnection != nil && *o.DirectConnection,
+		},
+		HeartbeatInterval: o.HeartbeatInterval,
+		ConnectTimeout:    o.ConnectTimeout,
+		SelectionTimeout:  selection,
+		Poll:              o.ServerMonitoringMode == "poll" || o.ServerMonitoringMode != "stream" && conn.IsFaaS(),
+		DialMonitor: func(ctx context.Context, address string) (topology.MonitorConn, error) {
+			return conn.DialMonitor(ctx, address, cfg)
+		},
+		NewPool:  func(address string, failed func(pool.DialFailure)) *exec.Pool { return o.newPool(address, cfg, failed) },
+		Classify: classify,
+		Events:   o.TopologyMonitor,
+	}
+	if o.SRVHost != "" {
+		tc.SRV = &topology.SRV{Resolve: o.rescan, MaxHosts: o.SRVMaxHosts}
+	}
+	return tc
+}
+
+// rescan looks the hosts of a mongodb+srv URI up again. Hosts outside of the
+// domain are left out.
+func (o *Options) rescan(ctx context.Context) ([]string, time.Duration, error) {
+	hosts, _, err := o.srv().LookupHosts(ctx, o.resolver())
+	return hosts, 0, err
+}
+
+func (o *Options) newPool(address string, cfg *conn.Config, failed func(pool.DialFailure)) *exec.Pool {
+	max := *o.MaxPoolSize
+	return pool.New(pool.Options[*conn.Conn]{
+		Address: address,
+		MaxSize: max, MinSize: o.MinPoolSize, MaxConnecting: o.MaxConnecting, MaxIdleTime: o.MaxIdleTime,
+		WaitQueueTimeout: o.WaitQueueTimeout, MaxWaiters: max * o.WaitQueueMultiple,
+		Dial: func(ctx context.Context, d *pool.Dialing) (*conn.Conn, error) {
+			return conn.Dial(ctx, address, cfg, func(desc *sdam.Server) {
+				if desc.ServiceID != nil {
+					d.BindService(*desc.ServiceID)
+				}
+			})
+		},
+		OnDialError: failed,
+		Events:      o.PoolMonitor,
+	})
+}
+
+// classify tells the topology what an error of a connection is.
+func classify(err error) sdam.Failure {
+	f := sdam.Failure{Class: sdam.NetworkFailure}
+	var ce *conn.Error
+	if !errors.As(err, &ce) {
+		return f
+	}
+	switch ce.Kind {
+	case conn.SocketTimeout, conn.Context:
+		f.Class = sdam.TimeoutFailure
+	case conn.Auth:
+		f.Class = sdam.AuthFailure
+	case conn.Handshake:
+		f.Class = sdam.CommandFailure
+		var reply *conn.ReplyError
+		if errors.As(err, &reply) {
+			f.Code, f.Message = reply.Code, reply.Message
+		}
+	}
+	return f
+}

@@ -1,0 +1,224 @@
+package mgx
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/mgxdb/mgx/connstring"
+	"github.com/mgxdb/mgx/event"
+)
+
+// Options configure a client. ParseURI fills them from a connection string;
+// change fields as you like before New. A zero field means its default, and a
+// negative duration no limit, where the comment does not say otherwise.
+//
+// The names in parentheses are the options' names in connection strings.
+type Options struct {
+	// Hosts are the servers to begin with, as "host:port", "host" (port 27017),
+	// "[ipv6]:port", or the path of a Unix socket ending in ".sock". The default
+	// is localhost:27017.
+	Hosts []string
+	// SRVHost is the name whose DNS records list the hosts, for a mongodb+srv URI.
+	SRVHost string
+	// SRVServiceName (srvServiceName) is the service in the records' names, by
+	// default "mongodb". SRVMaxHosts (srvMaxHosts) bounds how many of the hosts
+	// are used, chosen at random; 0 is all.
+	SRVServiceName string
+	SRVMaxHosts    int
+	// Resolver resolves SRV and TXT records; nil is the system's.
+	Resolver Resolver
+	// Database is the database that the connection string names, for
+	// Client.DefaultDatabase.
+	Database string
+	// Credential is who to authenticate as; nil does not authenticate.
+	Credential *Credential
+	// AppName (appName) identifies the application in the server's logs, in at
+	// most 128 bytes.
+	AppName string
+
+	// ReplicaSet (replicaSet) is the name that the servers' set must have.
+	ReplicaSet string
+	// DirectConnection (directConnection) talks to the one given host alone,
+	// whatever it is a member of. nil discovers its replica set only where
+	// ReplicaSet is given or there are several hosts.
+	DirectConnection *bool
+	// LoadBalanced (loadBalanced) says that the host is a load balancer.
+	LoadBalanced bool
+
+	// ConnectTimeout (connectTimeoutMS) bounds dialling, TLS and the handshake of
+	// a connection, and a check of a server: 10 seconds.
+	ConnectTimeout time.Duration
+	// SocketTimeout (socketTimeoutMS) bounds each exchange with a server; no
+	// limit. Prefer contexts with deadlines, or Timeout.
+	SocketTimeout time.Duration
+	// Timeout (timeoutMS) bounds each operation whose context has no deadline,
+	// with its retries; no limit.
+	Timeout time.Duration
+	// ServerSelectionTimeout (serverSelectionTimeoutMS) bounds the wait for a
+	// suitable server: 30 seconds.
+	ServerSelectionTimeout time.Duration
+	// HeartbeatInterval (heartbeatFrequencyMS) is the time between two checks of
+	// a server: 10 seconds, at least 500 milliseconds.
+	HeartbeatInterval time.Duration
+	// ServerMonitoringMode (serverMonitoringMode) is "stream", "poll", or "auto":
+	// stream, but poll where the process is a function-as-a-service.
+	ServerMonitoringMode string
+	// LocalThreshold (localThresholdMS; the classic secondaryAcceptableLatencyMS)
+	// is how much slower than the nearest a server may be to get reads: 15
+	// milliseconds.
+	LocalThreshold time.Duration
+
+	// MaxPoolSize (maxPoolSize) bounds the connections to each server: nil is 100,
+	// 0 no limit.
+	MaxPoolSize *int
+	// MinPoolSize (minPoolSize) is how many are kept open: 0.
+	MinPoolSize int
+	// MaxConnecting (maxConnecting) bounds how many are being opened at a time: 2.
+	MaxConnecting int
+	// MaxIdleTime (maxIdleTimeMS) closes connections that were not used for as
+	// long; no limit.
+	MaxIdleTime time.Duration
+	// WaitQueueTimeout (waitQueueTimeoutMS) bounds the wait for a connection; no
+	// limit.
+	WaitQueueTimeout time.Duration
+	// WaitQueueMultiple (waitQueueMultiple) times MaxPoolSize operations may wait
+	// for a connection, one more fails at once; 0 is no limit.
+	WaitQueueMultiple int
+
+	// TLS turns TLS on with this configuration; nil is a plain connection. The
+	// server's name is filled in.
+	TLS *tls.Config
+	// Compressors (compressors) are offered to servers in this order: "snappy",
+	// "zlib", "zstd".
+	Compressors []string
+	// ZlibLevel (zlibCompressionLevel) is from 1 to 9; 0 is zlib's default.
+	ZlibLevel int
+	// DialContext opens sockets; nil uses a net.Dialer. network is "tcp" or "unix".
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// ReadPreference (readPreference, readPreferenceTags, maxStalenessSeconds)
+	// says which servers answer reads: the primary.
+	ReadPreference ReadPreference
+	// ReadConcern (readConcernLevel): the server's default.
+	ReadConcern string
+	// WriteConcern (w, wtimeoutMS, journal, fsync): the server's default.
+	WriteConcern WriteConcern
+	// RetryReads (retryReads) and RetryWrites (retryWrites) repeat an operation
+	// once that failed for a reason which may pass: nil is true.
+	RetryReads, RetryWrites *bool
+	// ServerAPI declares a version of the Stable API; nil declares none.
+	ServerAPI *ServerAPI
+
+	// DocumentType is the type of documents decoded into an any: bson.D, if nil.
+	// reflect.TypeFor makes others: of bson.M, map[string]any, bson.Raw, or a
+	// struct of yours. It is the classic document_class.
+	DocumentType reflect.Type
+	// TimeLocation makes dates decoded into an any come as time.Time in that
+	// location; nil leaves them bson.DateTime. It is the classic tz_aware, for
+	// which the location is time.UTC.
+	TimeLocation *time.Location
+
+	// CommandMonitor, PoolMonitor and TopologyMonitor observe the client.
+	CommandMonitor  *event.CommandMonitor
+	PoolMonitor     func(event.PoolEvent)
+	TopologyMonitor func(event.TopologyEvent)
+	// Logger gets warnings about the options, and, at the debug level, what the
+	// monitors get. nil logs nothing.
+	Logger *slog.Logger
+
+	// WrapperInfo names a library that wraps mgx, for the server's logs.
+	WrapperInfo []WrapperInfo
+
+	// warnings are about the connection string, for the logger.
+	warnings []connstring.Warning
+}
+
+// Resolver looks up the DNS records of a mongodb+srv URI. *net.Resolver is one.
+type Resolver = connstring.Resolver
+
+// Credential is who a client authenticates as, and how.
+type Credential struct {
+	// Username and Password; PasswordSet tells an empty password from none.
+	Username    string
+	Password    string
+	PasswordSet bool
+	// Source (authSource) is the database that knows the user: admin by default,
+	// or $external for mechanisms that need it.
+	Source string
+	// Mechanism (authMechanism) is SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509, PLAIN,
+	// MONGODB-AWS or MONGODB-OIDC; "" lets the server choose between the first two.
+	Mechanism string
+	// Properties (authMechanismProperties) are the mechanism's own options.
+	Properties map[string]string
+	// OIDCCallback returns access tokens for MONGODB-OIDC, on machines;
+	// OIDCHumanCallback where a person logs in.
+	OIDCCallback, OIDCHumanCallback OIDCCallback
+	// OIDCAllowedHosts are the hosts that may get a token of OIDCHumanCallback.
+	OIDCAllowedHosts []string
+	// AWSProvider returns credentials for MONGODB-AWS; nil looks in the
+	// environment.
+	AWSProvider AWSProvider
+}
+
+// String hides the password.
+func (c Credential) String() string {
+	return "{Username: " + c.Username + ", Source: " + c.Source + ", Mechanism: " + c.Mechanism + "}"
+}
+
+// GoString hides the password.
+func (c Credential) GoString() string { return c.String() }
+
+// LogValue hides the password.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// ServerAPI declares a version of the Stable API: the server then answers as that
+// version says, whatever its own is.
+type ServerAPI struct {
+	Version string // "1"
+	// Strict refuses commands outside of the version, DeprecationErrors those that
+	// it deprecates.
+	Strict, DeprecationErrors *bool
+}
+
+// WrapperInfo names a library that wraps mgx.
+type WrapperInfo struct {
+	Name, Version, Platform string
+}
+
+// clone copies the options as far as they could be changed by their owner.
+func (o *Options) clone() Options {
+	if o == nil {
+		return Options{}
+	}
+	c := *o
+	c.Hosts = slices.Clone(o.Hosts)
+	c.Compressors = slices.Clone(o.Compressors)
+	c.WrapperInfo = slices.Clone(o.WrapperInfo)
+	if o.Credential != nil {
+		cred := *o.Credential
+		cred.Properties = maps.Clone(cred.Properties)
+		c.Credential = &cred
+	}
+	if o.TLS != nil {
+		c.TLS = o.TLS.Clone()
+	}
+	return c
+}
+
+// settings are the defaults that the client's handles begin with.
+func (o *Options) settings() settings {
+	s := settings{writeConcern: o.WriteConcern.internal()}
+	if !o.ReadPreference.isDefault() {
+		s.readPreference = o.ReadPreference.internal()
+	}
+	if o.ReadConcern != "" {
+		s.readConcern = &o.ReadConcern
+	}
+	return s
+}

@@ -1,0 +1,125 @@
+package mgx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/topology"
+)
+
+// toPublic gives an error from below its categories. It is the one place where
+// that happens.
+func toPublic(err error) error {
+	var (
+		done      *categorized
+		server    *exec.ServerError
+		connErr   *conn.Error
+		selection *sdam.SelectionError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &done):
+		return err // made in this package, by a callback
+	case errors.As(err, &server):
+		return &ServerError{
+			Address: server.Address, Command: server.Command, Code: server.Code, Name: server.Name,
+			Message: server.Message, Labels: server.Labels, Raw: server.Raw,
+		}
+	}
+	e := &categorized{err: err}
+	var op *exec.OperationError
+	if errors.As(err, &op) {
+		e.labels = op.Labels
+	}
+	switch {
+	case errors.As(err, &selection):
+		e.kinds = selectionKinds(selection)
+	case errors.As(err, &connErr):
+		e.kinds = connKinds(connErr)
+	default:
+		e.kinds = otherKinds(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.kinds = append(e.kinds, ErrTimeout)
+	}
+	return e
+}
+
+func selectionKinds(e *sdam.SelectionError) []error {
+	kinds := []error{ErrServerSelection, ErrConnectionFailure}
+	if errors.Is(e.Cause, context.Canceled) {
+		kinds = kinds[:1] // it was not the server's fault
+	}
+	if isAuth(e.Cause) {
+		kinds = append(kinds, ErrAuthentication)
+	}
+	return kinds
+}
+
+func connKinds(e *conn.Error) []error {
+	switch e.Kind {
+	case conn.Context:
+		return nil
+	case conn.Auth:
+		return []error{ErrAuthentication}
+	case conn.Protocol:
+		return []error{ErrProtocol, ErrConnectionFailure, ErrAutoReconnect}
+	case conn.Handshake:
+		return []error{ErrConnectionFailure}
+	case conn.SocketTimeout:
+		return []error{ErrConnectionFailure, ErrAutoReconnect, ErrTimeout}
+	}
+	return []error{ErrConnectionFailure, ErrAutoReconnect}
+}
+
+func otherKinds(err error) []error {
+	var (
+		timeout *pool.WaitQueueTimeoutError
+		waiters *pool.TooManyWaitersError
+		cleared *pool.PoolClearedError
+		reply   *exec.ReplyError
+	)
+	switch {
+	case errors.As(err, &timeout):
+		return []error{ErrWaitQueueTimeout, ErrConnectionFailure, ErrTimeout}
+	case errors.As(err, &waiters):
+		return []error{ErrExceededMaxWaiters, ErrConnectionFailure}
+	case errors.As(err, &cleared):
+		return []error{ErrConnectionFailure, ErrAutoReconnect}
+	case errors.Is(err, pool.ErrPoolClosed), errors.Is(err, topology.ErrClosed):
+		return []error{ErrClosed, ErrConnectionFailure}
+	case errors.As(err, &reply):
+		return []error{ErrProtocol}
+	case errors.Is(err, exec.ErrTooLarge):
+		return []error{ErrDocumentTooLarge}
+	case errors.Is(err, exec.ErrUnsupported):
+		return []error{ErrUnsupported}
+	}
+	return nil
+}
+
+func isAuth(err error) bool {
+	var e *conn.Error
+	return errors.As(err, &e) && e.Kind == conn.Auth
+}
+
+// isServer tells whether err is a server's answer of a category.
+func isServer(err, kind error) bool {
+	var se *ServerError
+	return errors.As(err, &se) && se.Is(kind)
+}
+
+// connectError says of a failed Connect what it was about.
+func connectError(err error) error {
+	var c *categorized
+	if errors.As(err, &c) {
+		return &categorized{err: fmt.Errorf("connect: %w", err), kinds: c.kinds, labels: c.labels}
+	}
+	return fmt.Errorf("connect: %w", err)
+}

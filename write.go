@@ -1,0 +1,469 @@
+package mgx
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// InsertOneResult is what InsertOne did.
+type InsertOneResult struct {
+	// InsertedID is the document's _id: an ObjectID made by mgx if the document
+	// had none.
+	InsertedID any
+	// Acknowledged is false for a write concern of w=0.
+	Acknowledged bool
+}
+
+// InsertManyResult is what InsertMany did.
+type InsertManyResult struct {
+	// InsertedIDs are the _ids of the documents, in their order; nil where a
+	// document was not inserted.
+	InsertedIDs []any
+	// InsertedCount is how many the server says it inserted; 0 if it was not
+	// asked.
+	InsertedCount int64
+	// Acknowledged is false for a write concern of w=0.
+	Acknowledged bool
+}
+
+// UpdateResult is what an update or a replacement did. Its counts are 0 for a
+// write concern of w=0.
+type UpdateResult struct {
+	// MatchedCount is how many documents the filter matched, ModifiedCount how
+	// many of them changed, UpsertedCount how many were inserted instead (0 or 1).
+	MatchedCount, ModifiedCount, UpsertedCount int64
+	// UpsertedID is the _id of the inserted document, nil otherwise.
+	UpsertedID any
+	// Acknowledged is false for a write concern of w=0.
+	Acknowledged bool
+}
+
+// DeleteResult is what a deletion did.
+type DeleteResult struct {
+	DeletedCount int64
+	// Acknowledged is false for a write concern of w=0.
+	Acknowledged bool
+}
+
+// InsertOne inserts a document. One without _id gets a new ObjectID; the value
+// passed in is not changed.
+//
+// A refused document is a *WriteError (ErrDuplicateKey, …), an unconfirmed one a
+// *WriteConcernError beside a valid result.
+func (c *Collection) InsertOne(ctx context.Context, document any, options ...InsertOption) (InsertOneResult, error) {
+	s := collect(c.base, options)
+	if c.err != nil {
+		return InsertOneResult{}, c.err
+	}
+	var res InsertOneResult
+	op := c.insertOp(&s)
+	op.Documents = func(dst []byte, limits exec.Limits) ([]byte, error) {
+		at := len(dst)
+		dst, err := appendInsert(dst, document, &res.InsertedID)
+		if err != nil {
+			return dst, err
+		}
+		return dst, checkSize(len(dst)-at, limits)
+	}
+	reply, err := c.db.client.run(ctx, &op, 0)
+	if err != nil {
+		return InsertOneResult{}, err
+	}
+	defer reply.Release()
+	res.Acknowledged = !reply.Unacknowledged
+	if err := singleWriteError(reply.Body); err != nil {
+		if !isWriteConcernOnly(err) {
+			res.InsertedID = nil
+		}
+		return res, err
+	}
+	return res, nil
+}
+
+func (c *Collection) insertOp(s *settings) exec.Op {
+	return exec.Op{
+		Name: "insert", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents",
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendString(dst, "insert", c.name)
+			dst = bsonwire.AppendBoolean(dst, "ordered", !s.unordered)
+			dst = appendTrue(dst, "bypassDocumentValidation", s.bypassValidation)
+			return appendOptional(dst, "comment", s.comment)
+		},
+	}
+}
+
+// checkSize refuses a document that the server would refuse.
+func checkSize(size int, limits exec.Limits) error {
+	if size > limits.MaxDocument {
+		return failure(ErrDocumentTooLarge, "the document takes %d bytes, the server accepts %d; nothing was sent", size, limits.MaxDocument)
+	}
+	if size > limits.Room {
+		return failure(ErrDocumentTooLarge, "the document takes %d bytes, a message has room for %d; nothing was sent", size, limits.Room)
+	}
+	return nil
+}
+
+// InsertMany inserts the documents of a slice, in as few messages as the
+// server's limits allow. Documents without _id get new ObjectIDs.
+//
+// It stops at the first document that is refused; with Unordered, it goes on
+// behind it. The error is then a *BulkWriteError, which tells what happened to
+// which document. A document above the server's size limit ends the operation
+// before the message that it would be in.
+func (c *Collection) InsertMany(ctx context.Context, documents any, options ...InsertOption) (InsertManyResult, error) {
+	s := collect(c.base, options)
+	if c.err != nil {
+		return InsertManyResult{}, c.err
+	}
+	docs, err := elementsOf(documents)
+	if err != nil {
+		return InsertManyResult{}, err
+	}
+	if docs.len() == 0 {
+		return InsertManyResult{}, failure(ErrInvalidArgument, "insert many: there are no documents")
+	}
+	in := inserter{c: c, docs: docs, res: InsertManyResult{InsertedIDs: make([]any, docs.len())}}
+	err = in.run(ctx, &s)
+	return in.res, err
+}
+
+// inserter inserts many documents batch by batch.
+type inserter struct {
+	c      *Collection
+	docs   elements
+	first  int    // of the batch
+	n      int    // in the batch
+	spill  []byte // the document that did not fit in the last batch
+	res    InsertManyResult
+	errors BulkWriteError
+}
+
+func (in *inserter) run(ctx context.Context, s *settings) error {
+	op := in.c.insertOp(s)
+	op.Documents = in.append
+	op.ID = exec.NextOperationID()
+	total := in.docs.len()
+	for in.first < total {
+		reply, err := in.c.db.client.run(ctx, &op, 0)
+		if err != nil {
+			in.errors.Err = err
+			break
+		}
+		in.res.Acknowledged = !reply.Unacknowledged
+		stop := in.read(reply.Body, s) // reads before the reply's buffer is given back
+		reply.Release()
+		in.first += in.n
+		if stop {
+			break
+		}
+	}
+	in.errors.Unsent = min(in.first, total)
+	if in.errors.Err != nil {
+		// What became of the batch under way is not known, or it was not sent.
+		clear(in.res.InsertedIDs[in.first:])
+		if in.first == 0 && len(in.errors.WriteErrors) == 0 {
+			return in.errors.Err
+		}
+	} else if in.first < total {
+		clear(in.res.InsertedIDs[in.first:])
+	}
+	if in.errors.Err == nil && len(in.errors.WriteErrors) == 0 && len(in.errors.WriteConcernErrors) == 0 {
+		return nil
+	}
+	return &in.errors
+}
+
+// append fills a message with documents.
+func (in *inserter) append(dst []byte, limits exec.Limits) ([]byte, error) {
+	end := len(dst) + limits.Room
+	in.n = 0
+	for i := in.first; i < in.docs.len() && in.n < limits.MaxBatch; i++ {
+		at := len(dst)
+		var err error
+		if in.spill != nil && i == in.first {
+			dst = append(dst, in.spill...)
+		} else if dst, err = appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i]); err != nil {
+			return dst, indexed(i, err)
+		}
+		if len(dst) > end && in.n > 0 {
+			in.spill = append(in.spill[:0], dst[at:]...)
+			return dst[:at], nil
+		}
+		if err := checkSize(len(dst)-at, limits); err != nil {
+			return dst, indexed(i, err)
+		}
+		in.n++
+	}
+	return dst, nil
+}
+
+// read takes the errors out of a reply, and tells whether to stop.
+func (in *inserter) read(reply []byte, s *settings) (stop bool) {
+	if len(in.spill) > 0 && in.first+in.n >= in.docs.len() {
+		in.spill = nil
+	}
+	if reply == nil {
+		return false
+	}
+	v, _ := bsonwire.Lookup(reply, "n")
+	n, _ := v.AsInt64()
+	in.res.InsertedCount += n
+	writeErrors, concern := readWriteErrors(reply)
+	for _, we := range writeErrors {
+		we.Index += in.first
+		in.errors.WriteErrors = append(in.errors.WriteErrors, we)
+		if we.Index >= 0 && we.Index < len(in.res.InsertedIDs) {
+			in.res.InsertedIDs[we.Index] = nil
+		}
+	}
+	if concern != nil {
+		in.errors.WriteConcernErrors = append(in.errors.WriteConcernErrors, concern)
+	}
+	if len(writeErrors) == 0 || s.unordered {
+		return false
+	}
+	// The server stopped at the first refused document.
+	in.n = max(writeErrors[0].Index-in.first+1, 0)
+	return true
+}
+
+// UpdateOne changes the first document that matches the filter, by a document
+// of update operators or a pipeline.
+func (c *Collection) UpdateOne(ctx context.Context, filter, update any, options ...UpdateOption) (UpdateResult, error) {
+	s := collect(c.base, options)
+	return c.update(ctx, filter, &s, false, func(dst []byte) ([]byte, error) { return appendUpdate(dst, "u", update) })
+}
+
+// UpdateMany changes every document that matches the filter, by a document of
+// update operators or a pipeline. It is not retried.
+func (c *Collection) UpdateMany(ctx context.Context, filter, update any, options ...UpdateOption) (UpdateResult, error) {
+	s := collect(c.base, options)
+	return c.update(ctx, filter, &s, true, func(dst []byte) ([]byte, error) { return appendUpdate(dst, "u", update) })
+}
+
+// ReplaceOne replaces the first document that matches the filter, except for its
+// _id.
+func (c *Collection) ReplaceOne(ctx context.Context, filter, replacement any, options ...ReplaceOption) (UpdateResult, error) {
+	s := collect(c.base, options)
+	return c.update(ctx, filter, &s, false, func(dst []byte) ([]byte, error) { return appendReplacement(dst, "u", replacement) })
+}
+
+func (c *Collection) update(ctx context.Context, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
+	reply, err := c.writeOne(ctx, "update", "updates", s, !many, func(dst []byte) ([]byte, error) {
+		dst, err := appendField(dst, "q", filter)
+		if err != nil {
+			return dst, err
+		}
+		if dst, err = change(dst); err != nil {
+			return dst, err
+		}
+		dst = appendTrue(dst, "multi", many)
+		dst = appendTrue(dst, "upsert", s.upsert)
+		return appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters},
+			field{"hint", s.hint}, field{"sort", s.sort})
+	})
+	if err != nil {
+		return UpdateResult{}, err
+	}
+	defer reply.Release()
+	res := UpdateResult{Acknowledged: !reply.Unacknowledged}
+	if reply.Unacknowledged {
+		return res, nil
+	}
+	r := bsonwire.NewReader(reply.Body)
+	for r.Next() {
+		switch v := r.Value(); string(r.Key()) {
+		case "n":
+			res.MatchedCount, _ = v.AsInt64()
+		case "nModified":
+			res.ModifiedCount, _ = v.AsInt64()
+		case "upserted":
+			if list, ok := v.AsArray(); ok {
+				if id, ok := bsonwire.Lookup(list, "0", "_id"); ok {
+					res.UpsertedCount = 1
+					if res.UpsertedID, err = decodeValue(id); err != nil {
+						return res, category(err, ErrProtocol)
+					}
+				}
+			}
+		}
+	}
+	res.MatchedCount -= res.UpsertedCount // the server counts both as n
+	return res, singleWriteError(reply.Body)
+}
+
+// DeleteOne removes the first document that matches the filter.
+func (c *Collection) DeleteOne(ctx context.Context, filter any, options ...DeleteOption) (DeleteResult, error) {
+	return c.delete(ctx, filter, 1, collect(c.base, options))
+}
+
+// DeleteMany removes every document that matches the filter. It is not retried.
+func (c *Collection) DeleteMany(ctx context.Context, filter any, options ...DeleteOption) (DeleteResult, error) {
+	return c.delete(ctx, filter, 0, collect(c.base, options))
+}
+
+func (c *Collection) delete(ctx context.Context, filter any, limit int32, s settings) (DeleteResult, error) {
+	reply, err := c.writeOne(ctx, "delete", "deletes", &s, limit == 1, func(dst []byte) ([]byte, error) {
+		dst, err := appendField(dst, "q", filter)
+		if err != nil {
+			return dst, err
+		}
+		dst = bsonwire.AppendInt32(dst, "limit", limit)
+		return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint})
+	})
+	if err != nil {
+		return DeleteResult{}, err
+	}
+	defer reply.Release()
+	res := DeleteResult{Acknowledged: !reply.Unacknowledged}
+	if reply.Unacknowledged {
+		return res, nil
+	}
+	v, _ := bsonwire.Lookup(reply.Body, "n")
+	res.DeletedCount, _ = v.AsInt64()
+	return res, singleWriteError(reply.Body)
+}
+
+// writeOne runs a command with one statement in its sequence.
+func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *settings, retryable bool, statement func([]byte) ([]byte, error)) (exec.Result, error) {
+	if c.err != nil {
+		return exec.Result{}, c.err
+	}
+	op := exec.Op{
+		Name: name, Database: c.db.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendString(dst, name, c.name)
+			dst = bsonwire.AppendBoolean(dst, "ordered", true)
+			dst = appendTrue(dst, "bypassDocumentValidation", s.bypassValidation)
+			return appendAll(dst, field{"let", s.let}, field{"comment", s.comment})
+		},
+		Documents: func(dst []byte, limits exec.Limits) ([]byte, error) {
+			dst, at := bsonwire.Begin(dst)
+			dst, err := statement(dst)
+			if err != nil {
+				return dst, err
+			}
+			dst = bsonwire.End(dst, at)
+			limits.MaxDocument += statementOverhead
+			return dst, checkSize(len(dst)-at, limits)
+		},
+	}
+	return c.db.client.run(ctx, &op, 0)
+}
+
+// statementOverhead is what a server accepts around a document of maximum size.
+const statementOverhead = 16 << 10
+
+// singleWriteError returns the errors in the reply to a single write.
+func singleWriteError(reply []byte) error {
+	writeErrors, concern := readWriteErrors(reply)
+	switch {
+	case len(writeErrors) > 0 && concern != nil:
+		return errors.Join(writeErrors[0], concern)
+	case len(writeErrors) > 0:
+		return writeErrors[0]
+	case concern != nil:
+		return concern
+	}
+	return nil
+}
+
+func isWriteConcernOnly(err error) bool {
+	var we *WriteError
+	return !errors.As(err, &we)
+}
+
+// writeConcernErrorIn returns the write concern error in a reply.
+func writeConcernErrorIn(reply []byte) error {
+	if _, concern := readWriteErrors(reply); concern != nil {
+		return concern
+	}
+	return nil
+}
+
+// readWriteErrors copies the errors out of the reply to a write. nil, the reply
+// to an unacknowledged one, has none.
+func readWriteErrors(reply []byte) (list []*WriteError, concern *WriteConcernError) {
+	if reply == nil {
+		return nil, nil
+	}
+	var labels []string
+	r := bsonwire.NewReader(reply)
+	for r.Next() {
+		switch v := r.Value(); string(r.Key()) {
+		case "writeErrors":
+			array, _ := v.AsArray()
+			for each := bsonwire.NewReader(array); each.Next(); {
+				if doc, ok := each.Value().AsDocument(); ok {
+					list = append(list, newWriteError(bytes.Clone(doc)))
+				}
+			}
+		case "writeConcernError":
+			if doc, ok := v.AsDocument(); ok {
+				concern = newWriteConcernError(bytes.Clone(doc))
+			}
+		case "errorLabels":
+			array, _ := v.AsArray()
+			for each := bsonwire.NewReader(array); each.Next(); {
+				label, _ := each.Value().AsString()
+				labels = append(labels, label)
+			}
+		}
+	}
+	if concern != nil {
+		concern.Labels = append(concern.Labels, labels...)
+	}
+	return list, concern
+}
+
+func newWriteError(doc bson.Raw) *WriteError {
+	e := &WriteError{Raw: doc}
+	r := bsonwire.NewReader(doc)
+	for r.Next() {
+		switch v := r.Value(); string(r.Key()) {
+		case "index":
+			n, _ := v.AsInt64()
+			e.Index = int(n)
+		case "code":
+			n, _ := v.AsInt64()
+			e.Code = int32(n)
+		case "codeName":
+			e.Name, _ = v.AsString()
+		case "errmsg":
+			e.Message, _ = v.AsString()
+		case "errInfo":
+			e.Details, _ = v.AsDocument()
+		}
+	}
+	return e
+}
+
+func newWriteConcernError(doc bson.Raw) *WriteConcernError {
+	e := &WriteConcernError{Raw: doc}
+	r := bsonwire.NewReader(doc)
+	for r.Next() {
+		switch v := r.Value(); string(r.Key()) {
+		case "code":
+			n, _ := v.AsInt64()
+			e.Code = int32(n)
+		case "codeName":
+			e.Name, _ = v.AsString()
+		case "errmsg":
+			e.Message, _ = v.AsString()
+		case "errInfo":
+			e.Details, _ = v.AsDocument()
+		case "errorLabels":
+			array, _ := v.AsArray()
+			for each := bsonwire.NewReader(array); each.Next(); {
+				label, _ := each.Value().AsString()
+				e.Labels = append(e.Labels, label)
+			}
+		}
+	}
+	return e
+}
