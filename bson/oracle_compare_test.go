@@ -1,0 +1,230 @@
+package bson_test
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+
+	official "go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mgxdb/mgx/bson"
+)
+
+// codec is what gets compared: mgx, the official package, or a copy of either
+// that was broken to see that the comparison finds out.
+type codec struct {
+	marshal   func(v any) ([]byte, error)
+	unmarshal func(data []byte, v any) error
+
+	// delegates says that this one still hands everything to the official
+	// package, and so panics where that does and does not return where that
+	// does not.
+	delegates bool
+}
+
+var (
+	mgx    = codec{marshal: appendMarshal, unmarshal: bson.Unmarshal, delegates: true}
+	oracle = codec{marshal: official.Marshal, unmarshal: officialUnmarshal}
+)
+
+// appendMarshal encodes behind bytes that are there already, which must not
+// matter and must stay, and once more into a buffer that has room.
+func appendMarshal(v any) ([]byte, error) {
+	prefix := []byte("before")
+	out, err := bson.AppendMarshal(prefix, v)
+	if !bytes.HasPrefix(out, prefix) || err != nil && len(out) != len(prefix) {
+		return nil, &panicked{value: fmt.Sprintf("AppendMarshal returned %q with error %v", out, err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	again, err := bson.Marshal(v)
+	if err != nil || len(again) != len(out)-len(prefix) {
+		return nil, &panicked{value: fmt.Sprintf("Marshal returns %x, %v, AppendMarshal %x", again, err, out[len(prefix):])}
+	}
+	return out[len(prefix):], nil
+}
+
+// officialUnmarshal reads malformed documents as a stream: in a buffer, the
+// official package goes back and around for ever when it skips a value whose
+// length is negative.
+func officialUnmarshal(data []byte, v any) error {
+	if wellFormed(data) == nil {
+		return official.Unmarshal(data, v)
+	}
+	if len(data) < 4 || int64(int32(le.Uint32(data))) != int64(len(data)) {
+		return errors.New("invalid document length")
+	}
+	return official.NewDecoder(official.NewDocumentReader(bytes.NewReader(data))).Decode(v)
+}
+
+// panicked is the error of a codec that panicked.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
+
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = &panicked{p, debug.Stack()}
+	}
+}
+
+func (c codec) encode(v any) (data []byte, err error) {
+	defer guard(&err)
+	return c.marshal(v)
+}
+
+// decode hands the codec bytes of its own and spoils them afterwards, so that a
+// value which still points into them differs.
+func (c codec) decode(data []byte, v any) (err error) {
+	defer guard(&err)
+	own := bytes.Clone(data)
+	defer func() {
+		for i := range own {
+			own[i] = 0xa5
+		}
+	}()
+	return c.unmarshal(own, v)
+}
+
+// compareEncode returns how the subject's encoding of v differs from the
+// official one.
+func compareEncode(subject codec, v any) error {
+	got, gotErr := subject.encode(v)
+	want, wantErr := oracle.encode(v)
+	var p *panicked
+	switch {
+	case errors.As(gotErr, &p) && !subject.delegates:
+		return fmt.Errorf("encode: %w\nofficial error: %v", gotErr, wantErr)
+	case errors.As(wantErr, &p): // whatever is not a panic is better
+		return nil
+	case wantErr != nil && gotErr == nil:
+		return fmt.Errorf("encode: no error, official: %v\ngot %x", wantErr, got)
+	case wantErr == nil && gotErr != nil:
+		return fmt.Errorf("encode: %w\nofficial: no error, %x", gotErr, want)
+	case wantErr != nil || bytes.Equal(got, want):
+		return nil
+	}
+	if unordered(reflect.ValueOf(v)) && bytes.Equal(sorted(got), sorted(want)) {
+		return nil
+	}
+	return fmt.Errorf("encode: different bytes\nmgx:      %x\n          %v\nofficial: %x\n          %v", got, official.Raw(got), want, official.Raw(want))
+}
+
+// compareDecode decodes data with both and returns how the results differ. Each
+// call of target returns a new pointer, or map, to decode into, with equal
+// content.
+func compareDecode(subject codec, data []byte, target func() any) error {
+	if subject.delegates && wellFormed(data) != nil {
+		return nil
+	}
+	got, want := target(), target()
+	gotErr, wantErr := subject.decode(data, got), oracle.decode(data, want)
+	var p *panicked
+	switch {
+	case errors.As(gotErr, &p) && !subject.delegates:
+		return fmt.Errorf("decode into %T: %w\nofficial error: %v", got, gotErr, wantErr)
+	case errors.As(wantErr, &p) || gotErr != nil && wantErr != nil:
+		return nil
+	case allowedDecode(data, got, gotErr, wantErr) != "":
+		return nil
+	case wantErr != nil:
+		return fmt.Errorf("decode into %T: no error, official: %v\ngot %s", got, wantErr, show(got))
+	case gotErr != nil:
+		return fmt.Errorf("decode into %T: %w\nofficial: no error, %s", got, gotErr, show(want))
+	}
+	if path := diff("", reflect.ValueOf(got), reflect.ValueOf(want)); path != "" {
+		return fmt.Errorf("decode into %T: differ at %s\nmgx:      %s\nofficial: %s", got, path, show(got), show(want))
+	}
+	return nil
+}
+
+// show prints a value for a failure, with what its pointers point to.
+func show(v any) string {
+	s := fmt.Sprintf("%#v", v)
+	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && !rv.IsNil() {
+		s = fmt.Sprintf("&%#v", rv.Elem())
+	}
+	if len(s) > 2000 {
+		s = s[:2000] + "…"
+	}
+	return s
+}
+
+// unordered reports whether v holds a map of two or more keys, whose order in
+// the bytes is up to chance.
+func unordered(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Map:
+		if v.Len() > 1 {
+			return true
+		}
+		for it := v.MapRange(); it.Next(); {
+			if unordered(it.Value()) {
+				return true
+			}
+		}
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil() && unordered(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if unordered(v.Field(i)) {
+				return true
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return false
+		}
+		for i := range v.Len() {
+			if unordered(v.Index(i)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sorted returns the document with the elements of every document in it in the
+// order of their keys. What it cannot read it returns as it is.
+func sorted(doc []byte) []byte {
+	raws, err := official.Raw(doc).Elements()
+	if err != nil {
+		return doc
+	}
+	elements := make([][]byte, len(raws))
+	for i, e := range raws {
+		v, err := e.ValueErr()
+		if err != nil {
+			return doc
+		}
+		data := v.Value
+		switch v.Type {
+		case official.TypeEmbeddedDocument, official.TypeArray:
+			data = sorted(data)
+		case official.TypeCodeWithScope:
+			if code, scope, ok := v.CodeWithScopeOK(); ok {
+				data = append(data[:4:4], appendString(nil, code)...)
+				data = append(data, sorted(scope)...)
+			}
+		}
+		elements[i] = slices.Concat([]byte{byte(v.Type)}, []byte(e.Key()), []byte{0}, data)
+	}
+	slices.SortFunc(elements, func(a, b []byte) int {
+		keyA, _, _ := bytes.Cut(a[1:], []byte{0})
+		keyB, _, _ := bytes.Cut(b[1:], []byte{0})
+		return cmp.Or(bytes.Compare(keyA, keyB), bytes.Compare(a, b))
+	})
+	out := append([]byte(nil), 0, 0, 0, 0)
+	for _, e := range elements {
+		out = append(out, e...)
+	}
+	return finish(out, 0)
+}
