@@ -27,7 +27,7 @@ type codec struct {
 }
 
 var (
-	mgx    = codec{marshal: appendMarshal, unmarshal: bson.Unmarshal, delegates: true}
+	mgx    = codec{marshal: appendMarshal, unmarshal: bson.Unmarshal}
 	oracle = codec{marshal: official.Marshal, unmarshal: officialUnmarshal}
 )
 
@@ -136,18 +136,18 @@ func compareDecode(subject codec, data []byte, target func() any) error {
 	case allowedDecode(data, got, gotErr, wantErr) != "":
 		return nil
 	case wantErr != nil:
-		return fmt.Errorf("decode into %T: no error, official: %v\ngot %s", got, wantErr, show(got))
+		return fmt.Errorf("decode into %T: no error, official: %v\ngot %s", got, wantErr, printed(got))
 	case gotErr != nil:
-		return fmt.Errorf("decode into %T: %w\nofficial: no error, %s", got, gotErr, show(want))
+		return fmt.Errorf("decode into %T: %w\nofficial: no error, %s", got, gotErr, printed(want))
 	}
 	if path := diff("", reflect.ValueOf(got), reflect.ValueOf(want)); path != "" {
-		return fmt.Errorf("decode into %T: differ at %s\nmgx:      %s\nofficial: %s", got, path, show(got), show(want))
+		return fmt.Errorf("decode into %T: differ at %s\nmgx:      %s\nofficial: %s", got, path, printed(got), printed(want))
 	}
 	return nil
 }
 
-// show prints a value for a failure, with what its pointers point to.
-func show(v any) string {
+// printed prints a value for a failure, with what its pointers point to.
+func printed(v any) string {
 	s := fmt.Sprintf("%#v", v)
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && !rv.IsNil() {
 		s = fmt.Sprintf("&%#v", rv.Elem())

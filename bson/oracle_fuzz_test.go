@@ -72,9 +72,9 @@ func FuzzOracleValues(f *testing.F) {
 	})
 }
 
-// FuzzValidate compares Validate with the check of this package, and sees that
+// FuzzOracleValidate compares Validate with the check of this package, and sees that
 // what is valid decodes and encodes to the same bytes.
-func FuzzValidate(f *testing.F) {
+func FuzzOracleValidate(f *testing.F) {
 	seedDocuments(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		err, want := bson.Validate(data), wellFormed(data)

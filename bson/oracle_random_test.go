@@ -267,7 +267,7 @@ func TestOracleSingleValues(t *testing.T) {
 			return
 		}
 		if at := diff("", a, b); gotErr == nil && at != "" {
-			t.Errorf("%v from %x: differ at %s: %s, official %s", typ, want, at, show(a.Interface()), show(b.Interface()))
+			t.Errorf("%v from %x: differ at %s: %s, official %s", typ, want, at, printed(a.Interface()), printed(b.Interface()))
 		}
 	})
 }
