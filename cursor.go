@@ -11,6 +11,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/pool"
 )
 
 // Cursor goes through the results of a query. Nothing is sent before the first
@@ -174,7 +175,21 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 		return failure(ErrProtocol, "the cursor of %s has no %s", res.Server.Address(), batch)
 	}
 	c.batch = bsonwire.NewReader(docs)
+	if c.id == 0 {
+		c.unpin()
+	} else if c.pin.Lease != nil {
+		c.pin.Lease.SetPurpose(pool.ForCursor)
+	}
 	return nil
+}
+
+// unpin gives back the connection that the cursor is bound to, behind a load
+// balancer.
+func (c *Cursor) unpin() {
+	if c.pin.Lease != nil {
+		_ = c.pin.Lease.Release()
+		c.pin.Lease = nil
+	}
 }
 
 // namespace follows the server's word on where the cursor lives.
@@ -252,10 +267,7 @@ func (c *Cursor) finish() {
 	session := c.res.Session
 	c.res.Session = nil
 	c.drop()
-	if c.pin.Lease != nil {
-		_ = c.pin.Lease.Release()
-		c.pin.Lease = nil
-	}
+	c.unpin()
 	c.client.exec.PutSession(session)
 }
 

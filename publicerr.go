@@ -19,11 +19,16 @@ func toPublic(err error) error {
 		done      *categorized
 		server    *exec.ServerError
 		connErr   *conn.Error
+		cleared   *pool.PoolClearedError
 		selection *sdam.SelectionError
 	)
+	// What a pool was cleared for, or a selection ended with, is not what happened
+	// to this operation.
+	foreign := errors.As(err, &cleared) || errors.As(err, &selection)
 	switch {
 	case err == nil:
 		return nil
+	case foreign:
 	case errors.As(err, &done):
 		return err // made in this package, by a callback
 	case errors.As(err, &server):
@@ -38,14 +43,16 @@ func toPublic(err error) error {
 		e.labels = op.Labels
 	}
 	switch {
-	case errors.As(err, &selection):
+	case selection != nil:
 		e.kinds = selectionKinds(selection)
+	case cleared != nil:
+		e.kinds = []error{ErrConnectionFailure, ErrAutoReconnect}
 	case errors.As(err, &connErr):
 		e.kinds = connKinds(connErr)
 	default:
 		e.kinds = otherKinds(err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if cleared == nil && errors.Is(err, context.DeadlineExceeded) {
 		e.kinds = append(e.kinds, ErrTimeout)
 	}
 	return e
@@ -82,7 +89,6 @@ func otherKinds(err error) []error {
 	var (
 		timeout *pool.WaitQueueTimeoutError
 		waiters *pool.TooManyWaitersError
-		cleared *pool.PoolClearedError
 		reply   *exec.ReplyError
 	)
 	switch {
@@ -90,8 +96,6 @@ func otherKinds(err error) []error {
 		return []error{ErrWaitQueueTimeout, ErrConnectionFailure, ErrTimeout}
 	case errors.As(err, &waiters):
 		return []error{ErrExceededMaxWaiters, ErrConnectionFailure}
-	case errors.As(err, &cleared):
-		return []error{ErrConnectionFailure, ErrAutoReconnect}
 	case errors.Is(err, pool.ErrPoolClosed), errors.Is(err, topology.ErrClosed):
 		return []error{ErrClosed, ErrConnectionFailure}
 	case errors.As(err, &reply):

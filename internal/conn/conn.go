@@ -136,22 +136,29 @@ func (c *Conn) Receive(ctx context.Context) (Reply, error) {
 }
 
 // Drain reads and drops the outstanding reply. The connection can be used
-// again when it returns nil.
+// again when it returns nil. One whose server goes on sending replies by itself
+// cannot be drained.
 func (c *Conn) Drain(ctx context.Context) error {
 	if !c.awaiting {
 		return nil
 	}
-	byContext := c.arm(ctx)
-	defer c.disarm()
-	for c.awaiting {
+	if !c.more {
+		byContext := c.arm(ctx)
+		defer c.disarm()
 		r, err := c.read(ctx, byContext)
 		if err != nil {
 			return err
 		}
 		r.Release()
 	}
+	if c.more {
+		c.broken = errEndless
+		return c.fail("read", Protocol, true, errEndless)
+	}
 	return nil
 }
+
+var errEndless = errors.New("the server goes on sending replies that nobody waits for")
 
 // begin refuses a call that must not start.
 func (c *Conn) begin(ctx context.Context) error {

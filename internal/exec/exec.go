@@ -199,6 +199,9 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 	res, h, err := r.exchange(ctx, server, lease)
 	if err != nil {
 		f := r.commandFailure(server, lease, desc, err)
+		if cut := lease.Interrupted(); cut != nil {
+			err = cut
+		}
 		r.release(lease)
 		return Result{}, f, r.label(f, err)
 	}
@@ -374,7 +377,7 @@ func (r *run) label(f *failure, err error) error {
 		return err
 	}
 	var se *ServerError
-	if errors.As(err, &se) {
+	if !f.pool && errors.As(err, &se) {
 		if !se.HasLabel(LabelRetryableWrite) {
 			se.Labels = append(slices.Clone(se.Labels), LabelRetryableWrite)
 		}

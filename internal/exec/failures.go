@@ -8,6 +8,13 @@ import (
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
+// dirty keeps the session from being used again: the server may be busy with it.
+func (r *run) dirty() {
+	if r.session != nil {
+		r.session.Dirty = true
+	}
+}
+
 // avoid keeps a retry off a server while there is another.
 func (r *run) avoid(server *Server) {
 	if len(r.failed) < 8 {
@@ -46,15 +53,17 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 		sf.Class, sf.Code, sf.Message = sdam.CommandFailure, se.Code, se.Message
 		sf.TopologyVersion = se.topologyVersion
 		f.code, f.message, f.labels = se.Code, se.Message, se.Labels
+	case lease.Interrupted() != nil:
+		f.pool = true
+		r.dirty()
+		r.avoid(server)
+		return f
 	case errors.As(err, &ce):
-		if r.session != nil && ce.Kind != conn.Context {
-			r.session.Dirty = true
+		if ce.Sent || ce.Kind != conn.Context {
+			r.dirty()
 		}
 		if ce.Kind == conn.Context {
 			// The server may be healthy, and the connection is: its reply is drained.
-			if ce.Sent && r.session != nil {
-				r.session.Dirty = true
-			}
 			return nil
 		}
 		sf.Class = sdam.NetworkFailure
