@@ -86,6 +86,75 @@ func TestCloseWakesWaiters(t *testing.T) {
 	})
 }
 
+func TestCloseDoesNotWaitForeverForAMonitor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		cfg := config(newNetwork(), "a:1")
+		cfg.Events = rec.take
+		cfg.DialMonitor = func(context.Context, string) (MonitorConn, error) {
+			time.Sleep(time.Minute) // whatever the context says
+			return nil, errRefused
+		}
+		top := connected(t, cfg)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := top.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		time.Sleep(2 * time.Minute)
+		events := rec.all()
+		if _, ok := events[len(events)-1].(event.TopologyClosed); !ok {
+			t.Errorf("%T came after the last event", events[len(events)-1])
+		}
+	})
+}
+
+func TestCloseCutsOffServersThatLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		set := n.replicaSet("a:1", "b:1")
+		top := connected(t, config(n, "a:1"))
+		mustSelect(t, top, write)
+		h, err := mustSelect(t, top, secondary).CheckOut(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		set[0].set(func(s *fakeServer) { s.hello = memberHello(true, 1, "a:1") })
+		time.Sleep(time.Second)
+		if h.Interrupted() != nil || set[1].open() != 1 {
+			t.Fatalf("the operation on a server that left was cut off: %v", h.Interrupted())
+		}
+		if err := top.Close(context.Background()); err == nil || h.Interrupted() == nil {
+			t.Errorf("Close gives %v; the operation: %v", err, h.Interrupted())
+		}
+		_ = h.Release()
+	})
+}
+
+func TestLookupThatEndsAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.add("a:1", mongosHello())
+		cfg := config(n, "a:1")
+		looking := make(chan struct{})
+		cfg.SRV = &SRV{Resolve: func(ctx context.Context) ([]string, time.Duration, error) {
+			close(looking)
+			<-ctx.Done()
+			return []string{"b:1"}, 0, nil
+		}}
+		top := connected(t, cfg)
+		<-looking
+		if err := top.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if d := top.Description(); len(d.Servers) != 0 {
+			t.Errorf("a closed topology has servers: %v", d)
+		}
+	})
+}
+
 // TestCloseAtAnyTime closes a topology at many moments of its first seconds.
 func TestCloseAtAnyTime(t *testing.T) {
 	for at := time.Duration(0); at < 40*time.Millisecond; at += 500 * time.Microsecond {

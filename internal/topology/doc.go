@@ -17,8 +17,9 @@
 // # Order
 //
 // What changes a server's description and what becomes of its pool happens in
-// one step, under the server's lock: a pool is ready before its server can be
-// selected, and a server is Unknown before its pool is cleared. The lock of the
+// one step: a pool is ready before its server can be selected, and a server is
+// Unknown before its pool is cleared. Steps of one server follow one another; an
+// operation that reports a failure never waits for another step. The lock of the
 // topology is held only for pure computing.
 //
 // # Events

@@ -136,7 +136,7 @@ func (n *network) dialMonitor(ctx context.Context, address string) (MonitorConn,
 
 // connect takes the latency once.
 func (n *network) connect(ctx context.Context, address string) (*fakeServer, error) {
-	if err := sleep(ctx, n.latency); err != nil {
+	if err := sleep(ctx, n.delay()); err != nil {
 		return nil, err
 	}
 	n.mu.Lock()
@@ -146,6 +146,12 @@ func (n *network) connect(ctx context.Context, address string) (*fakeServer, err
 		return nil, errRefused
 	}
 	return s, nil
+}
+
+func (n *network) delay() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.latency
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -176,7 +182,7 @@ type fakeMonitorConn struct {
 	broken chan struct{}
 }
 
-func (c *fakeMonitorConn) Hello() ([]byte, time.Duration) { return c.hello, c.s.net.latency }
+func (c *fakeMonitorConn) Hello() ([]byte, time.Duration) { return c.hello, c.s.net.delay() }
 func (c *fakeMonitorConn) More() bool                     { return c.more }
 
 func (c *fakeMonitorConn) Close() error {
@@ -191,7 +197,7 @@ func (c *fakeMonitorConn) Close() error {
 
 // reply answers one hello after the latency.
 func (c *fakeMonitorConn) reply(ctx context.Context) ([]byte, error) {
-	wait := c.s.net.latency
+	wait := c.s.net.delay()
 	c.s.net.mu.Lock()
 	if c.s.hung {
 		wait = time.Hour

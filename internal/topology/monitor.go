@@ -292,10 +292,9 @@ func (s *Server[C]) rest(d time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-s.ctx.Done():
-		return false
 	}
+	return s.ctx.Err() == nil
 }
 
 // known publishes what a successful check told, as part of a step.

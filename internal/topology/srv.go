@@ -21,6 +21,9 @@ func (t *Topology[C]) followSRV(r *run) {
 			timer.Stop()
 			return
 		}
+		if r.ctx.Err() != nil {
+			return
+		}
 		if kind := t.Kind(); kind != sdam.TopologyUnknown && kind != sdam.Sharded {
 			return
 		}
