@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/mgxdb/mgx/bson"
@@ -23,8 +24,23 @@ type Client struct {
 	exec     *exec.Executor
 	dec      bson.DecodeOptions
 	base     settings
-	closed   atomic.Bool
+
+	writeConcern atomic.Pointer[exec.WriteConcern]
+	manager      atomic.Pointer[CursorManager]
+	cursors      cursors
+	affine       atomic.Bool // a request was ever started
+
+	state atomic.Int32 // a clientState; changes under mu
+	mu    sync.Mutex
 }
+
+type clientState int32
+
+const (
+	clientOpen clientState = iota
+	clientDisconnected
+	clientClosed
+)
 
 // Connect opens a client for a connection string and waits until a server
 // answers. If none does within the context's deadline or
@@ -66,10 +82,11 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 		return nil, err
 	}
 	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation}
+	c.base = o.settings()
+	c.writeConcern.Store(o.WriteConcern.internal())
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	c.base = o.settings()
 	o.logWarnings()
 	return c, nil
 }
@@ -92,13 +109,46 @@ func (c *Client) Ping(ctx context.Context) error {
 // Close ends the client: it ends its sessions on the server, closes all
 // connections and stops all that runs in the background. Operations in progress
 // end with an error, as do later ones (ErrClosed). The context bounds the word
-// to the server. Close may be called any number of times.
-func (c *Client) Close(ctx context.Context) error {
-	if c.closed.Swap(true) {
+// to the server, and the wait for operations in progress. Close is final, and may
+// be called any number of times.
+func (c *Client) Close(ctx context.Context) error { return c.shut(ctx, clientClosed) }
+
+// Disconnect closes all connections and stops all that runs in the background.
+// Operations in progress end with an error. Unlike Close it is not final: the
+// next operation opens the client again.
+func (c *Client) Disconnect(ctx context.Context) error { return c.shut(ctx, clientDisconnected) }
+
+func (c *Client) shut(ctx context.Context, to clientState) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from := clientState(c.state.Load())
+	if from == clientClosed {
 		return nil
 	}
-	c.endSessions(ctx)
+	if from == clientOpen {
+		c.endSessions(ctx)
+	}
+	c.state.Store(int32(to))
 	return c.topology.Close(ctx)
+}
+
+// enter lets an operation begin, and opens a client that was disconnected.
+func (c *Client) enter() error {
+	if c.state.Load() == int32(clientOpen) {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch clientState(c.state.Load()) {
+	case clientClosed:
+		return errClientClosed
+	case clientDisconnected:
+		if err := c.topology.Connect(); err != nil {
+			return category(err, ErrConfiguration)
+		}
+		c.state.Store(int32(clientOpen))
+	}
+	return nil
 }
 
 // maxEndSessions is how many sessions one command ends.
@@ -206,9 +256,13 @@ func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...L
 
 // run is the one way in which the operations of this package run commands.
 func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Result, error) {
-	if c.closed.Load() {
-		return exec.Result{}, errClientClosed
+	if err := c.enter(); err != nil {
+		return exec.Result{}, err
 	}
+	if op.WriteConcern == nil && (op.Access == exec.Write || op.Access == exec.ReadThenWrite) {
+		op.WriteConcern = c.writeConcern.Load()
+	}
+	op.Request = c.requestOf(ctx)
 	res, err := c.exec.Run(ctx, op, keep)
 	if err != nil {
 		return res, toPublic(err)
@@ -219,4 +273,11 @@ func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Res
 var errClientClosed = failure(ErrClosed, "the client is closed")
 
 // decode returns how the call's documents are decoded.
-func (c *Client) decode(*settings) *bson.DecodeOptions { return &c.dec }
+func (c *Client) decode(s *settings) *bson.DecodeOptions {
+	if s.decode == nil {
+		return &c.dec
+	}
+	dec := c.dec
+	s.decode(&dec)
+	return &dec
+}

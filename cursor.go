@@ -158,6 +158,7 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 	if !ok || !isDoc {
 		return failure(ErrProtocol, "the reply of %s has no cursor", res.Server.Address())
 	}
+	before := c.id
 	var docs []byte
 	found := false
 	r := bsonwire.NewReader(cur)
@@ -175,12 +176,24 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 		return failure(ErrProtocol, "the cursor of %s has no %s", res.Server.Address(), batch)
 	}
 	c.batch = bsonwire.NewReader(docs)
+	c.register(before)
 	if c.id == 0 {
 		c.unpin()
 	} else if c.pin.Lease != nil {
 		c.pin.Lease.SetPurpose(pool.ForCursor)
 	}
 	return nil
+}
+
+// register keeps the client's list of open cursors.
+func (c *Cursor) register(before int64) {
+	switch {
+	case c.id == before:
+	case c.id == 0:
+		c.client.cursors.remove(before)
+	default:
+		c.client.cursors.add(c.id, home{database: c.database, collection: c.name, server: c.pin.Server})
+	}
 }
 
 // unpin gives back the connection that the cursor is bound to, behind a load
@@ -250,6 +263,7 @@ func (c *Cursor) drop() {
 func (c *Cursor) fail(err error) {
 	c.err = err
 	if errors.Is(err, ErrCursorNotFound) {
+		c.client.cursors.remove(c.id)
 		c.id = 0
 	}
 	c.finish()
@@ -274,26 +288,20 @@ func (c *Cursor) finish() {
 // killTimeout bounds the word to the server that a cursor is not needed.
 const killTimeout = 5 * time.Second
 
-// kill tells the server that the cursor is done with. It is best effort: servers
-// drop idle cursors by themselves.
+// kill tells the server that the cursor is done with, or has the cursor manager
+// do so. It is best effort: servers drop idle cursors by themselves.
 func (c *Cursor) kill() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), killTimeout)
-	defer cancel()
 	id := c.id
 	c.id = 0
-	op := exec.Op{
-		Name: "killCursors", Database: c.database, Access: exec.Other, Pin: &c.pin,
-		Session: c.res.Session, NoSession: c.res.Session == nil,
-		Body: func(dst []byte) ([]byte, error) {
-			dst = bsonwire.AppendString(dst, "killCursors", c.name)
-			dst, at := bsonwire.BeginArray(dst, "cursors")
-			dst = bsonwire.AppendInt64(dst, "0", id)
-			return bsonwire.End(dst, at), nil
-		},
+	if m := c.client.manager.Load(); m != nil && c.pin.Lease == nil {
+		(*m).Close(id)
+		return
 	}
-	if res, err := c.client.run(ctx, &op, 0); err == nil {
-		res.Release()
-	}
+	c.client.cursors.remove(id)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), killTimeout)
+	defer cancel()
+	h := home{database: c.database, collection: c.name, session: c.res.Session}
+	_ = c.client.kill(ctx, h, &c.pin, []int64{id})
 }
 
 // Current returns the document that Next moved to. It stays valid: the cursor

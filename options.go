@@ -94,6 +94,10 @@ type Options struct {
 	// TLS turns TLS on with this configuration; nil is a plain connection. The
 	// server's name is filled in.
 	TLS *tls.Config
+	// AutoStartRequest (autoStartRequest) makes operations under a context that
+	// WithAffinity marked share a connection.
+	AutoStartRequest bool
+
 	// Compressors (compressors) are offered to servers in this order: "snappy",
 	// "zlib", "zstd".
 	Compressors []string
@@ -213,7 +217,7 @@ func (o *Options) clone() Options {
 
 // settings are the defaults that the client's handles begin with.
 func (o *Options) settings() settings {
-	s := settings{writeConcern: o.WriteConcern.internal()}
+	var s settings
 	if !o.ReadPreference.isDefault() {
 		s.readPreference = o.ReadPreference.internal()
 	}

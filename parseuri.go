@@ -65,12 +65,13 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 		WaitQueueTimeout:  duration(cs.WaitQueueTimeout, 0),
 		WaitQueueMultiple: value(cs.WaitQueueMultiple),
 
-		Compressors: cs.Compressors,
-		ZlibLevel:   value(cs.ZlibCompressionLevel),
-		ReadConcern: cs.ReadConcernLevel,
-		RetryReads:  cs.RetryReads,
-		RetryWrites: cs.RetryWrites,
-		warnings:    cs.Warnings,
+		Compressors:      cs.Compressors,
+		AutoStartRequest: value(cs.AutoStartRequest),
+		ZlibLevel:        value(cs.ZlibCompressionLevel),
+		ReadConcern:      cs.ReadConcernLevel,
+		RetryReads:       cs.RetryReads,
+		RetryWrites:      cs.RetryWrites,
+		warnings:         cs.Warnings,
 	}
 	if err := o.preferences(cs); err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package mgx
 
 import (
+	"reflect"
 	"time"
 
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
@@ -28,6 +30,7 @@ type settings struct {
 	readPreference *sdam.ReadPreference
 	readConcern    *string
 	writeConcern   *exec.WriteConcern
+	decode         func(*bson.DecodeOptions)
 }
 
 // option is what every option is; the interfaces below tell them apart.
@@ -477,6 +480,43 @@ type WriteConcernOption interface {
 func WithWriteConcern(w WriteConcern) WriteConcernOption {
 	wc := w.internal()
 	return option(func(s *settings) { s.writeConcern = wc })
+}
+
+// DecodeOption is what WithDocumentType and WithTimeLocation return.
+type DecodeOption interface {
+	FindOption
+	DistinctOption
+	AggregateOption
+	ListOption
+	RunCommandOption
+	findAndModify
+	HandleOption
+}
+
+// WithDocumentType sets the type of documents that are decoded into an any, as
+// Options.DocumentType does for the client.
+func WithDocumentType(t reflect.Type) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.DocumentType = t })
+}
+
+// WithTimeLocation makes dates that are decoded into an any come as time.Time in
+// a location, as Options.TimeLocation does for the client; nil leaves them
+// bson.DateTime.
+func WithTimeLocation(loc *time.Location) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.TimeAware, d.Location = loc != nil, loc })
+}
+
+// decoding adds to how the call's documents are decoded.
+func decoding(change func(*bson.DecodeOptions)) option {
+	return func(s *settings) {
+		before := s.decode
+		s.decode = func(d *bson.DecodeOptions) {
+			if before != nil {
+				before(d)
+			}
+			change(d)
+		}
+	}
 }
 
 // HandleOption is an option of Client.Database and Database.Collection.

@@ -99,6 +99,12 @@ func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
 			defer cancel()
 		}
 	}
+	if op.Request != nil {
+		if err := op.Request.take(ctx); err != nil {
+			return Result{}, err
+		}
+		defer op.Request.give()
+	}
 	r := run{x: x, op: op, keep: keep}
 	defer r.end()
 	var first error
@@ -193,7 +199,7 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 	}
 	desc := lease.Conn().Description()
 	if err := r.prepare(desc); err != nil {
-		_ = lease.Release()
+		r.release(server, lease)
 		return Result{}, nil, err
 	}
 	res, h, err := r.exchange(ctx, server, lease)
@@ -202,11 +208,11 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 		if cut := lease.Interrupted(); cut != nil {
 			err = cut
 		}
-		r.release(lease)
+		r.release(server, lease)
 		return Result{}, f, r.label(f, err)
 	}
 	f := r.replyFailure(server, lease, desc, &h)
-	r.keepOrReturn(&res, lease)
+	r.keepOrReturn(&res, server, lease)
 	return res, f, nil
 }
 
@@ -214,42 +220,50 @@ func (r *run) selectServer(ctx context.Context) (*Server, error) {
 	if p := r.op.Pin; p != nil && p.Server != nil {
 		return p.Server, nil
 	}
-	sel := sdam.Selection{
-		Write:             r.op.Access == Write,
-		ReadPreference:    r.op.ReadPreference,
-		Deprioritized:     r.failed,
-		LocalThreshold:    r.x.LocalThreshold,
-		HeartbeatInterval: r.x.Heartbeat,
-		Operation:         r.op.Name,
-		OperationID:       r.op.ID,
-	}
+	sel := r.x.Selection(r.op)
+	sel.Deprioritized = r.failed
 	return r.x.Topology.Select(ctx, &sel)
+}
+
+// Selection is what an operation asks of its server.
+func (x *Executor) Selection(op *Op) sdam.Selection {
+	return sdam.Selection{
+		Write:             op.Access == Write,
+		ReadPreference:    op.ReadPreference,
+		LocalThreshold:    x.LocalThreshold,
+		HeartbeatInterval: x.Heartbeat,
+		Operation:         op.Name,
+		OperationID:       op.ID,
+	}
 }
 
 func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 	if p := r.op.Pin; p != nil && p.Lease != nil {
 		return p.Lease, nil
 	}
+	if r.op.Request != nil {
+		return r.op.Request.lease(ctx, server)
+	}
 	return server.CheckOut(ctx)
 }
 
 // release gives the connection back, unless the operation is pinned to it.
-func (r *run) release(lease *Lease) {
-	if p := r.op.Pin; p != nil && p.Lease == lease {
-		return
+func (r *run) release(server *Server, lease *Lease) {
+	switch p := r.op.Pin; {
+	case p != nil && p.Lease == lease:
+	case r.op.Request != nil:
+		r.op.Request.settle(server, lease)
+	default:
+		_ = lease.Release()
 	}
-	_ = lease.Release()
 }
 
-func (r *run) keepOrReturn(res *Result, lease *Lease) {
-	if p := r.op.Pin; p != nil && p.Lease == lease {
-		return
-	}
-	if r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
+func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
+	if r.op.Pin == nil && r.op.Request == nil && r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
 		res.Lease = lease
 		return
 	}
-	_ = lease.Release()
+	r.release(server, lease)
 }
 
 // prepare decides on session and transaction number for the server at hand.
@@ -352,7 +366,7 @@ func (r *run) mayRetry(ctx context.Context, f *failure) bool {
 	if r.attempts > 1 && r.x.Timeout == 0 || ctx.Err() != nil || !r.op.Retryable {
 		return false
 	}
-	if p := r.op.Pin; p != nil {
+	if r.op.Pin != nil || r.op.Request != nil {
 		return false
 	}
 	switch r.op.Access {

@@ -57,6 +57,9 @@ type Op struct {
 	NoSession bool
 	// Pin keeps the operation on a server, or on a connection.
 	Pin *Pin
+	// Request keeps the operation on the connections of a request, and from being
+	// retried.
+	Request *Request
 	// ID is shared by the commands of one operation, for their events; 0 takes
 	// a new one.
 	ID int64
