@@ -180,7 +180,11 @@ func (d *decoder) string(start, end int) (string, error) {
 	if d.src[end-1] != 0 {
 		return "", syntaxError(end-1, "string does not end in a zero byte")
 	}
-	return d.text(start+4, end-1)
+	start, end = start+4, end-1
+	if !validUTF8(d.src[start:end]) && !d.opts.AllowInvalidUTF8 {
+		return "", syntaxError(start, "string is not valid UTF-8")
+	}
+	return d.view(start, end), nil
 }
 
 func syntaxError(offset int, reason string) error {
@@ -216,12 +220,10 @@ func (w *walker) next() bool {
 		return false
 	}
 	w.val = w.keyEnd + 1
-	n := bsonwire.ValueLen(w.t, w.src[w.val:])
-	if n < 0 {
+	if w.end = valueEnd(w.src, w.t, w.val); w.end > len(w.src) {
 		w.err = valueError(w.src, w.t, w.key, w.keyEnd)
 		return false
 	}
-	w.end = w.val + n
 	w.pos = w.end
 	return true
 }

@@ -169,21 +169,23 @@ func (b *builder) scan(start, end int, as documentKind, array bool) (int, error)
 	n := 0
 	for pos := start + 4; pos < last; n++ {
 		typ, key := src[pos], pos+1
-		keyEnd := bsonwire.KeyEnd(src, key)
+		keyEnd, ascii := findKeyEnd(src, key)
 		if keyEnd < 0 {
 			return 0, errKeyEnd(pos)
 		}
-		if !array && !d.opts.AllowInvalidUTF8 && !utf8.Valid(src[key:keyEnd]) {
+		if !ascii && !array && !d.opts.AllowInvalidUTF8 && !utf8.Valid(src[key:keyEnd]) {
 			return 0, syntaxError(key, "key is not valid UTF-8")
 		}
 		value := keyEnd + 1
-		size := bsonwire.ValueLen(typ, src[value:])
-		if size < 0 {
+		if pos = valueEnd(src, typ, value); pos > last {
 			return 0, valueError(src, typ, key, keyEnd)
 		}
-		pos = value + size
 		at := len(t.tape)
 		t.tape = append(t.tape, token{key: uint32(key), value: uint32(value), n: uint32(pos), typ: typ})
+		if typ == byte(TypeString) && src[pos-1] == 0 && validUTF8(src[value+4:pos-1]) {
+			t.counts.strings++
+			continue
+		}
 		children, err := b.scanValue(typ, value, pos)
 		if err != nil {
 			return 0, decodeErrorAt(string(src[key:keyEnd]), err)
@@ -257,7 +259,7 @@ func (d *decoder) checkString(start, end int) error {
 	if d.src[end-1] != 0 {
 		return syntaxError(end-1, "string does not end in a zero byte")
 	}
-	if !d.opts.AllowInvalidUTF8 && !utf8.Valid(d.src[start+4:end-1]) {
+	if !d.opts.AllowInvalidUTF8 && !validUTF8(d.src[start+4:end-1]) {
 		return syntaxError(start, "string is not valid UTF-8")
 	}
 	return nil

@@ -14,7 +14,23 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 )
 
-func validUTF8(b []byte) bool { return utf8.Valid(b) }
+// validUTF8 reports whether b is UTF-8. Short ASCII is what it sees most.
+func validUTF8(b []byte) bool {
+	n := len(b)
+	if n < 8 {
+		for _, c := range b {
+			if c >= utf8.RuneSelf {
+				return utf8.Valid(b)
+			}
+		}
+		return true
+	}
+	wide := binary.LittleEndian.Uint64(b[n-8:])
+	for i := 0; i < n-8; i += 8 {
+		wide |= binary.LittleEndian.Uint64(b[i:])
+	}
+	return wide&highBits == 0 || utf8.Valid(b)
+}
 
 func (d *decoder) uint32(i int) uint32  { return binary.LittleEndian.Uint32(d.src[i:]) }
 func (d *decoder) uint64(i int) uint64  { return binary.LittleEndian.Uint64(d.src[i:]) }

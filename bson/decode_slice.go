@@ -20,6 +20,20 @@ func (c decodeCompiler) slicePlan(p *decodePlan) {
 		return
 	}
 	plan := c.plan(elem)
+	if scalars := scalarSlices[elem]; scalars != nil {
+		p.strings = min(manyStrings, plan.strings*manyStrings)
+		p.dec = func(d *decoder, q pointer, bt byte, start, end int) error {
+			switch {
+			case bt == byte(TypeArray):
+				return scalars(d, q, plan, start, end)
+			case isNull(bt):
+				*at[[]byte](q) = nil
+				return nil
+			}
+			return errMismatch(bt, t)
+		}
+		return
+	}
 	if plan.strings > 0 || elem.Kind() == reflect.Struct || elem.Kind() == reflect.Pointer {
 		p.strings = manyStrings
 	}
@@ -53,6 +67,29 @@ func (c decodeCompiler) slicePlan(p *decodePlan) {
 		}
 		return errMismatch(bt, t)
 	}
+}
+
+// scalarSlices decode arrays into slices of the types that slices are often made of, without reflection.
+var scalarSlices = map[reflect.Type]func(d *decoder, p pointer, plan *decodePlan, start, end int) error{
+	reflect.TypeFor[string](): scalarSlice[string], reflect.TypeFor[int](): scalarSlice[int],
+	reflect.TypeFor[int32](): scalarSlice[int32], reflect.TypeFor[int64](): scalarSlice[int64],
+	reflect.TypeFor[float64](): scalarSlice[float64], reflect.TypeFor[ObjectID](): scalarSlice[ObjectID],
+}
+
+func scalarSlice[T any](d *decoder, p pointer, plan *decodePlan, start, end int) error {
+	n, err := d.count(start, end)
+	if err != nil {
+		return err
+	}
+	s := at[[]T](p)
+	if *s == nil || cap(*s) < n {
+		*s = make([]T, n)
+	} else {
+		*s = (*s)[:n]
+		clear(*s)
+	}
+	var zero T
+	return d.elements(at[sliceHeader](p).data, sizeOf(zero), plan, start, end)
 }
 
 // slice decodes the array in src[start:end] into s.

@@ -2,6 +2,7 @@ package bson
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -109,22 +110,25 @@ func (s *structDecoder) decode(d *decoder, p pointer, t byte, start, end int) er
 // elements decodes the elements in src[pos:last] into the struct at p.
 func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 	src := d.src[:last]
-	next := 0 // the field that comes next if the document has the order of the struct
+	next := 0 // the field that comes next if the document has the order of the struct, -1 if it has not
 	for pos < last {
+		if next < 0 && s.inline == nil {
+			if pos = s.index.skip(src, pos); pos >= last {
+				break
+			}
+		}
 		t, key := src[pos], pos+1
 		f, keyEnd := s.guess(src, key, next)
 		if f == nil {
 			if keyEnd = bsonwire.KeyEnd(src, key); keyEnd < 0 {
 				return errKeyEnd(pos)
 			}
-			f = s.index.find(s.fields, src[key:keyEnd])
+			f, next = s.index.find(s.fields, src[key:keyEnd]), -1
 		}
 		val := keyEnd + 1
-		n := bsonwire.ValueLen(t, src[val:])
-		if n < 0 {
+		if pos = valueEnd(src, t, val); pos > last {
 			return valueError(src, t, key, keyEnd)
 		}
-		pos = val + n
 		if f != nil {
 			next = f.number + 1
 			if err := f.decode(d, p, t, val, pos); err != nil {
@@ -139,9 +143,67 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 	return nil
 }
 
+// valueEnd returns the end of the value of type t at src[val:], which is beyond src if the value does not fit.
+func valueEnd(src []byte, t byte, val int) int {
+	if n := lengths[t]; n >= 0 {
+		return val + int(n)
+	} else if n == lengthString && len(src)-val >= 5 {
+		if n := int32(binary.LittleEndian.Uint32(src[val:])); n > 0 {
+			return val + 4 + int(n)
+		}
+		return len(src) + 1
+	} else if n == lengthDocument && len(src)-val >= 5 {
+		if n := int32(binary.LittleEndian.Uint32(src[val:])); n >= 5 {
+			return val + int(n)
+		}
+		return len(src) + 1
+	}
+	if n := bsonwire.ValueLen(t, src[val:]); n >= 0 {
+		return val + n
+	}
+	return len(src) + 1
+}
+
+// lengths holds, by type, the length of values that all have the same one.
+var lengths = func() (n [256]int8) {
+	for t := range n {
+		n[t] = lengthOther
+		if bsonwire.ValueLen(byte(t), nil) == 0 {
+			n[t] = 0
+		}
+	}
+	for _, t := range []Type{TypeDouble, TypeDateTime, TypeTimestamp, TypeInt64} {
+		n[t] = 8
+	}
+	n[TypeBoolean], n[TypeInt32], n[TypeObjectID], n[TypeDecimal128] = 1, 4, 12, 16
+	n[TypeString], n[TypeSymbol], n[TypeJavaScript] = lengthString, lengthString, lengthString
+	n[TypeEmbeddedDocument], n[TypeArray] = lengthDocument, lengthDocument
+	return n
+}()
+
+const (
+	lengthOther int8 = -1 - iota
+	lengthString
+	lengthDocument
+)
+
+// findKeyEnd returns the end of the key that starts at src[key], or -1, and whether it is known to be ASCII.
+func findKeyEnd(src []byte, key int) (end int, ascii bool) {
+	wide := uint64(0)
+	for i := key; len(src)-i >= 8; i += 8 {
+		x := binary.LittleEndian.Uint64(src[i:])
+		if zero := (x - lowBits) &^ x & highBits; zero != 0 {
+			wide |= x & (zero - 1) &^ zero // the bits in front of the first zero
+			return i + bits.TrailingZeros64(zero)>>3, wide&highBits == 0
+		}
+		wide |= x
+	}
+	return bsonwire.KeyEnd(src, key), false
+}
+
 // guess returns the field with number i and the end of its key, if that is the key that starts at src[key].
 func (s *structDecoder) guess(src []byte, key, i int) (*decodeField, int) {
-	if i < len(s.fields) {
+	if uint(i) < uint(len(s.fields)) {
 		f := &s.fields[i]
 		if end := key + len(f.name); end < len(src) && src[end] == 0 && string(src[key:end]) == f.name {
 			return f, end
@@ -233,8 +295,43 @@ func (m *inlineDecoder) decode(d *decoder, p pointer, key, keyEnd int, t byte, s
 
 // A fieldIndex finds fields by key: a hash table with open addressing, at most half full, of field numbers plus one.
 type fieldIndex struct {
-	slots []uint32
-	folds bool // whether keys with capitals can match: some name has no capitals
+	slots  []uint32
+	filter uint64 // has bit filterBit for every name
+	folds  bool   // whether keys with capitals can match: some name has no capitals
+}
+
+// filterBit returns a number below 64 from what a key and its lower-case form have in common.
+func filterBit(first byte, n int) uint { return (uint(first|0x20) + uint(n)*11) & 63 }
+
+// skip returns where, from src[pos] on, the first element is whose key may be that of a field, or which is damaged; the
+// end of src if there is none. Most keys without a field are told by their length and first byte. A key that is not
+// ASCII may be of another length in lower case.
+func (x *fieldIndex) skip(src []byte, pos int) int {
+next:
+	for pos < len(src) {
+		wide := uint64(0)
+		for i := pos + 1; len(src)-i >= 8; i += 8 {
+			w := binary.LittleEndian.Uint64(src[i:])
+			zero := (w - lowBits) &^ w & highBits
+			if zero == 0 {
+				wide |= w
+				continue
+			}
+			wide |= w & (zero - 1) &^ zero // what is in front of the zero byte
+			end := i + bits.TrailingZeros64(zero)>>3
+			if wide&highBits != 0 || x.filter>>filterBit(src[pos+1], end-pos-1)&1 != 0 {
+				return pos
+			}
+			after := valueEnd(src, src[pos], end+1)
+			if after > len(src) {
+				return pos
+			}
+			pos = after
+			continue next
+		}
+		return pos // too near to the end
+	}
+	return pos
 }
 
 func newFieldIndex(fields []decodeField) fieldIndex {
@@ -250,6 +347,11 @@ func newFieldIndex(fields []decodeField) fieldIndex {
 			h = (h + 1) & uint32(size-1)
 		}
 		x.slots[h] = uint32(i + 1)
+		if name != "" {
+			x.filter |= 1 << filterBit(name[0], len(name))
+		} else {
+			x.filter = ^uint64(0) // an empty key has no first byte
+		}
 		x.folds = x.folds || name == strings.ToLower(name)
 	}
 	return x

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -17,11 +19,11 @@ import (
 // struct, a Raw, a Marshaler, or a pointer to one of these. See the package documentation for how Go values become BSON.
 func Marshal(v any) ([]byte, error) {
 	e := encoders.Get().(*encoder)
-	e.buf = e.scratch[:0]
+	e.buf = e.scratch
 	err := e.document(v)
 	var doc []byte
 	if err == nil {
-		doc = append(make([]byte, 0, len(e.buf)), e.buf...)
+		doc = append([]byte(nil), e.buf[:e.n]...)
 	}
 	e.scratch = e.buf
 	e.release()
@@ -32,10 +34,10 @@ func Marshal(v any) ([]byte, error) {
 // nothing is allocated. After an error it returns dst as it was.
 func AppendMarshal(dst []byte, v any) ([]byte, error) {
 	e := encoders.Get().(*encoder)
-	e.buf = dst
+	e.buf, e.n = dst[:cap(dst)], len(dst)
 	err := e.document(v)
 	if err == nil {
-		dst = e.buf
+		dst = e.buf[:e.n]
 	}
 	e.release()
 	return dst, err
@@ -51,10 +53,11 @@ func AppendMarshalValue(dst []byte, v any) (Type, []byte, error) {
 		return 0, dst, errNoEncoder(nil)
 	}
 	e := encoders.Get().(*encoder)
-	e.buf = dst
+	e.buf, e.n = dst[:cap(dst)], len(dst)
+	e.reserve(slack)
 	t, err := e.value(v)
 	if err == nil {
-		dst = e.buf
+		dst = e.buf[:e.n]
 	}
 	e.release()
 	return Type(t), dst, err
@@ -63,18 +66,20 @@ func AppendMarshalValue(dst []byte, v any) (Type, []byte, error) {
 // maxScratch is the largest buffer that is kept for the next Marshal: what a document can have at most.
 const maxScratch = 16 << 20
 
-var encoders = sync.Pool{New: func() any { return &encoder{scratch: make([]byte, 0, 1024)} }}
+var encoders = sync.Pool{New: func() any { return &encoder{scratch: make([]byte, 1024)} }}
 
-// An encoder appends values to buf.
+// An encoder appends values to buf[:n]. Growing a slice would store its pointer again and again, which the garbage
+// collector wants to know about each time; a number it does not.
 type encoder struct {
 	buf     []byte
+	n       int
 	depth   int
 	minSize bool // whether integers are written as int32 if they fit
 	scratch []byte
 }
 
 func (e *encoder) release() {
-	e.buf, e.depth, e.minSize = nil, 0, false
+	e.buf, e.n, e.depth, e.minSize = nil, 0, 0, false
 	if cap(e.scratch) > maxScratch {
 		e.scratch = nil
 	}
@@ -82,24 +87,49 @@ func (e *encoder) release() {
 }
 
 // An encodeFunc appends the value at p, of the type that it was made for, and returns its BSON type. The caller has
-// written the element's key, with a place for that type in front.
+// written the element's key, with a place for that type in front, and has reserved slack behind it.
 type encodeFunc func(e *encoder, p pointer) (byte, error)
+
+// slack is room for every value of a fixed size, and for what surrounds one of a variable size. It is reserved behind
+// every key, so that values need not check again.
+const slack = 32
+
+// reserve makes room for n bytes.
+func (e *encoder) reserve(n int) {
+	if len(e.buf)-e.n < n {
+		e.grow(n)
+	}
+}
+
+func (e *encoder) grow(n int) {
+	b := slices.Grow(e.buf[:e.n], n)
+	e.buf = b[:cap(b)]
+}
+
+// append appends b.
+func (e *encoder) append(b []byte) {
+	e.reserve(len(b) + slack)
+	e.n += copy(e.buf[e.n:], b)
+}
 
 // begin opens a document or array.
 func (e *encoder) begin() (int, error) {
 	if e.depth++; e.depth > bsonwire.MaxDepth {
 		return 0, errEncodeDepth
 	}
-	start := len(e.buf)
-	e.buf = append(e.buf, 0, 0, 0, 0)
+	start := e.n
+	e.reserve(slack)
+	e.n += 4
 	return start, nil
 }
 
 // end closes the document or array that began at start.
 func (e *encoder) end(start int) error {
 	e.depth--
-	e.buf = append(e.buf, 0)
-	n := len(e.buf) - start
+	e.reserve(1)
+	e.buf[e.n] = 0
+	e.n++
+	n := e.n - start
 	if n > math.MaxInt32 {
 		return errTooLarge
 	}
@@ -107,34 +137,68 @@ func (e *encoder) end(start int) error {
 	return nil
 }
 
+const lowBits, highBits = 0x0101010101010101, 0x8080808080808080
+
 // key opens an element: it appends a place for its type, and its key.
 func (e *encoder) key(key string) error {
-	ascii := true
-	for i := range len(key) {
-		if c := key[i]; c == 0 {
-			return errKeyZero
-		} else if c >= utf8.RuneSelf {
-			ascii = false
+	e.reserve(len(key) + 2 + slack)
+	b := e.buf[e.n+1:]
+	i := 0
+	for ; len(key)-i >= 8; i += 8 {
+		x := load64(key[i:])
+		if ((x-lowBits)&^x|x)&highBits != 0 {
+			return e.oddKey(key)
 		}
+		binary.LittleEndian.PutUint64(b[i:], x)
 	}
-	if !ascii && !utf8.ValidString(key) {
+	for ; i < len(key); i++ {
+		c := key[i]
+		if c-1 >= utf8.RuneSelf-1 {
+			return e.oddKey(key)
+		}
+		b[i] = c
+	}
+	b[len(key)] = 0
+	e.n += len(key) + 2
+	return nil
+}
+
+// oddKey is key for keys with bytes that are zero or not ASCII.
+func (e *encoder) oddKey(key string) error {
+	if strings.IndexByte(key, 0) >= 0 {
+		return errKeyZero
+	}
+	if !utf8.ValidString(key) {
 		return errKeyUTF8
 	}
-	b := append(e.buf, 0)
-	b = append(b, key...)
-	e.buf = append(b, 0)
+	b := e.buf[e.n+1:]
+	b[copy(b, key)] = 0
+	e.n += len(key) + 2
 	return nil
+}
+
+// load64 returns the first eight bytes of s.
+func load64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // index opens the element of an array with index i.
 func (e *encoder) index(i int) {
+	e.reserve(24 + slack)
+	b := e.buf[e.n:]
 	switch {
 	case i < 10:
-		e.buf = append(e.buf, 0, '0'+byte(i), 0)
+		b[1], b[2] = '0'+byte(i), 0
+		e.n += 3
 	case i < 100:
-		e.buf = append(e.buf, 0, '0'+byte(i/10), '0'+byte(i%10), 0)
+		b[1], b[2], b[3] = '0'+byte(i/10), '0'+byte(i%10), 0
+		e.n += 4
 	default:
-		e.buf = append(strconv.AppendInt(append(e.buf, 0), int64(i), 10), 0)
+		k := strconv.AppendInt(b[1:1], int64(i), 10)
+		b[1+len(k)] = 0
+		e.n += len(k) + 2
 	}
 }
 
@@ -183,7 +247,7 @@ func (e *encoder) topMap(m map[string]any) error {
 // planned is document for types that need a plan.
 func (e *encoder) planned(v any) error {
 	plan := encodePlanFor(reflect.TypeOf(v))
-	start := len(e.buf)
+	start := e.n
 	var (
 		t   byte
 		err error
@@ -210,7 +274,8 @@ func (e *encoder) planned(v any) error {
 		return notDocument(v)
 	}
 	// A nil map is null inside a document, but has to be a document here.
-	e.buf = append(e.buf[:start], 5, 0, 0, 0, 0)
+	e.n = start
+	e.append([]byte{5, 0, 0, 0, 0})
 	return nil
 }
 

@@ -25,8 +25,7 @@ func init() {
 		reflect.TypeFor[any]():       func(e *encoder, p pointer) (byte, error) { return e.value(*at[any](p)) },
 		reflect.TypeFor[time.Time](): func(e *encoder, p pointer) (byte, error) { return e.time(at[time.Time](p)), nil },
 		reflect.TypeFor[ObjectID](): func(e *encoder, p pointer) (byte, error) {
-			e.buf = append(e.buf, at[ObjectID](p)[:]...)
-			return byte(TypeObjectID), nil
+			return e.objectID(at[ObjectID](p)), nil
 		},
 		reflect.TypeFor[Decimal128]():  func(e *encoder, p pointer) (byte, error) { return e.decimal(*at[Decimal128](p)), nil },
 		reflect.TypeFor[json.Number](): func(e *encoder, p pointer) (byte, error) { return e.jsonNumber(*at[json.Number](p)) },
@@ -134,7 +133,7 @@ func (e *encoder) mapValue(m reflect.Value, elem *encodePlan) (byte, error) {
 		if err != nil {
 			return 0, err
 		}
-		pos := len(e.buf)
+		pos := e.n
 		if err := e.key(name); err != nil {
 			return 0, encodeErrorAt(name, err)
 		}

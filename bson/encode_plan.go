@@ -293,7 +293,7 @@ func (e *encoder) elements(plan *encodePlan, p pointer, n int, size uintptr) (by
 		return 0, err
 	}
 	for i := range n {
-		pos := len(e.buf)
+		pos := e.n
 		e.index(i)
 		t, err := plan.enc(e, add(p, uintptr(i)*size))
 		if err != nil {

@@ -115,8 +115,9 @@ func (f *encodeField) encode(e *encoder, p pointer) error {
 	if f.empty != nil && f.empty(p) {
 		return nil
 	}
-	pos := len(e.buf)
-	e.buf = append(e.buf, f.header...)
+	pos := e.n
+	e.reserve(len(f.header) + slack)
+	e.n += copy(e.buf[e.n:], f.header)
 	var (
 		t   byte
 		err error
@@ -166,7 +167,7 @@ func (c encodeCompiler) inlineMap(t reflect.Type, info *structInfo, names map[st
 				return fmt.Errorf("key %q of an inlined map is also the key of a field", key)
 			}
 			value.Elem().SetIterValue(iter)
-			pos := len(e.buf)
+			pos := e.n
 			if err := e.key(key); err != nil {
 				return encodeErrorAt(key, err)
 			}

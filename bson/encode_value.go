@@ -35,8 +35,7 @@ func (e *encoder) value(v any) (byte, error) {
 	case bool:
 		return e.bool(v), nil
 	case ObjectID:
-		e.buf = append(e.buf, v[:]...)
-		return byte(TypeObjectID), nil
+		return e.objectID(&v), nil
 	case DateTime:
 		e.uint64(uint64(v))
 		return byte(TypeDateTime), nil
@@ -68,8 +67,21 @@ func (e *encoder) value(v any) (byte, error) {
 	return encodePlanFor(reflect.TypeOf(v)).boxed(e, v)
 }
 
-func (e *encoder) uint32(i uint32) { e.buf = binary.LittleEndian.AppendUint32(e.buf, i) }
-func (e *encoder) uint64(i uint64) { e.buf = binary.LittleEndian.AppendUint64(e.buf, i) }
+func (e *encoder) uint32(i uint32) {
+	binary.LittleEndian.PutUint32(e.buf[e.n:], i)
+	e.n += 4
+}
+
+func (e *encoder) uint64(i uint64) {
+	binary.LittleEndian.PutUint64(e.buf[e.n:], i)
+	e.n += 8
+}
+
+func (e *encoder) objectID(id *ObjectID) byte {
+	copy(e.buf[e.n:e.n+len(id)], id[:])
+	e.n += len(id)
+	return byte(TypeObjectID)
+}
 
 func (e *encoder) int32(i int32) byte {
 	e.uint32(uint32(i))
@@ -111,11 +123,12 @@ func (e *encoder) double(f float64) byte {
 }
 
 func (e *encoder) bool(b bool) byte {
+	var i byte
 	if b {
-		e.buf = append(e.buf, 1)
-	} else {
-		e.buf = append(e.buf, 0)
+		i = 1
 	}
+	e.buf[e.n] = i
+	e.n++
 	return byte(TypeBoolean)
 }
 
@@ -125,17 +138,44 @@ func (e *encoder) time(t *time.Time) byte {
 }
 
 func (e *encoder) string(s string) error {
+	e.reserve(len(s) + 5 + slack)
+	b := e.buf[e.n+4:]
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		x := load64(s[i:])
+		if x&highBits != 0 {
+			return e.wideString(s)
+		}
+		binary.LittleEndian.PutUint64(b[i:], x)
+	}
+	for ; i < len(s); i++ {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			return e.wideString(s)
+		}
+		b[i] = c
+	}
+	b[len(s)] = 0
+	binary.LittleEndian.PutUint32(e.buf[e.n:], uint32(len(s)+1))
+	e.n += len(s) + 5
+	return nil
+}
+
+// wideString is string for strings that are not ASCII.
+func (e *encoder) wideString(s string) error {
 	if !utf8.ValidString(s) {
 		return errStringUTF8
 	}
-	b := binary.LittleEndian.AppendUint32(e.buf, uint32(len(s)+1))
-	b = append(b, s...)
-	e.buf = append(b, 0)
+	b := e.buf[e.n+4:]
+	b[copy(b, s)] = 0
+	binary.LittleEndian.PutUint32(e.buf[e.n:], uint32(len(s)+1))
+	e.n += len(s) + 5
 	return nil
 }
 
 func (e *encoder) binary(subtype byte, data []byte) byte {
-	e.buf = bsonwire.AppendBinaryValue(e.buf, subtype, data)
+	e.reserve(len(data) + 9 + slack)
+	e.n = len(bsonwire.AppendBinaryValue(e.buf[:e.n], subtype, data))
 	return byte(TypeBinary)
 }
 
@@ -164,10 +204,11 @@ func (e *encoder) regex(r Regex) (byte, error) {
 		slices.Sort(runes)
 		options = string(runes)
 	}
-	b := append(e.buf, r.Pattern...)
+	e.reserve(len(r.Pattern) + len(options) + 2 + slack)
+	b := append(e.buf[:e.n], r.Pattern...)
 	b = append(b, 0)
 	b = append(b, options...)
-	e.buf = append(b, 0)
+	e.n = len(append(b, 0))
 	return byte(TypeRegex), nil
 }
 
@@ -175,7 +216,7 @@ func (e *encoder) dbPointer(p DBPointer) (byte, error) {
 	if err := e.string(p.DB); err != nil {
 		return 0, err
 	}
-	e.buf = append(e.buf, p.Pointer[:]...)
+	e.objectID(&p.Pointer)
 	return byte(TypeDBPointer), nil
 }
 
@@ -183,7 +224,7 @@ func (e *encoder) codeWithScope(c CodeWithScope) (byte, error) {
 	if c.Scope == nil {
 		return 0, errNoEncoder(nil)
 	}
-	start := len(e.buf)
+	start := e.n
 	e.uint32(0)
 	if err := e.string(string(c.Code)); err != nil {
 		return 0, err
@@ -195,10 +236,10 @@ func (e *encoder) codeWithScope(c CodeWithScope) (byte, error) {
 		return 0, err
 	}
 	e.depth--
-	if len(e.buf)-start > math.MaxInt32 {
+	if e.n-start > math.MaxInt32 {
 		return 0, errTooLarge
 	}
-	binary.LittleEndian.PutUint32(e.buf[start:], uint32(len(e.buf)-start))
+	binary.LittleEndian.PutUint32(e.buf[start:], uint32(e.n-start))
 	return byte(TypeCodeWithScope), nil
 }
 
@@ -231,7 +272,7 @@ func (e *encoder) raw(doc []byte) (byte, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.buf = append(e.buf, doc...)
+	e.append(doc)
 	return byte(TypeEmbeddedDocument), nil
 }
 
@@ -244,7 +285,7 @@ func (e *encoder) rawValue(t Type, data []byte) (byte, error) {
 	if n != len(data) {
 		return 0, fmt.Errorf("%w: %d bytes follow the %s", ErrInvalid, len(data)-n, t)
 	}
-	e.buf = append(e.buf, data...)
+	e.append(data)
 	return byte(t), nil
 }
 
@@ -257,8 +298,10 @@ func (e *encoder) rawArray(arr []byte) (byte, error) {
 	r := bsonwire.NewReader(arr)
 	for i := 0; r.Next(); i++ {
 		v := r.Value()
-		e.buf = bsonwire.AppendIndexHeader(e.buf, v.Type, i)
-		e.buf = append(e.buf, v.Data...)
+		pos := e.n
+		e.index(i)
+		e.buf[pos] = byte(v.Type)
+		e.append(v.Data)
 	}
 	if r.Err() != nil {
 		return 0, r.Err()
@@ -300,11 +343,16 @@ func (e *encoder) m(m map[string]any) (byte, error) {
 
 // element appends key and v.
 func (e *encoder) element(key string, v any) error {
-	pos := len(e.buf)
+	pos := e.n
 	if err := e.key(key); err != nil {
 		return encodeErrorAt(key, err)
 	}
-	t, err := e.value(v)
+	t, err := byte(TypeString), error(nil)
+	if s, ok := v.(string); ok {
+		err = e.string(s)
+	} else {
+		t, err = e.value(v)
+	}
 	if err != nil {
 		return encodeErrorAt(key, err)
 	}
@@ -321,7 +369,7 @@ func (e *encoder) a(a []any) (byte, error) {
 		return 0, err
 	}
 	for i, v := range a {
-		pos := len(e.buf)
+		pos := e.n
 		e.index(i)
 		t, err := e.value(v)
 		if err != nil {
@@ -341,7 +389,7 @@ func (e *encoder) strings(a []string) (byte, error) {
 		return 0, err
 	}
 	for i, s := range a {
-		pos := len(e.buf)
+		pos := e.n
 		e.index(i)
 		if err := e.string(s); err != nil {
 			return 0, encodeErrorAt(bsonwire.Index(i), err)

@@ -78,3 +78,5 @@ func storedDirectly(t reflect.Type) bool {
 
 // viewSlice returns the n values of type T at p as a slice.
 func viewSlice[T any](p pointer, n int) []T { return unsafe.Slice((*T)(p), n) }
+
+func sizeOf[T any](v T) uintptr { return unsafe.Sizeof(v) }
