@@ -183,12 +183,16 @@ func decodeValue(v bsonwire.Value) (any, error) {
 // elements gives access to a slice of documents of any type.
 type elements struct {
 	list []any
+	raw  []bson.Raw
 	v    reflect.Value
 }
 
 func elementsOf(docs any) (elements, error) {
-	if list, ok := docs.([]any); ok {
+	switch list := docs.(type) {
+	case []any:
 		return elements{list: list}, nil
+	case []bson.Raw:
+		return elements{raw: list}, nil
 	}
 	v := reflect.ValueOf(docs)
 	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
@@ -204,16 +208,19 @@ func elementsOf(docs any) (elements, error) {
 }
 
 func (e elements) len() int {
-	if e.list != nil || !e.v.IsValid() {
-		return len(e.list)
+	if e.v.IsValid() {
+		return e.v.Len()
 	}
-	return e.v.Len()
+	return len(e.list) + len(e.raw)
 }
 
 // at returns a document, by pointer where the slice holds values.
 func (e elements) at(i int) any {
-	if e.list != nil {
+	switch {
+	case e.list != nil:
 		return e.list[i]
+	case e.raw != nil:
+		return &e.raw[i]
 	}
 	v := e.v.Index(i)
 	if v.Kind() != reflect.Interface && v.Kind() != reflect.Pointer && v.CanAddr() {

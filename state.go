@@ -196,4 +196,3 @@ func (c *Client) Alive(ctx context.Context) bool {
 	_ = lease.Release()
 	return alive
 }
-

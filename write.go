@@ -165,17 +165,24 @@ func (in *inserter) run(ctx context.Context, s *settings) error {
 	in.errors.Unsent = min(in.first, total)
 	if in.errors.Err != nil {
 		// What became of the batch under way is not known, or it was not sent.
-		clear(in.res.InsertedIDs[in.first:])
+		in.forget()
 		if in.first == 0 && len(in.errors.WriteErrors) == 0 {
 			return in.errors.Err
 		}
 	} else if in.first < total {
-		clear(in.res.InsertedIDs[in.first:])
+		in.forget()
 	}
 	if in.errors.Err == nil && len(in.errors.WriteErrors) == 0 && len(in.errors.WriteConcernErrors) == 0 {
 		return nil
 	}
 	return &in.errors
+}
+
+// forget clears the _ids of documents that were not sent.
+func (in *inserter) forget() {
+	if in.res.InsertedIDs != nil {
+		clear(in.res.InsertedIDs[in.first:])
+	}
 }
 
 // append fills a message with documents.
@@ -187,7 +194,7 @@ func (in *inserter) append(dst []byte, limits exec.Limits) ([]byte, error) {
 		var err error
 		if in.spill != nil && i == in.first {
 			dst = append(dst, in.spill...)
-		} else if dst, err = appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i]); err != nil {
+		} else if dst, err = in.appendOne(dst, i); err != nil {
 			return dst, indexed(i, err)
 		}
 		if len(dst) > end && in.n > 0 {
@@ -200,6 +207,14 @@ func (in *inserter) append(dst []byte, limits exec.Limits) ([]byte, error) {
 		in.n++
 	}
 	return dst, nil
+}
+
+// appendOne appends a document; without a place for its _id, as it is.
+func (in *inserter) appendOne(dst []byte, i int) ([]byte, error) {
+	if in.res.InsertedIDs == nil {
+		return append(dst, in.docs.raw[i]...), nil
+	}
+	return appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i])
 }
 
 // read takes the errors out of a reply, and tells whether to stop.
