@@ -410,7 +410,9 @@ func copyIndexes(ctx context.Context, from, to *Collection) (int, error) {
 		}
 		doc, at := bsonwire.Begin(nil)
 		for r := bsonwire.NewReader(spec); r.Next(); {
-			if string(r.Key()) != "ns" { // servers before 4.4 told it, later ones refuse it
+			// The index version is the target's to choose; ns was told by servers before
+			// 4.4 and is refused by later ones.
+			if key := string(r.Key()); key != "ns" && key != "v" {
 				doc = bsonwire.AppendValue(doc, string(r.Key()), r.Value())
 			}
 		}
@@ -425,7 +427,10 @@ func copyIndexes(ctx context.Context, from, to *Collection) (int, error) {
 		dst, at := bsonwire.BeginArray(dst, "indexes")
 		return bsonwire.End(append(dst, list...), at), nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 func verifyCount(ctx context.Context, to *Collection, want int64) error {

@@ -55,6 +55,7 @@ func (option) list()             {}
 func (option) run()              {}
 func (option) index()            {}
 func (option) drop()             {}
+func (option) bulk()             {}
 
 type applier interface{ apply(*settings) }
 
@@ -101,6 +102,11 @@ type (
 	InsertOption interface {
 		applier
 		insert()
+	}
+	// BulkOption is an option of BulkWrite, for all its writes.
+	BulkOption interface {
+		applier
+		bulk()
 	}
 	// UpdateOption is an option of UpdateOne and UpdateMany.
 	UpdateOption interface {
@@ -174,6 +180,7 @@ type (
 	// anyWrite is an option of every writing operation.
 	anyWrite interface {
 		InsertOption
+		BulkOption
 		anyModify
 	}
 	// anyModify is an option of every operation that changes what it finds.
@@ -292,6 +299,7 @@ func WithCollation(document any) CollationOption {
 
 // LetOption is what Let returns.
 type LetOption interface {
+	BulkOption
 	FindOption
 	AggregateOption
 	anyModify
@@ -351,12 +359,19 @@ type ReturnAfterOption interface {
 // ReturnAfter returns the document as it is after the change, not before.
 func ReturnAfter() ReturnAfterOption { return option(func(s *settings) { s.returnAfter = true }) }
 
+// UnorderedOption is what Unordered returns.
+type UnorderedOption interface {
+	InsertOption
+	BulkOption
+}
+
 // Unordered goes on after a write that failed, in whatever order the server
 // likes. Without it, a bulk stops at the first failure.
-func Unordered() InsertOption { return option(func(s *settings) { s.unordered = true }) }
+func Unordered() UnorderedOption { return option(func(s *settings) { s.unordered = true }) }
 
 // BypassOption is what BypassDocumentValidation returns.
 type BypassOption interface {
+	BulkOption
 	InsertOption
 	AggregateOption
 	updating

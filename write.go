@@ -132,121 +132,6 @@ func (c *Collection) InsertMany(ctx context.Context, documents any, options ...I
 	return in.res, err
 }
 
-// inserter inserts many documents batch by batch.
-type inserter struct {
-	c      *Collection
-	docs   elements
-	first  int    // of the batch
-	n      int    // in the batch
-	spill  []byte // the document that did not fit in the last batch
-	res    InsertManyResult
-	errors BulkWriteError
-}
-
-func (in *inserter) run(ctx context.Context, s *settings) error {
-	op := in.c.insertOp(s)
-	op.Documents = in.append
-	op.ID = exec.NextOperationID()
-	total := in.docs.len()
-	for in.first < total {
-		reply, err := in.c.db.client.run(ctx, &op, 0)
-		if err != nil {
-			in.errors.Err = err
-			break
-		}
-		in.res.Acknowledged = !reply.Unacknowledged
-		stop := in.read(reply.Body, s) // reads before the reply's buffer is given back
-		reply.Release()
-		in.first += in.n
-		if stop {
-			break
-		}
-	}
-	in.errors.Unsent = min(in.first, total)
-	if in.errors.Err != nil {
-		// What became of the batch under way is not known, or it was not sent.
-		in.forget()
-		if in.first == 0 && len(in.errors.WriteErrors) == 0 {
-			return in.errors.Err
-		}
-	} else if in.first < total {
-		in.forget()
-	}
-	if in.errors.Err == nil && len(in.errors.WriteErrors) == 0 && len(in.errors.WriteConcernErrors) == 0 {
-		return nil
-	}
-	return &in.errors
-}
-
-// forget clears the _ids of documents that were not sent.
-func (in *inserter) forget() {
-	if in.res.InsertedIDs != nil {
-		clear(in.res.InsertedIDs[in.first:])
-	}
-}
-
-// append fills a message with documents.
-func (in *inserter) append(dst []byte, limits exec.Limits) ([]byte, error) {
-	end := len(dst) + limits.Room
-	in.n = 0
-	for i := in.first; i < in.docs.len() && in.n < limits.MaxBatch; i++ {
-		at := len(dst)
-		var err error
-		if in.spill != nil && i == in.first {
-			dst = append(dst, in.spill...)
-		} else if dst, err = in.appendOne(dst, i); err != nil {
-			return dst, indexed(i, err)
-		}
-		if len(dst) > end && in.n > 0 {
-			in.spill = append(in.spill[:0], dst[at:]...)
-			return dst[:at], nil
-		}
-		if err := checkSize(len(dst)-at, limits); err != nil {
-			return dst, indexed(i, err)
-		}
-		in.n++
-	}
-	return dst, nil
-}
-
-// appendOne appends a document; without a place for its _id, as it is.
-func (in *inserter) appendOne(dst []byte, i int) ([]byte, error) {
-	if in.res.InsertedIDs == nil {
-		return append(dst, in.docs.raw[i]...), nil
-	}
-	return appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i])
-}
-
-// read takes the errors out of a reply, and tells whether to stop.
-func (in *inserter) read(reply []byte, s *settings) (stop bool) {
-	if len(in.spill) > 0 && in.first+in.n >= in.docs.len() {
-		in.spill = nil
-	}
-	if reply == nil {
-		return false
-	}
-	v, _ := bsonwire.Lookup(reply, "n")
-	n, _ := v.AsInt64()
-	in.res.InsertedCount += n
-	writeErrors, concern := readWriteErrors(reply)
-	for _, we := range writeErrors {
-		we.Index += in.first
-		in.errors.WriteErrors = append(in.errors.WriteErrors, we)
-		if we.Index >= 0 && we.Index < len(in.res.InsertedIDs) {
-			in.res.InsertedIDs[we.Index] = nil
-		}
-	}
-	if concern != nil {
-		in.errors.WriteConcernErrors = append(in.errors.WriteConcernErrors, concern)
-	}
-	if len(writeErrors) == 0 || s.unordered {
-		return false
-	}
-	// The server stopped at the first refused document.
-	in.n = max(writeErrors[0].Index-in.first+1, 0)
-	return true
-}
-
 // UpdateOne changes the first document that matches the filter, by a document
 // of update operators or a pipeline.
 func (c *Collection) UpdateOne(ctx context.Context, filter, update any, options ...UpdateOption) (UpdateResult, error) {
@@ -270,17 +155,7 @@ func (c *Collection) ReplaceOne(ctx context.Context, filter, replacement any, op
 
 func (c *Collection) update(ctx context.Context, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
 	reply, err := c.writeOne(ctx, "update", "updates", s, !many, func(dst []byte) ([]byte, error) {
-		dst, err := appendField(dst, "q", filter)
-		if err != nil {
-			return dst, err
-		}
-		if dst, err = change(dst); err != nil {
-			return dst, err
-		}
-		dst = appendTrue(dst, "multi", many)
-		dst = appendTrue(dst, "upsert", s.upsert)
-		return appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters},
-			field{"hint", s.hint}, field{"sort", s.sort})
+		return appendUpdateStatement(dst, filter, s, many, change)
 	})
 	if err != nil {
 		return UpdateResult{}, err
@@ -290,46 +165,85 @@ func (c *Collection) update(ctx context.Context, filter any, s *settings, many b
 	if reply.Unacknowledged {
 		return res, nil
 	}
-	r := bsonwire.NewReader(reply.Body)
+	counts := updateCounts(reply.Body)
+	if id, ok := counts.upserted[0]; ok {
+		res.UpsertedID, res.UpsertedCount = id, 1
+	}
+	res.MatchedCount, res.ModifiedCount = counts.n-res.UpsertedCount, counts.modified // the server counts both as n
+	return res, singleWriteError(reply.Body)
+}
+
+// counts are the numbers in the reply to a write.
+type counts struct {
+	n, modified int64
+	upserted    map[int]any // _ids by the index of the statement
+}
+
+func updateCounts(reply []byte) (c counts) {
+	r := bsonwire.NewReader(reply)
 	for r.Next() {
 		switch v := r.Value(); string(r.Key()) {
 		case "n":
-			res.MatchedCount, _ = v.AsInt64()
+			c.n, _ = v.AsInt64()
 		case "nModified":
-			res.ModifiedCount, _ = v.AsInt64()
+			c.modified, _ = v.AsInt64()
 		case "upserted":
-			if list, ok := v.AsArray(); ok {
-				if id, ok := bsonwire.Lookup(list, "0", "_id"); ok {
-					res.UpsertedCount = 1
-					if res.UpsertedID, err = decodeValue(id); err != nil {
-						return res, category(err, ErrProtocol)
-					}
+			list, _ := v.AsArray()
+			for each := bsonwire.NewReader(list); each.Next(); {
+				doc, _ := each.Value().AsDocument()
+				index, _ := bsonwire.Lookup(doc, "index")
+				id, _ := bsonwire.Lookup(doc, "_id")
+				if c.upserted == nil {
+					c.upserted = map[int]any{}
 				}
+				i, _ := index.AsInt64()
+				c.upserted[int(i)], _ = decodeValue(id)
 			}
 		}
 	}
-	res.MatchedCount -= res.UpsertedCount // the server counts both as n
-	return res, singleWriteError(reply.Body)
+	return c
+}
+
+func appendUpdateStatement(dst []byte, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) ([]byte, error) {
+	dst, err := appendField(dst, "q", filter)
+	if err != nil {
+		return dst, err
+	}
+	if dst, err = change(dst); err != nil {
+		return dst, err
+	}
+	dst = appendTrue(dst, "multi", many)
+	dst = appendTrue(dst, "upsert", s.upsert)
+	return appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters},
+		field{"hint", s.hint}, field{"sort", s.sort})
+}
+
+func appendDeleteStatement(dst []byte, filter any, many bool, s *settings) ([]byte, error) {
+	dst, err := appendField(dst, "q", filter)
+	if err != nil {
+		return dst, err
+	}
+	limit := int32(1)
+	if many {
+		limit = 0
+	}
+	dst = bsonwire.AppendInt32(dst, "limit", limit)
+	return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint})
 }
 
 // DeleteOne removes the first document that matches the filter.
 func (c *Collection) DeleteOne(ctx context.Context, filter any, options ...DeleteOption) (DeleteResult, error) {
-	return c.delete(ctx, filter, 1, collect(c.base, options))
+	return c.delete(ctx, filter, false, collect(c.base, options))
 }
 
 // DeleteMany removes every document that matches the filter. It is not retried.
 func (c *Collection) DeleteMany(ctx context.Context, filter any, options ...DeleteOption) (DeleteResult, error) {
-	return c.delete(ctx, filter, 0, collect(c.base, options))
+	return c.delete(ctx, filter, true, collect(c.base, options))
 }
 
-func (c *Collection) delete(ctx context.Context, filter any, limit int32, s settings) (DeleteResult, error) {
-	reply, err := c.writeOne(ctx, "delete", "deletes", &s, limit == 1, func(dst []byte) ([]byte, error) {
-		dst, err := appendField(dst, "q", filter)
-		if err != nil {
-			return dst, err
-		}
-		dst = bsonwire.AppendInt32(dst, "limit", limit)
-		return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint})
+func (c *Collection) delete(ctx context.Context, filter any, many bool, s settings) (DeleteResult, error) {
+	reply, err := c.writeOne(ctx, "delete", "deletes", &s, !many, func(dst []byte) ([]byte, error) {
+		return appendDeleteStatement(dst, filter, many, &s)
 	})
 	if err != nil {
 		return DeleteResult{}, err

@@ -1,0 +1,151 @@
+package mgx
+
+import (
+	"context"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// batches sends a number of statements in as few messages as the server's limits
+// allow. Each is encoded once: one that does not fit any more begins the next
+// message.
+type batches struct {
+	client *Client
+	op     exec.Op
+	total  int
+	// append encodes a statement. It may be called again, for a retry.
+	append func(dst []byte, i int) ([]byte, error)
+	// extra is what a statement may take beyond the size of a document.
+	extra   int
+	ordered bool
+
+	first int    // of the batch
+	n     int    // in the batch
+	spill []byte // the statement that did not fit in the last batch
+	acked bool   // the server answers
+	errs  BulkWriteError
+}
+
+// run sends the batches until all are done, or, if they are ordered, one fails.
+// reply reads what is particular to the operation; first is the index that the
+// reply's count from.
+func (b *batches) run(ctx context.Context, reply func(body []byte, first int)) {
+	b.op.Documents = b.fill
+	if b.op.ID == 0 {
+		b.op.ID = exec.NextOperationID()
+	}
+	for b.first < b.total {
+		res, err := b.client.run(ctx, &b.op, 0)
+		if err != nil {
+			b.errs.Err = err
+			break
+		}
+		b.acked = !res.Unacknowledged
+		stop := false
+		if b.acked {
+			reply(res.Body, b.first)
+			stop = b.readErrors(res.Body)
+		}
+		res.Release()
+		b.first += b.n
+		if stop {
+			break
+		}
+	}
+	b.errs.Unsent = min(b.first, b.total)
+}
+
+// fill fills a message with statements.
+func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
+	end := len(dst) + limits.Room
+	limits.MaxDocument += b.extra
+	b.n = 0
+	for i := b.first; i < b.total && b.n < limits.MaxBatch; i++ {
+		at := len(dst)
+		var err error
+		if i == b.first && len(b.spill) > 0 {
+			dst = append(dst, b.spill...)
+		} else if dst, err = b.append(dst, i); err != nil {
+			return dst, indexed(i, err)
+		}
+		if len(dst) > end && b.n > 0 {
+			b.spill = append(b.spill[:0], dst[at:]...)
+			return dst[:at], nil
+		}
+		if err := checkSize(len(dst)-at, limits); err != nil {
+			return dst, indexed(i, err)
+		}
+		b.n++
+	}
+	if b.first+b.n == b.total {
+		b.spill = nil
+	}
+	return dst, nil
+}
+
+// readErrors takes the errors out of a reply, and tells whether to stop.
+func (b *batches) readErrors(reply []byte) (stop bool) {
+	writeErrors, concern := readWriteErrors(reply)
+	for _, we := range writeErrors {
+		we.Index += b.first
+		b.errs.WriteErrors = append(b.errs.WriteErrors, we)
+	}
+	if concern != nil {
+		b.errs.WriteConcernErrors = append(b.errs.WriteConcernErrors, concern)
+	}
+	if len(writeErrors) == 0 || !b.ordered {
+		return false
+	}
+	// The server stopped at the first statement that it refused.
+	b.n = max(writeErrors[0].Index-b.first+1, 0)
+	return true
+}
+
+// err returns what happened, nil if all went well.
+func (b *batches) err() error {
+	e := &b.errs
+	switch {
+	case e.Err != nil && b.first == 0 && len(e.WriteErrors) == 0:
+		return e.Err // nothing happened but this
+	case e.Err == nil && len(e.WriteErrors) == 0 && len(e.WriteConcernErrors) == 0:
+		return nil
+	}
+	return e
+}
+
+// inserter inserts many documents.
+type inserter struct {
+	c    *Collection
+	docs elements
+	res  InsertManyResult // without InsertedIDs, for documents that are sent as they are
+}
+
+func (in *inserter) run(ctx context.Context, s *settings) error {
+	b := batches{
+		client: in.c.db.client, op: in.c.insertOp(s), total: in.docs.len(), ordered: !s.unordered, append: in.append,
+	}
+	b.run(ctx, func(reply []byte, _ int) {
+		v, _ := bsonwire.Lookup(reply, "n")
+		n, _ := v.AsInt64()
+		in.res.InsertedCount += n
+	})
+	in.res.Acknowledged = b.acked
+	if in.res.InsertedIDs != nil {
+		for _, we := range b.errs.WriteErrors {
+			if we.Index < len(in.res.InsertedIDs) {
+				in.res.InsertedIDs[we.Index] = nil
+			}
+		}
+		clear(in.res.InsertedIDs[b.errs.Unsent:])
+	}
+	return b.err()
+}
+
+// append appends a document; without a place for its _id, as it is.
+func (in *inserter) append(dst []byte, i int) ([]byte, error) {
+	if in.res.InsertedIDs == nil {
+		return append(dst, in.docs.raw[i]...), nil
+	}
+	return appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i])
+}

@@ -1,0 +1,259 @@
+package mgx
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// WriteModel is one write of a BulkWrite.
+type WriteModel struct {
+	kind             writeKind
+	document, filter any // document: also the update or replacement
+	settings         settings
+}
+
+type writeKind uint8
+
+const (
+	writeInsert writeKind = iota
+	writeUpdateOne
+	writeUpdateMany
+	writeReplaceOne
+	writeDeleteOne
+	writeDeleteMany
+)
+
+// command is the command that runs a kind of writes.
+func (k writeKind) command() (name, sequence string) {
+	switch k {
+	case writeInsert:
+		return "insert", "documents"
+	case writeDeleteOne, writeDeleteMany:
+		return "delete", "deletes"
+	}
+	return "update", "updates"
+}
+
+// InsertOneModel inserts a document.
+func InsertOneModel(document any) WriteModel {
+	return WriteModel{kind: writeInsert, document: document}
+}
+
+// UpdateOneModel changes the first document that matches the filter.
+func UpdateOneModel(filter, update any, options ...UpdateOption) WriteModel {
+	return WriteModel{kind: writeUpdateOne, filter: filter, document: update, settings: collect(settings{}, options)}
+}
+
+// UpdateManyModel changes every document that matches the filter.
+func UpdateManyModel(filter, update any, options ...UpdateOption) WriteModel {
+	return WriteModel{kind: writeUpdateMany, filter: filter, document: update, settings: collect(settings{}, options)}
+}
+
+// ReplaceOneModel replaces the first document that matches the filter.
+func ReplaceOneModel(filter, replacement any, options ...ReplaceOption) WriteModel {
+	return WriteModel{kind: writeReplaceOne, filter: filter, document: replacement, settings: collect(settings{}, options)}
+}
+
+// DeleteOneModel removes the first document that matches the filter.
+func DeleteOneModel(filter any, options ...DeleteOption) WriteModel {
+	return WriteModel{kind: writeDeleteOne, filter: filter, settings: collect(settings{}, options)}
+}
+
+// DeleteManyModel removes every document that matches the filter.
+func DeleteManyModel(filter any, options ...DeleteOption) WriteModel {
+	return WriteModel{kind: writeDeleteMany, filter: filter, settings: collect(settings{}, options)}
+}
+
+// BulkWriteResult is what a BulkWrite did. Its counts are 0 for a write concern
+// of w=0.
+type BulkWriteResult struct {
+	InsertedCount, MatchedCount, ModifiedCount, DeletedCount, UpsertedCount int64
+	// InsertedIDs are the _ids of the inserted documents, UpsertedIDs those of the
+	// documents inserted by upserts, by the index of their models.
+	InsertedIDs, UpsertedIDs map[int]any
+	// Acknowledged is false for a write concern of w=0.
+	Acknowledged bool
+}
+
+// BulkWrite runs writes of several kinds. In order, it stops at the first that is
+// refused; with Unordered, writes of one kind go together and all are tried. The
+// error is then a *BulkWriteError, with the indexes of the models.
+func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options ...BulkOption) (BulkWriteResult, error) {
+	s := collect(c.base, options)
+	if c.err != nil {
+		return BulkWriteResult{}, c.err
+	}
+	if len(models) == 0 {
+		return BulkWriteResult{}, failure(ErrInvalidArgument, "bulk write: there are no models")
+	}
+	b := bulk{c: c, s: &s, models: models, id: exec.NextOperationID(), ids: make([]any, len(models)), unsent: len(models)}
+	for _, group := range b.groups() {
+		if !b.runGroup(ctx, group) {
+			break
+		}
+	}
+	return b.finish()
+}
+
+// bulk is a BulkWrite under way.
+type bulk struct {
+	c      *Collection
+	s      *settings
+	models []WriteModel
+	id     int64
+	ids    []any // of inserted documents
+	res    BulkWriteResult
+	errs   BulkWriteError
+	unsent int
+	sent   bool
+}
+
+// groups are the models that go together, by index: neighbours of one command in
+// order, otherwise all of one command.
+func (b *bulk) groups() [][]int {
+	var groups [][]int
+	byCommand := map[string]int{}
+	last := ""
+	for i := range b.models {
+		name, _ := b.models[i].kind.command()
+		at, known := byCommand[name]
+		if !known || !b.s.unordered && name != last {
+			at = len(groups)
+			byCommand[name] = at
+			groups = append(groups, nil)
+		}
+		groups[at] = append(groups[at], i)
+		last = name
+	}
+	return groups
+}
+
+// runGroup sends models of one command, and tells whether to go on.
+func (b *bulk) runGroup(ctx context.Context, group []int) bool {
+	name, sequence := b.models[group[0]].kind.command()
+	run := batches{
+		client: b.c.db.client, total: len(group), ordered: !b.s.unordered, extra: statementOverhead,
+		append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
+		op: exec.Op{
+			ID: b.id, Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence,
+			Retryable: !slices.ContainsFunc(group, func(i int) bool { return b.models[i].many() }),
+			Body:      func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
+		},
+	}
+	if name == "insert" {
+		run.extra = 0
+	}
+	run.run(ctx, func(reply []byte, first int) { b.read(reply, group[first:]) })
+	b.sent = b.sent || run.first > 0
+	b.res.Acknowledged = run.acked
+	for _, we := range run.errs.WriteErrors {
+		we.Index = group[min(we.Index, len(group)-1)]
+		if b.models[we.Index].kind == writeInsert {
+			b.ids[we.Index] = nil
+		}
+		b.errs.WriteErrors = append(b.errs.WriteErrors, we)
+	}
+	b.errs.WriteConcernErrors = append(b.errs.WriteConcernErrors, run.errs.WriteConcernErrors...)
+	if run.errs.Unsent < len(group) {
+		b.unsent = min(b.unsent, group[run.errs.Unsent])
+		for _, i := range group[run.errs.Unsent:] {
+			b.ids[i] = nil
+		}
+	}
+	if run.errs.Err != nil {
+		b.errs.Err = run.errs.Err
+		return false
+	}
+	return b.s.unordered || len(run.errs.WriteErrors) == 0
+}
+
+func (m *WriteModel) many() bool { return m.kind == writeUpdateMany || m.kind == writeDeleteMany }
+
+func (b *bulk) appendBody(dst []byte, name string) ([]byte, error) {
+	dst = bsonwire.AppendString(dst, name, b.c.name)
+	dst = bsonwire.AppendBoolean(dst, "ordered", !b.s.unordered)
+	if name != "delete" {
+		dst = appendTrue(dst, "bypassDocumentValidation", b.s.bypassValidation)
+	}
+	if name != "insert" {
+		var err error
+		if dst, err = appendOptional(dst, "let", b.s.let); err != nil {
+			return dst, err
+		}
+	}
+	return appendOptional(dst, "comment", b.s.comment)
+}
+
+// append encodes one model.
+func (b *bulk) append(dst []byte, i int) ([]byte, error) {
+	m := &b.models[i]
+	if m.kind == writeInsert {
+		return appendInsert(dst, m.document, &b.ids[i])
+	}
+	dst, at := bsonwire.Begin(dst)
+	var err error
+	switch m.kind {
+	case writeDeleteOne, writeDeleteMany:
+		dst, err = appendDeleteStatement(dst, m.filter, m.many(), &m.settings)
+	case writeReplaceOne:
+		dst, err = appendUpdateStatement(dst, m.filter, &m.settings, false, func(dst []byte) ([]byte, error) {
+			return appendReplacement(dst, "u", m.document)
+		})
+	default:
+		dst, err = appendUpdateStatement(dst, m.filter, &m.settings, m.many(), func(dst []byte) ([]byte, error) {
+			return appendUpdate(dst, "u", m.document)
+		})
+	}
+	if err != nil {
+		return dst, err
+	}
+	return bsonwire.End(dst, at), nil
+}
+
+// read adds a reply's counts. group are the models from the batch's first on.
+func (b *bulk) read(reply []byte, group []int) {
+	name, _ := b.models[group[0]].kind.command()
+	counts := updateCounts(reply)
+	switch name {
+	case "insert":
+		b.res.InsertedCount += counts.n
+	case "delete":
+		b.res.DeletedCount += counts.n
+	default:
+		b.res.MatchedCount += counts.n - int64(len(counts.upserted))
+		b.res.ModifiedCount += counts.modified
+		b.res.UpsertedCount += int64(len(counts.upserted))
+		for i, id := range counts.upserted {
+			if i < len(group) {
+				if b.res.UpsertedIDs == nil {
+					b.res.UpsertedIDs = map[int]any{}
+				}
+				b.res.UpsertedIDs[group[i]] = id
+			}
+		}
+	}
+}
+
+// finish returns result and error.
+func (b *bulk) finish() (BulkWriteResult, error) {
+	for i := range b.models {
+		if b.models[i].kind == writeInsert && b.ids[i] != nil {
+			if b.res.InsertedIDs == nil {
+				b.res.InsertedIDs = map[int]any{}
+			}
+			b.res.InsertedIDs[i] = b.ids[i]
+		}
+	}
+	b.errs.Unsent = b.unsent
+	switch {
+	case b.errs.Err != nil && !b.sent && len(b.errs.WriteErrors) == 0:
+		return b.res, fmt.Errorf("bulk write: %w", b.errs.Err)
+	case b.errs.Err == nil && len(b.errs.WriteErrors) == 0 && len(b.errs.WriteConcernErrors) == 0:
+		return b.res, nil
+	}
+	return b.res, &b.errs
+}
