@@ -9,7 +9,8 @@ import (
 )
 
 // Alive looks, without sending or waiting, whether the peer closed an idle
-// connection. Bytes that nobody asked for also make a connection unfit.
+// connection. Bytes that nobody asked for also make a connection unfit, unless
+// they can be answers to unacknowledged writes.
 func (c *Conn) Alive() bool {
 	if c.Broken() != nil {
 		return false
@@ -29,9 +30,9 @@ func (c *Conn) Alive() bool {
 	quiet := false
 	err = raw.Read(func(fd uintptr) bool {
 		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		// Nothing to read is the one good answer.
-		quiet = errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK)
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		// Nothing to read is the good answer.
+		quiet = n > 0 && err == nil && c.unasked.any || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EWOULDBLOCK)
 		return true
 	})
 	return err == nil && quiet

@@ -38,6 +38,7 @@ type Conn struct {
 	pending  int32 // the request whose reply is outstanding, 0: none
 	awaiting bool  // a reply is outstanding
 	more     bool  // the last reply promised another one
+	unasked  unasked
 	broken   error // why the connection cannot be used further
 
 	deadline    time.Time // as set on the socket
@@ -105,7 +106,7 @@ func (c *Conn) RoundTrip(ctx context.Context, frame []byte, compressible bool) (
 	if err := c.write(ctx, byContext, frame, compressible); err != nil {
 		return Reply{}, err
 	}
-	c.expect(int32(binary.LittleEndian.Uint32(frame[4:])))
+	c.expect(requestID(frame))
 	return c.read(ctx, byContext)
 }
 
@@ -116,7 +117,38 @@ func (c *Conn) Send(ctx context.Context, frame []byte, compressible bool) error 
 	}
 	byContext := c.arm(ctx)
 	defer c.disarm()
-	return c.write(ctx, byContext, frame, compressible)
+	if err := c.write(ctx, byContext, frame, compressible); err != nil {
+		return err
+	}
+	id := requestID(frame)
+	if c.unasked.learned {
+		c.expect(id) // the pool drains what comes
+	} else {
+		c.unasked.sent(id)
+	}
+	return nil
+}
+
+func requestID(frame []byte) int32 { return int32(binary.LittleEndian.Uint32(frame[4:])) }
+
+// unasked remembers requests that ask for no answer. Some servers (FerretDB)
+// answer nevertheless; those replies are dropped, not mistaken for others.
+type unasked struct {
+	first, last int32 // requests since the last reply
+	any         bool
+	learned     bool // the server was seen to answer
+}
+
+func (u *unasked) sent(id int32) {
+	if !u.any {
+		u.first, u.any = id, true
+	}
+	u.last = id
+}
+
+// answeredBy tells whether a reply is to such a request. Identifiers wrap around.
+func (u *unasked) answeredBy(responseTo int32) bool {
+	return u.any && responseTo-u.first >= 0 && u.last-responseTo >= 0
 }
 
 // Receive waits for the next reply, after one that promised more.
@@ -197,7 +229,7 @@ func (c *Conn) write(ctx context.Context, byContext bool, frame []byte, compress
 // read waits for the outstanding reply. When the context cuts it off, what was
 // read so far stays, and a later call goes on from there.
 func (c *Conn) read(ctx context.Context, byContext bool) (Reply, error) {
-	buf, err := c.in.next(c.nc, c.maxMessage)
+	buf, err := c.next()
 	if err != nil {
 		if errors.Is(err, wire.ErrMalformed) {
 			c.broken = err
@@ -216,6 +248,23 @@ func (c *Conn) read(ctx context.Context, byContext bool) (Reply, error) {
 		return Reply{}, c.fail("read", Protocol, true, err)
 	}
 	return r, nil
+}
+
+// next returns the next message that is not an answer nobody asked for.
+func (c *Conn) next() (*wire.Buffer, error) {
+	for {
+		buf, err := c.in.next(c.nc, c.maxMessage)
+		if err != nil || !c.unasked.any {
+			return buf, err
+		}
+		h, err := wire.ParseHeader(buf.B, c.maxMessage)
+		if err != nil || h.ResponseTo == c.pending || !c.unasked.answeredBy(h.ResponseTo) {
+			c.unasked.any = false
+			return buf, err
+		}
+		c.unasked.learned = true
+		buf.Release()
+	}
 }
 
 // accept checks that a message is the outstanding reply.

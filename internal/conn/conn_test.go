@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -307,6 +308,41 @@ func TestSendWaitsForNothing(t *testing.T) {
 	roundTrip(t, c)
 	if a, b := <-got, <-got; a != "insert" || b != "ping" {
 		t.Errorf("the server got %s, %s", a, b)
+	}
+}
+
+// A server that answers what asks for no answer does not confuse the connection.
+func TestUnaskedAnswers(t *testing.T) {
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+		return p.Answer(r, bson.D{{Key: "ok", Value: 1}, {Key: "to", Value: r.Name}}) == nil
+	}))
+	c := connect(t, s, nil)
+	for range 3 {
+		for _, name := range []string{"insert", "update"} {
+			frame := command(name)
+			frame[16] |= byte(wire.MoreToCome)
+			if err := c.Send(t.Context(), frame, false); err != nil {
+				t.Fatal(err)
+			}
+			// Once the server is known for it, the reply is outstanding like any other.
+			if c.Pending() {
+				if err := c.Drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			} else if !c.Alive() {
+				t.Error("unread answers count as a dead peer")
+			}
+		}
+		r, err := c.RoundTrip(t.Context(), command("ping"), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, _ := bsonwire.Lookup(r.Body, "to"); !bytes.Contains(to.Data, []byte("ping")) {
+			t.Errorf("got the reply %v", bson.Raw(r.Body))
+		}
+	}
+	if !c.unasked.learned {
+		t.Error("nothing was learned")
 	}
 }
 
