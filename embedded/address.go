@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -36,8 +37,11 @@ func probe(ctx context.Context, network, address string) error {
 // that nobody answers on. Other kinds of files are never touched.
 func removeStaleSocket(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return nil // not there; anything worse is reported by listening
+		return fmt.Errorf("embedded: socket %s: %w", path, err)
 	}
 	if info.Mode().Type() != os.ModeSocket {
 		return fmt.Errorf("embedded: %s is there already and is not a socket", path)

@@ -24,7 +24,7 @@ func Example() {
 	}()
 
 	// mgx.Connect(ctx, server.URI()), or any other client that speaks MongoDB.
-	conn, err := net.Dial("tcp", server.Addr())
+	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", server.Addr())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -85,8 +86,10 @@ func (o *Options) check() error {
 		if len(o.Listen) > maxUnixPath {
 			return fmt.Errorf("%w: the socket path %q has %d bytes, at most %d work", ErrOptions, o.Listen, len(o.Listen), maxUnixPath)
 		}
-	} else if _, _, err := net.SplitHostPort(o.Listen); err != nil {
+	} else if _, port, err := net.SplitHostPort(o.Listen); err != nil {
 		return fmt.Errorf("%w: listen address %q is neither host:port nor the path of a Unix socket: %w", ErrOptions, o.Listen, err)
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%w: listen address %q: the port must be a number from 0 to 65535", ErrOptions, o.Listen)
 	}
 	if t := o.TLS; t != nil && (t.CertFile == "") != (t.KeyFile == "") {
 		return fmt.Errorf("%w: TLS needs both CertFile and KeyFile, or neither", ErrOptions)

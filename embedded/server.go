@@ -16,6 +16,9 @@ import (
 	"github.com/mgxdb/mgx/embedded/internal/ping"
 )
 
+// ServerVersion is the version of FerretDB that runs.
+const ServerVersion = "v1.24.2"
+
 // startTimeout bounds the wait for the first answer when the caller's context
 // does not.
 const startTimeout = 30 * time.Second

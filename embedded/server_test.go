@@ -80,6 +80,16 @@ func ids(t *testing.T, uri string) (ids []string) {
 	return ids
 }
 
+func TestServerVersion(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(mod), "github.com/FerretDB/FerretDB "+ServerVersion+"\n") {
+		t.Errorf("go.mod requires another version than %s", ServerVersion)
+	}
+}
+
 func TestTemporaryFolder(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	s := start(t, Options{})
@@ -97,7 +107,7 @@ func TestTemporaryFolder(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Fatalf("left behind: %v (%v)", left, err)
 	}
-	if c, err := net.Dial("tcp", s.Addr()); err == nil {
+	if c, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr()); err == nil {
 		_ = c.Close()
 		t.Fatal("something listens after Close")
 	}
@@ -131,7 +141,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 }
 
 func TestGivenAddress(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,6 +258,8 @@ func TestWrongOptions(t *testing.T) {
 		says    string
 	}{
 		{"no port", Options{Listen: "localhost"}, ErrOptions, "host:port"},
+		{"port too high", Options{Listen: "localhost:65536"}, ErrOptions, "65535"},
+		{"port by name", Options{Listen: "localhost:http"}, ErrOptions, "number"},
 		{"long socket", Options{Listen: "/tmp/" + strings.Repeat("x", 100)}, ErrOptions, "bytes"},
 		{"TLS on a socket", Options{Listen: "/tmp/x.sock", TLS: &TLS{}}, ErrOptions, "TCP"},
 		{"half a certificate", Options{TLS: &TLS{CertFile: "x"}}, ErrOptions, "KeyFile"},

@@ -1,4 +1,26 @@
-// Command mgx is a MongoDB client for the command line.
+// Command mgx works with MongoDB servers from the command line, and brings one
+// along for development. Run "mgx help".
 package main
 
-func main() {}
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/mgxdb/mgx/cmd/mgx/internal/cli"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	// A reader that goes away (mgx find … | head) is an error of writing, not the
+	// process's death, so that cursors and connections are still closed.
+	signal.Ignore(syscall.SIGPIPE)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+
+	return cli.Run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+}

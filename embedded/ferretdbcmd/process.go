@@ -121,11 +121,12 @@ func start(ctx context.Context, path string, o Options) (_ *Process, err error) 
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if p.addr, err = freeAddress(); err != nil {
+	if p.addr, err = freeAddress(ctx); err != nil {
 		return nil, err
 	}
 	p.setURI(&o)
-	p.cmd = exec.Command(path, o.args(p.addr, p.dir)...)
+	// The process outlives the context of its start.
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), path, o.args(p.addr, p.dir)...)
 	p.cmd.Dir = p.dir
 	p.cmd.Env = append(os.Environ(), "FERRETDB_SETUP_PASSWORD="+o.Password) // not for ps to show
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
@@ -141,8 +142,8 @@ func start(ctx context.Context, path string, o Options) (_ *Process, err error) 
 
 // freeAddress finds a port that is free now. The command must be told a definite
 // one: the address that it was told is what it names as its member.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

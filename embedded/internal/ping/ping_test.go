@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 // answering is the address of a server that answers the first request with b.
 func answering(t *testing.T, b []byte) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mgxdb/mgx/embedded"
+)
+
+// outcome is what a command line did.
+type outcome struct {
+	status   int
+	out, err string
+}
+
+// tool runs a command line in this process.
+func tool(t *testing.T, stdin string, args ...string) outcome {
+	t.Helper()
+	return toolIn(t, t.Context(), strings.NewReader(stdin), args...)
+}
+
+func toolIn(t *testing.T, ctx context.Context, stdin io.Reader, args ...string) outcome {
+	t.Helper()
+	var out, errs buffer
+	status := Run(ctx, args, Streams{In: stdin, Out: &out, Err: &errs})
+	return outcome{status, out.String(), errs.String()}
+}
+
+// want checks an outcome: its status, and texts that the outputs have to contain.
+func (o outcome) want(t *testing.T, status int, out, errs string) {
+	t.Helper()
+	if o.status != status || !strings.Contains(o.out, out) || !strings.Contains(o.err, errs) {
+		t.Errorf("status %d, want %d\noutput:\n%s\nwant %q\nerrors:\n%s\nwant %q", o.status, status, o.out, out, o.err, errs)
+	}
+}
+
+// buffer may be written to and read by several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// server starts a server for a test and returns its URI.
+func server(t *testing.T) string {
+	t.Helper()
+	s, err := embedded.Start(t.Context(), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.URI()
+}
+
+// nobody is the URI of a port that nobody listens on.
+const nobody = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{nil, {"help"}, {"--help"}} {
+		o := tool(t, "", args...)
+		o.want(t, exitOK, "Exit status:", "")
+		for _, command := range []string{"demo", "serve", "ping", "info", "find", "insert", "version", "completion"} {
+			if !strings.Contains(o.out, "\n  "+command+" ") {
+				t.Errorf("mgx %q does not name %s", args, command)
+			}
+		}
+	}
+	for _, command := range []string{"demo", "serve", "ping", "info", "find", "insert", "version"} {
+		tool(t, "", "help", command).want(t, exitOK, "Usage:\n  mgx "+command, "")
+	}
+	tool(t, "", "completion", "bash").want(t, exitOK, "__start_mgx", "")
+}
+
+func TestVersion(t *testing.T) {
+	tool(t, "", "version").want(t, exitOK, "mgx ", "")
+	tool(t, "", "version").want(t, exitOK, "server FerretDB v1.", "")
+	tool(t, "", "--version").want(t, exitOK, "mgx ", "")
+}
+
+func TestWrongUsage(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file.jsonl")
+	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(uriEnv, nobody) // nothing here may need a server
+	tests := []struct {
+		args []string
+		says string
+	}{
+		{[]string{"nope"}, `unknown command "nope"`},
+		{[]string{"--nope"}, "unknown flag: --nope"},
+		{[]string{"find", "--limit", "many", "a.b"}, "--limit"},
+		{[]string{"ping", "--color", "mauve"}, "mauve"},
+		{[]string{"demo", "fast"}, "fast"},
+		{[]string{"version", "x"}, "x"},
+
+		{[]string{"ping", "mongodb://"}, "connection string"},
+		{[]string{"ping", "localhost"}, `"localhost" is not a connection string`},
+		{[]string{"ping", "--count", "0"}, "--count"},
+		{[]string{"info", "mongodb://localhost:99999/"}, "65535"},
+
+		{[]string{"find"}, "database.collection"},
+		{[]string{"find", "shop"}, `"shop"`},
+		{[]string{"find", "shop."}, `"shop."`},
+		{[]string{"find", "a.b", "{"}, "the filter is not JSON"},
+		{[]string{"find", "a.b", `{"a":x}`}, "at character 6"},
+		{[]string{"find", "a.b", `{} {}`}, "text after its end"},
+		{[]string{"find", "a.b", `[]`}, "not a document"},
+		{[]string{"find", "a.b", `{"_id":{"$oid":"x"}}`}, "not Extended JSON"},
+		{[]string{"find", "a.b", "{", "}"}, "more than one filter"},
+		{[]string{"find", "a.b", "--sort", "a,,b"}, "--sort"},
+		{[]string{"find", "a.b", "--sort", "{"}, "--sort is not JSON"},
+		{[]string{"find", "a.b", "--project", "-"}, "--project"},
+		{[]string{"find", "a.b", "--limit", "-1"}, "negative"},
+		{[]string{"find", "a.b", "-o", "yaml"}, "relaxed or canonical"},
+
+		{[]string{"insert"}, "database.collection"},
+		{[]string{"insert", "a.b", "--batch", "0"}, "--batch"},
+
+		{[]string{"serve", "--listen", "nowhere"}, "nowhere"},
+		{[]string{"serve", "--listen", "127.0.0.1:99999"}, "99999"},
+		{[]string{"serve", "--dir", "100%"}, "100%"},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			o := tool(t, "", test.args...)
+			o.want(t, exitUsage, "", test.says)
+			if !strings.Contains(o.err, "--help") {
+				t.Errorf("no word about help:\n%s", o.err)
+			}
+		})
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	for _, args := range [][]string{{"ping", nobody}, {"info", nobody}, {"find", nobody, "a.b"}, {"insert", nobody, "a.b"}} {
+		tool(t, "{}", args...).want(t, exitFailure, "", "127.0.0.1:1")
+	}
+}
+
+func TestPing(t *testing.T) {
+	uri := server(t)
+	o := tool(t, "", "ping", uri, "--count", "2")
+	o.want(t, exitOK, "connected in ", "")
+	o.want(t, exitOK, "\nping 2: ", "")
+	if strings.Contains(o.out, "ping 3") || strings.Contains(o.out, "\x1b") {
+		t.Errorf("output: %q", o.out)
+	}
+	tool(t, "", "ping", uri, "--color", "always").want(t, exitOK, "\x1b[32mconnected\x1b[0m", "")
+	t.Setenv(uriEnv, uri)
+	tool(t, "", "ping").want(t, exitOK, "ping 3: ", "")
+	tool(t, "", "ping", uri+"?nonsense=1").want(t, exitOK, "ping 3: ", "warning: ")
+}
+
+func TestInfo(t *testing.T) {
+	uri := server(t)
+	tool(t, "", "info", uri).want(t, exitOK, "no databases", "")
+	tool(t, `{"a":1}`, "insert", uri, "shop.orders").want(t, exitOK, "", "")
+	o := tool(t, "", "info", uri)
+	for _, text := range []string{"MongoDB 7.", "standalone server", "up to 16 MiB", "shop", "\n  orders\n"} {
+		o.want(t, exitOK, text, "")
+	}
+	tool(t, "", "info", uri, "--json").want(t, exitOK, `"maxBsonObjectSize": 16777216`, "")
+}
+
+func TestInterrupted(t *testing.T) {
+	uri := server(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(w, `{"_id":1}`+"\n"+`{"_id":2}`+"\n{")
+		cancel()
+		_, _ = io.WriteString(w, "}\n")
+		_ = w.Close()
+	}()
+	o := toolIn(t, ctx, r, "insert", uri, "shop.orders", "--batch", "1")
+	o.want(t, exitInterrupted, "inserted into shop.orders", "interrupted")
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/embedded"
+)
+
+// The exit statuses, which exitHelp tells users.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitPartly      = 3
+	exitInterrupted = 130
+)
+
+const exitHelp = `Exit status:
+  0    it worked
+  1    it failed: no connection, a server's error, a file that cannot be read
+  2    wrong usage: flags, arguments, a filter or a connection string
+  3    it worked in part: some documents were not inserted
+  130  it was interrupted
+`
+
+// errPartly says that a command did a part of its work and has told about the rest.
+var errPartly = errors.New("some documents were not inserted")
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitStatus turns the outcome of a command into its exit status.
+func exitStatus(ctx context.Context, err error) int {
+	var usage usageError
+	switch {
+	case err == nil, errors.Is(err, errReaderGone):
+		return exitOK
+	case errors.As(err, &usage):
+		return exitUsage
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.Is(err, mgx.ErrConfiguration), errors.Is(err, mgx.ErrInvalidName), errors.Is(err, embedded.ErrOptions):
+		return exitUsage
+	case errors.Is(err, errPartly):
+		return exitPartly
+	}
+	return exitFailure
+}

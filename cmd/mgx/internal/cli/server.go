@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mgxdb/mgx"
+)
+
+const (
+	defaultURI = "mongodb://localhost:27017/"
+	uriEnv     = "MGX_URI"
+	appName    = "mgx"
+)
+
+// selectionTimeout is how long a command waits for a server, unless the URI says
+// serverSelectionTimeoutMS: somebody is waiting too.
+const selectionTimeout = 10 * time.Second
+
+func isURI(s string) bool {
+	return strings.HasPrefix(s, "mongodb://") || strings.HasPrefix(s, "mongodb+srv://")
+}
+
+// takeURI takes the connection string off the arguments, or finds it elsewhere.
+func takeURI(args []string) (uri string, rest []string) {
+	if len(args) > 0 && isURI(args[0]) {
+		return args[0], args[1:]
+	}
+	if uri := os.Getenv(uriEnv); uri != "" {
+		return uri, args
+	}
+	return defaultURI, args
+}
+
+// takeNamespace takes "database.collection" off the arguments.
+func takeNamespace(args []string) (database, collection string, rest []string, err error) {
+	if len(args) == 0 {
+		return "", "", nil, usageError{errors.New("which collection? give its name as database.collection")}
+	}
+	database, collection, _ = strings.Cut(args[0], ".")
+	if database == "" || collection == "" {
+		return "", "", nil, usageError{fmt.Errorf("%q is not the name of a collection; want database.collection", args[0])}
+	}
+	return database, collection, args[1:], nil
+}
+
+// connect opens a client and waits until a server answers.
+func (a *app) connect(ctx context.Context, uri string) (*mgx.Client, error) {
+	options, err := mgx.ParseURI(uri)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if options.AppName == "" {
+		options.AppName = appName
+	}
+	if options.ServerSelectionTimeout == 0 {
+		options.ServerSelectionTimeout = selectionTimeout
+	}
+	options.Logger = slog.New(warnings{a})
+	return mgx.Open(ctx, options)
+}
+
+// closeTimeout bounds the word to the server at the end, where the command's own
+// context may have ended already.
+const closeTimeout = 2 * time.Second
+
+func closeClient(client *mgx.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return client.Close(ctx)
+}
+
+// withClient runs f with a client, which it closes.
+func (a *app) withClient(ctx context.Context, uri string, f func(*mgx.Client) error) error {
+	client, err := a.connect(ctx, uri)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(client), closeClient(client))
+}
+
+// warnings shows the warnings of a client's log, and nothing else.
+type warnings struct{ a *app }
+
+func (warnings) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+
+func (w warnings) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		text += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+		return true
+	})
+	_, err := fmt.Fprintln(w.a.Err, w.a.style(w.a.Err).Warn("warning:"), text)
+	return err
+}
+
+func (w warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
+func (w warnings) WithGroup(string) slog.Handler      { return w }
