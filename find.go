@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/mgxdb/mgx/bson"
@@ -32,62 +33,86 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 // none, the result's error is ErrNoDocuments. The package's function of the same
 // name returns it typed.
 func (c *Collection) FindOne(ctx context.Context, filter any, options ...FindOption) *SingleResult {
-	s := collect(c.base, options)
-	doc, _, err := c.findOne(ctx, filter, &s)
-	return &SingleResult{raw: doc, err: err, decode: c.db.client.decode(&s)}
+	f := c.findOne(ctx, filter, options)
+	if f.err != nil {
+		return &SingleResult{err: f.err}
+	}
+	return &SingleResult{raw: f.keep(), decode: c.db.client.decode(&f.s)}
 }
 
 // FindOne returns the first document that matches the filter, or
 // ErrNoDocuments.
 func FindOne[T any](ctx context.Context, c *Collection, filter any, options ...FindOption) (T, error) {
-	s := collect(c.base, options)
+	f := c.findOne(ctx, filter, options)
+	if f.err != nil {
+		var zero T
+		return zero, f.err
+	}
+	if _, ok := any((*T)(nil)).(*bson.Raw); ok {
+		return any(f.keep()).(T), nil
+	}
 	var v T
-	doc, res, err := c.findOne(ctx, filter, &s)
-	if err != nil {
-		return v, err
-	}
-	if raw, ok := any(&v).(*bson.Raw); ok {
-		*raw = doc
-		return v, nil
-	}
-	err = decodeDocument(c.db.client.decode(&s), doc, &v)
-	res.Release()
+	err := decodeDocument(c.db.client.decode(&f.s), f.doc, &v)
+	f.res.Release()
 	return v, err
 }
 
-// findOne returns a view into a reply that the caller may release.
-func (c *Collection) findOne(ctx context.Context, filter any, s *settings) (bson.Raw, exec.Result, error) {
+// findOne is a FindOne, with all that it needs in one place.
+type findOne struct {
+	s   settings
+	op  exec.Op
+	res exec.Result
+	doc bson.Raw // a view into res
+	err error
+}
+
+// findOne runs the operation. The caller uses the document, and then releases or
+// keeps it.
+func (c *Collection) findOne(ctx context.Context, filter any, options []FindOption) *findOne {
 	if c.err != nil {
-		return nil, exec.Result{}, c.err
+		return &findOne{err: c.err}
 	}
-	s.limit = 1
-	op := c.read("find", s)
-	op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, s, true) }
-	res, err := c.db.client.run(ctx, &op, 0)
-	if err != nil {
-		return nil, res, err
+	f := &findOne{s: collect(c.base, options)}
+	f.s.limit = 1
+	f.op = c.read("find", &f.s)
+	f.op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &f.s, true) }
+	if f.res, f.err = c.db.client.run(ctx, &f.op, 0); f.err == nil {
+		if f.err = f.read(); f.err != nil {
+			f.res.Release()
+		}
 	}
-	v, ok := bsonwire.Lookup(res.Body, "cursor", "firstBatch")
+	return f
+}
+
+// read takes the document out of the reply.
+func (f *findOne) read() error {
+	v, ok := bsonwire.Lookup(f.res.Body, "cursor", "firstBatch")
 	batch, isArray := v.AsArray()
 	if !ok || !isArray {
-		res.Release()
-		return nil, res, failure(ErrProtocol, "find: the reply of %s has no first batch", res.Server.Address())
+		return failure(ErrProtocol, "find: the reply of %s has no first batch", f.res.Server.Address())
 	}
 	r := bsonwire.NewReader(batch)
 	if !r.Next() {
-		err := r.Err()
-		res.Release()
-		if err != nil {
-			return nil, res, category(err, ErrProtocol)
+		if err := r.Err(); err != nil {
+			return category(err, ErrProtocol)
 		}
-		return nil, res, ErrNoDocuments
+		return ErrNoDocuments
 	}
-	doc, ok := r.Value().AsDocument()
-	if !ok {
-		res.Release()
-		return nil, res, failure(ErrProtocol, "find: the batch of %s holds something else than documents", res.Server.Address())
+	if f.doc, ok = r.Value().AsDocument(); !ok {
+		return failure(ErrProtocol, "find: the batch of %s holds something else than documents", f.res.Server.Address())
 	}
-	return doc, res, nil
+	return nil
+}
+
+// keep returns the document for good. A small one is copied, so that it does not
+// hold a whole buffer.
+func (f *findOne) keep() bson.Raw {
+	if len(f.doc) > 4<<10 {
+		return f.doc
+	}
+	doc := bytes.Clone(f.doc)
+	f.res.Release()
+	return doc
 }
 
 func (c *Collection) appendFind(dst []byte, filter any, s *settings, single bool) ([]byte, error) {
