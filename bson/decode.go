@@ -37,7 +37,8 @@ type DecodeOptions struct {
 	// AllowInvalidUTF8 decodes strings and keys that are not UTF-8 as they are. They are an error otherwise.
 	AllowInvalidUTF8 bool
 	// ShareInput lets everything decoded (strings, keys, []byte, Binary, Raw, RawValue) be a view into the input, which
-	// must not be changed, nor used for something else, for as long as anything decoded from it lives.
+	// must not be changed, nor used for something else, for as long as anything decoded from it lives. CopyStrings has
+	// no effect then.
 	ShareInput bool
 	// CopyStrings allocates every string on its own. Without it, the strings of one document may share an allocation, so
 	// that one of them that is kept holds the memory of all; strings.Clone detaches it.

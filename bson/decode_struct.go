@@ -2,6 +2,7 @@ package bson
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"reflect"
 	"strings"
@@ -143,49 +144,52 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 	return nil
 }
 
-// valueEnd returns the end of the value of type t at src[val:], which is beyond src if the value does not fit.
+// valueEnd returns the end of the value of type t at src[val:], which is beyond src if the value does not fit. Types
+// change from one value to the next, so that branches on them would be guessed wrong: the rules need none.
 func valueEnd(src []byte, t byte, val int) int {
-	if n := lengths[t]; n >= 0 {
-		return val + int(n)
-	} else if n == lengthString && len(src)-val >= 5 {
-		if n := int32(binary.LittleEndian.Uint32(src[val:])); n > 0 {
-			return val + 4 + int(n)
+	if r := &lengthRules[t]; len(src)-val >= 4 {
+		n := int(int32(binary.LittleEndian.Uint32(src[val:]))&r.mask) + int(r.add)
+		if n >= int(r.min) {
+			return val + n
 		}
-		return len(src) + 1
-	} else if n == lengthDocument && len(src)-val >= 5 {
-		if n := int32(binary.LittleEndian.Uint32(src[val:])); n >= 5 {
-			return val + int(n)
-		}
-		return len(src) + 1
 	}
+	return oddValueEnd(src, t, val)
+}
+
+// oddValueEnd is valueEnd for what the rules do not know: regular expressions, the end of a document, and errors.
+func oddValueEnd(src []byte, t byte, val int) int {
 	if n := bsonwire.ValueLen(t, src[val:]); n >= 0 {
 		return val + n
 	}
 	return len(src) + 1
 }
 
-// lengths holds, by type, the length of values that all have the same one.
-var lengths = func() (n [256]int8) {
-	for t := range n {
-		n[t] = lengthOther
-		if bsonwire.ValueLen(byte(t), nil) == 0 {
-			n[t] = 0
+// A lengthRule says how long the values of a type are: add bytes, and as many as the number in their first four says,
+// but never less than min.
+type lengthRule struct{ mask, add, min int32 }
+
+var lengthRules = func() (rules [256]lengthRule) {
+	for t := range rules {
+		rules[t].min = math.MaxInt32
+	}
+	fixed := func(n int32, types ...Type) {
+		for _, t := range types {
+			rules[t] = lengthRule{0, n, n}
 		}
 	}
-	for _, t := range []Type{TypeDouble, TypeDateTime, TypeTimestamp, TypeInt64} {
-		n[t] = 8
-	}
-	n[TypeBoolean], n[TypeInt32], n[TypeObjectID], n[TypeDecimal128] = 1, 4, 12, 16
-	n[TypeString], n[TypeSymbol], n[TypeJavaScript] = lengthString, lengthString, lengthString
-	n[TypeEmbeddedDocument], n[TypeArray] = lengthDocument, lengthDocument
-	return n
+	fixed(0, TypeUndefined, TypeNull, TypeMinKey, TypeMaxKey)
+	fixed(1, TypeBoolean)
+	fixed(4, TypeInt32)
+	fixed(8, TypeDouble, TypeDateTime, TypeTimestamp, TypeInt64)
+	fixed(12, TypeObjectID)
+	fixed(16, TypeDecimal128)
+	text := lengthRule{-1, 4, 5}
+	rules[TypeString], rules[TypeSymbol], rules[TypeJavaScript] = text, text, text
+	rules[TypeEmbeddedDocument] = lengthRule{-1, 0, 5}
+	rules[TypeArray] = rules[TypeEmbeddedDocument]
+	rules[TypeBinary] = lengthRule{-1, 5, 5}
+	return rules
 }()
-
-const (
-	lengthOther int8 = -1 - iota
-	lengthString
-	lengthDocument
-)
 
 // findKeyEnd returns the end of the key that starts at src[key], or -1, and whether it is known to be ASCII.
 func findKeyEnd(src []byte, key int) (end int, ascii bool) {

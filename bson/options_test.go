@@ -143,3 +143,45 @@ func TestAppendMarshalReusesMemory(t *testing.T) {
 		t.Errorf("Marshal allocates %v times", n)
 	}
 }
+
+// Keys find their fields whatever their length, case and script, wherever they are in the document.
+func TestFieldLookup(t *testing.T) {
+	type target struct {
+		K, Key, KeyKey int32
+		Straße         int32
+		Äpfel          int32
+		Empty          int32 `bson:"empty,omitempty"`
+		Camel          int32 `bson:"camelCase"`
+		Long           int32 `bson:"a_key_that_is_longer_than_sixteen_and_even_longer_than_thirty-two_bytes"`
+		Eight          int32 `bson:"exactly8"`
+		Seven          int32 `bson:"seven_7"`
+		Last           int32
+	}
+	keys := []string{
+		"", "k", "K", "\u212a", "key", "KEY", "kEy", "\u212aey", "keykey", "KeyKey", "keyKe", "keykeyk", "straße", "STRASSE", "STRAßE",
+		"äpfel", "Äpfel", "ÄPFEL", "empty", "Empty", "camelCase", "camelcase", "CAMELCASE", "exactly8", "Exactly8", "seven_7", "SEVEN_7",
+		"a_key_that_is_longer_than_sixteen_and_even_longer_than_thirty-two_bytes", "A_KEY_that_is_longer_than_sixteen_and_even_longer_than_thirty-two_bytes",
+		"last", "x", "İ", "unknown", "Unknown", "some_unknown_key_of_a_length", "_id", "a.b", "\x01\x02",
+	}
+	for first := range keys {
+		for _, step := range []int{1, 7, 31} {
+			var d bson.D
+			for i := range keys {
+				d = append(d, bson.E{Key: keys[(first+i*step)%len(keys)], Value: int32(i + 1)})
+			}
+			data := mustMarshal(t, d)
+			for range 4 {
+				compareUnmarshal(t, data, func() any { return new(target) })
+				compareUnmarshal(t, data, func() any { return new(struct{ Last int32 }) })
+				compareUnmarshal(t, data, func() any {
+					return new(struct {
+						Last int32
+						Rest map[string]int32 `bson:",inline"`
+					})
+				})
+				d = d[:len(d)*2/3]
+				data = mustMarshal(t, d)
+			}
+		}
+	}
+}

@@ -7,13 +7,15 @@ import (
 
 // All of the codec's unsafe code is in this file. Why there is any, measured on the standard benchmark documents:
 //
-//   - Plans reach fields by pointer and offset instead of through reflect.Value.
+//   - Plans reach fields by pointer and offset instead of through reflect.Value: 0.6 ns to set a field instead of 6.5.
 //   - Values of an any, and the elements of a D, are boxed into slabs: an interface value is made that points into a
 //     slab instead of at an allocation of its own. The runtime allocates once for every string, integer or document that
 //     is put into an interface; a document of a hundred fields needs a handful of slabs instead.
-//   - Strings are views into one copy of the document.
+//   - Strings are views into one copy of the document. Together with the slabs, that decodes the tweet into a D with 8
+//     allocations instead of 115, and in 4.3 µs instead of 5.5; the flat document with 5 instead of 305, in 7.4 µs
+//     instead of 11.3.
 //
-// docs/bson.md has the figures. The rules that keep it sound:
+// The rules that keep it sound:
 //
 //   - A pointer always points at a live value of the type that the plan was compiled for, with that type's alignment, in
 //     memory that the garbage collector knows: plans are keyed by type, and offsets come from reflection.
