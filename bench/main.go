@@ -1,4 +1,55 @@
-// Command bench measures mgx beside the official driver.
+// Command bench measures mgx beside the official driver, in one run.
+//
+//	go run ./bench bson            BSON: encoding and decoding
+//
+// Each command explains its flags with -h. It reads the documents of the standard
+// driver benchmarks; see MGX_BENCHDATA in package benchdata.
 package main
 
-func main() {}
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+// command is one set of measurements.
+type command struct {
+	name, summary string
+	run           func(args []string, out io.Writer) error
+}
+
+var commands = []command{
+	{"bson", "encode and decode BSON with mgx and with the official package", runBSON},
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			os.Exit(2)
+		}
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New(usage())
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(args[1:], out)
+		}
+	}
+	return fmt.Errorf("there is no command %q; %s", args[0], usage())
+}
+
+func usage() string {
+	s := "say what to measure:"
+	for _, c := range commands {
+		s += fmt.Sprintf("\n  bench %-8s %s", c.name, c.summary)
+	}
+	return s
+}

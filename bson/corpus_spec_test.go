@@ -49,14 +49,7 @@ func (h *corpusHex) UnmarshalJSON(data []byte) error {
 }
 
 // corpusSkips lists the cases that are not run, with the reason.
-var corpusSkips = spectest.Skips{
-	"tests/code/decodeErrors/invalid UTF-8":              notYetUTF8,
-	"tests/dbpointer/decodeErrors/String with bad UTF-8": notYetUTF8,
-	"tests/string/decodeErrors/invalid UTF-8":            notYetUTF8,
-	"tests/symbol/decodeErrors/invalid UTF-8":            notYetUTF8,
-}
-
-const notYetUTF8 = "the official package's codec, which Unmarshal still is, does not check UTF-8"
+var corpusSkips = spectest.Skips{}
 
 // natives are the Go types that stand for a document in the corpus's sense of a
 // native representation.

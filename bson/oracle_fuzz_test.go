@@ -29,7 +29,7 @@ func FuzzOracleDecodeAny(f *testing.F) {
 			func() any { return new(map[string]any) }, func() any { return new(official.Raw) },
 			func() any { return new(map[string]official.RawValue) }, func() any { return new(map[string][]any) },
 		} {
-			if err := compareDecode(mgx, data, target); err != nil {
+			if err := compareDecode(mgx, oracle, data, target); err != nil {
 				t.Errorf("%v\nwell-formed: %v", err, wellFormed(data))
 			}
 		}
@@ -45,7 +45,7 @@ func FuzzOracleDecodeStructs(f *testing.F) {
 				func() any { return reflect.New(typ).Interface() },
 				func() any { return seeded(uint64(i)).newValue(typ, depth).Interface() },
 			} {
-				if err := compareDecode(mgx, data, target); err != nil {
+				if err := compareDecode(mgx, oracle, data, target); err != nil {
 					t.Errorf("%v\nwell-formed: %v", err, wellFormed(data))
 				}
 			}
@@ -66,7 +66,7 @@ func FuzzOracleValues(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, typ, other uint16, data []byte) {
 		a, b := seeded(uint64(typ%600)).structType(3), seeded(uint64(other%600)).structType(3)
-		if err := compareValues(mgx, fromBytes(data), a, b); err != nil {
+		if err := compareValues(mgx, oracle, fromBytes(data), a, b); err != nil {
 			t.Errorf("%v\ntype  %v\nother %v", err, a, b)
 		}
 	})

@@ -153,14 +153,14 @@ func TestMutantsAreFound(t *testing.T) {
 			for seed := range uint64(4000) {
 				c := seeded(seed)
 				typ, other := c.goType(3), c.structType(3)
-				if compareValues(mutant, c, typ, other) != nil {
+				if compareValues(mutant, oracle, c, typ, other) != nil {
 					return
 				}
 				data := c.document(nil, 3)
 				if seed%2 == 1 {
 					data = c.mutate(data)
 				}
-				if mutant.unmarshal != nil && compareDocument(mutant, c, data, other) != nil {
+				if mutant.unmarshal != nil && compareDocument(mutant, oracle, c, data, other) != nil {
 					return
 				}
 			}

@@ -25,6 +25,7 @@ func wellFormed(doc []byte) error {
 
 var (
 	errShort = errors.New("it ends too early")
+	errUTF8  = errors.New("not UTF-8")
 	errDeep  = errors.New("it is nested deeper than mgx goes")
 )
 
@@ -65,7 +66,7 @@ func formCString(b []byte) (s string, rest []byte, err error) {
 		return "", nil, errShort
 	}
 	if !utf8.Valid(b[:i]) {
-		return "", nil, errors.New("not UTF-8")
+		return "", nil, errUTF8
 	}
 	return string(b[:i]), b[i+1:], nil
 }
@@ -81,7 +82,7 @@ func formString(b []byte) (rest []byte, err error) {
 	case b[n-1] != 0:
 		return nil, errors.New("a string without its terminator")
 	case !utf8.Valid(b[:n-1]):
-		return nil, errors.New("not UTF-8")
+		return nil, errUTF8
 	}
 	return b[n:], nil
 }

@@ -151,6 +151,9 @@ func (z zMixed) MarshalBSON() ([]byte, error) {
 	return official.Marshal(official.D{{Key: "doc", Value: z.N}})
 }
 func (z *zMixed) MarshalBSONValue() (byte, []byte, error) {
+	if z == nil {
+		return byte(official.TypeMaxKey), nil, nil
+	}
 	t, data, err := official.MarshalValue(z.N)
 	return byte(t), data, err
 }
@@ -201,6 +204,9 @@ func (z *zMarshalSlice) UnmarshalBSONValue(t byte, data []byte) error {
 }
 
 func (z *zMarshalInt) MarshalBSONValue() (byte, []byte, error) {
+	if z == nil {
+		return 0, nil, errors.New("nil")
+	}
 	t, data, err := official.MarshalValue(float64(*z))
 	return byte(t), data, err
 }

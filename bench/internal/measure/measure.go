@@ -1,0 +1,128 @@
+// Package measure times functions beside each other in one run.
+//
+// What is compared is measured in rounds: in every round each subject runs for
+// about the same time, and the one that went first goes last in the next, so
+// that whatever the machine does meanwhile does it to all of them. Between the
+// subjects the garbage of the one before is collected. The figures of a subject
+// are the medians of its rounds.
+package measure
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Subject is one of the things that are compared.
+type Subject struct {
+	Name string
+	// Run does the work n times. It returns the first error.
+	Run func(n int) error
+}
+
+// Settings say how long to measure. Both fields must be positive.
+type Settings struct {
+	Rounds int           // of each subject
+	Time   time.Duration // of one round of one subject, about
+}
+
+// Default is long enough to tell a few per cent on a quiet machine.
+var Default = Settings{Rounds: 11, Time: 60 * time.Millisecond}
+
+// Quick is long enough to see that everything runs.
+var Quick = Settings{Rounds: 3, Time: 2 * time.Millisecond}
+
+// Result is what one operation of a subject cost: medians of all rounds.
+type Result struct {
+	Subject  string
+	NsOp     float64
+	AllocsOp float64
+	BytesOp  float64
+	Rounds   []float64 // ns/op of each round, in order
+}
+
+// Compare measures the subjects and returns a result for each, in order.
+func Compare(s Settings, subjects ...Subject) ([]Result, error) {
+	if s.Rounds < 1 || s.Time <= 0 {
+		return nil, fmt.Errorf("measure: %d rounds of %v cannot be measured", s.Rounds, s.Time)
+	}
+	iterations := make([]int, len(subjects))
+	for i, subject := range subjects {
+		n, err := calibrate(subject, s.Time)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", subject.Name, err)
+		}
+		iterations[i] = n
+	}
+	samples := make([][]sample, len(subjects))
+	for round := range s.Rounds {
+		for i := range subjects {
+			k := order(i, round, len(subjects))
+			one, err := run(subjects[k], iterations[k])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", subjects[k].Name, err)
+			}
+			samples[k] = append(samples[k], one)
+		}
+	}
+	results := make([]Result, len(subjects))
+	for i, subject := range subjects {
+		results[i] = summarize(subject.Name, samples[i])
+	}
+	return results, nil
+}
+
+// order returns the subject that is the i-th of its round: forwards in the even
+// rounds, backwards in the odd ones.
+func order(i, round, subjects int) int {
+	if round%2 == 1 {
+		return subjects - 1 - i
+	}
+	return i
+}
+
+// sample is one round of one subject, per operation.
+type sample struct{ ns, allocs, bytes float64 }
+
+// calibrate returns how often to run the subject for a round to last about d. It
+// warms caches and pools up on the way.
+func calibrate(s Subject, d time.Duration) (int, error) {
+	const most = 1 << 30
+	for n := 1; ; {
+		start := time.Now()
+		if err := s.Run(n); err != nil {
+			return 0, err
+		}
+		took := time.Since(start)
+		if took >= d/2 || n >= most {
+			return max(1, int(float64(n)*float64(d)/float64(max(took, 1)))), nil
+		}
+		// Towards the goal, but not further than a hundredfold on the word of
+		// so short a run.
+		n = int(min(float64(n)*100, max(float64(n)*2, float64(n)*float64(d)/float64(max(took, 1))), most))
+	}
+}
+
+func run(s Subject, n int) (sample, error) {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	err := s.Run(n)
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	ops := float64(n)
+	return sample{
+		ns:     float64(took.Nanoseconds()) / ops,
+		allocs: float64(after.Mallocs-before.Mallocs) / ops,
+		bytes:  float64(after.TotalAlloc-before.TotalAlloc) / ops,
+	}, err
+}
+
+func summarize(name string, samples []sample) Result {
+	var ns, allocs, bytes []float64
+	for _, s := range samples {
+		ns, allocs, bytes = append(ns, s.ns), append(allocs, s.allocs), append(bytes, s.bytes)
+	}
+	return Result{Subject: name, NsOp: Median(ns), AllocsOp: Median(allocs), BytesOp: Median(bytes), Rounds: ns}
+}
