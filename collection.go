@@ -235,24 +235,16 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 		return cur
 	}
 	writes := writesOutput(stages)
-	cur.first = func(cur *Cursor) (exec.Result, error) {
-		op := exec.Op{
-			Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
-			Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
-		}
-		if s.readConcern != nil {
-			op.ReadConcern = *s.readConcern
-		}
-		if writes {
-			op.Access, op.WriteConcern = exec.ReadThenWrite, s.writeConcern
-		}
-		res, err := c.run(cur.ctx, &op, exec.KeepSession|exec.KeepConn)
-		if err == nil && writes {
-			if err = writeConcernErrorIn(res.Body); err != nil {
-				res.Release()
-			}
-		}
-		return res, err
+	cur.op = exec.Op{
+		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
+		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
+	}
+	if s.readConcern != nil {
+		cur.op.ReadConcern = *s.readConcern
+	}
+	if writes {
+		cur.op.Access, cur.op.WriteConcern = exec.ReadThenWrite, s.writeConcern
+		cur.verify = writeConcernErrorIn
 	}
 	if s.maxAwait > 0 {
 		cur.awaitMS = s.maxAwait.Milliseconds()

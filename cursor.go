@@ -34,12 +34,16 @@ type Cursor struct {
 	name     string // the collection, for getMore
 	dec      *bson.DecodeOptions
 
-	// first runs the command that opens the cursor.
-	first     func(*Cursor) (exec.Result, error)
+	// op is the command that opens the cursor; verify looks at its reply.
+	op        exec.Op
+	verify    func(reply []byte) error
 	batchSize int32
 	awaitMS   int64
-	tailable  bool
 	comment   any
+	// prefetch asks for the next batch while the current one is used, exhaust has
+	// the server send batches without being asked.
+	prefetch, exhaust bool
+	ahead             *ahead
 
 	// missingIsEmpty makes a missing namespace an empty result.
 	missingIsEmpty bool
@@ -57,7 +61,7 @@ type Cursor struct {
 func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
 	return &Cursor{
 		ctx: ctx, client: c, database: database, name: name, dec: c.decode(s), batchSize: s.batchSize,
-		comment: s.comment, err: err,
+		comment: s.comment, err: err, prefetch: s.prefetch, exhaust: s.exhaust,
 	}
 }
 
@@ -113,7 +117,10 @@ func (c *Cursor) TryNext() bool {
 // start opens the cursor on the server.
 func (c *Cursor) start() {
 	c.started = true
-	res, err := c.first(c)
+	res, err := c.client.run(c.ctx, &c.op, exec.KeepSession|exec.KeepConn)
+	if err == nil && c.verify != nil {
+		err = c.verify(res.Body)
+	}
 	switch {
 	case err == nil:
 		err = c.accept(res, "firstBatch")
@@ -177,10 +184,15 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 	}
 	c.batch = bsonwire.NewReader(docs)
 	c.register(before)
-	if c.id == 0 {
+	switch {
+	case c.id == 0:
 		c.unpin()
-	} else if c.pin.Lease != nil {
+		return nil
+	case c.pin.Lease != nil:
 		c.pin.Lease.SetPurpose(pool.ForCursor)
+	}
+	if c.prefetch {
+		c.fetchAhead()
 	}
 	return nil
 }
@@ -221,35 +233,6 @@ func (c *Cursor) namespace(v bsonwire.Value) {
 	}
 }
 
-// more asks for the next batch.
-func (c *Cursor) more() error {
-	if err := c.ctx.Err(); err != nil {
-		return toPublic(err)
-	}
-	op := exec.Op{
-		Name: "getMore", Database: c.database, Access: exec.Other, Pin: &c.pin, AwaitMS: c.awaitMS,
-		Session: c.res.Session, NoSession: c.res.Session == nil,
-		Body: func(dst []byte) ([]byte, error) {
-			dst = bsonwire.AppendInt64(dst, "getMore", c.id)
-			dst = bsonwire.AppendString(dst, "collection", c.name)
-			if c.batchSize > 0 {
-				dst = bsonwire.AppendInt32(dst, "batchSize", c.batchSize)
-			}
-			if c.awaitMS > 0 {
-				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
-			}
-			return appendOptional(dst, "comment", c.comment)
-		},
-	}
-	session := c.res.Session
-	res, err := c.client.run(c.ctx, &op, 0)
-	if err != nil {
-		return err
-	}
-	res.Session = session
-	return c.accept(res, "nextBatch")
-}
-
 // drop lets go of the current batch. Its bytes are reused unless somebody may
 // still look at them.
 func (c *Cursor) drop() {
@@ -275,6 +258,10 @@ func (c *Cursor) finish() {
 		return
 	}
 	c.done = true
+	c.dropAhead()
+	if c.res.More {
+		c.cutOff()
+	}
 	if c.id != 0 {
 		c.kill()
 	}

@@ -162,26 +162,19 @@ func (db *Database) command(ctx context.Context, name string, s settings, body f
 func (db *Database) ListCollections(ctx context.Context, filter any, options ...ListOption) *Cursor {
 	s := collect(db.base, options)
 	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", &s, db.err)
-	c.first = func(c *Cursor) (exec.Result, error) {
-		op := exec.Op{
-			Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
-			Body: func(dst []byte) ([]byte, error) {
-				dst = bsonwire.AppendInt32(dst, "listCollections", 1)
-				dst, err := appendField(dst, "filter", filter)
-				if err != nil {
-					return dst, err
-				}
-				dst = appendCursorOption(dst, s.batchSize)
-				if s.nameOnly {
-					dst = bsonwire.AppendBoolean(dst, "nameOnly", true)
-				}
-				if s.authorizedOnly {
-					dst = bsonwire.AppendBoolean(dst, "authorizedCollections", true)
-				}
-				return appendOptional(dst, "comment", s.comment)
-			},
-		}
-		return c.client.run(c.ctx, &op, exec.KeepSession|exec.KeepConn)
+	c.op = exec.Op{
+		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendInt32(dst, "listCollections", 1)
+			dst, err := appendField(dst, "filter", filter)
+			if err != nil {
+				return dst, err
+			}
+			dst = appendCursorOption(dst, s.batchSize)
+			dst = appendTrue(dst, "nameOnly", s.nameOnly)
+			dst = appendTrue(dst, "authorizedCollections", s.authorizedOnly)
+			return appendOptional(dst, "comment", s.comment)
+		},
 	}
 	return c
 }

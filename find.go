@@ -17,15 +17,11 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 	if c.err != nil {
 		return cur
 	}
-	cur.tailable = s.cursor != NonTailable
 	if s.cursor == TailableAwait && s.maxAwait > 0 {
 		cur.awaitMS = s.maxAwait.Milliseconds()
 	}
-	cur.first = func(cur *Cursor) (exec.Result, error) {
-		op := c.read("find", &s)
-		op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &s, false) }
-		return cur.client.run(cur.ctx, &op, exec.KeepSession|exec.KeepConn)
-	}
+	cur.op = c.read("find", &s)
+	cur.op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &s, false) }
 	return cur
 }
 

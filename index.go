@@ -144,15 +144,12 @@ func (c *Collection) ListIndexes(ctx context.Context, options ...IndexOption) *C
 	s := collect(c.base, options)
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
 	cur.missingIsEmpty = true
-	cur.first = func(cur *Cursor) (exec.Result, error) {
-		op := exec.Op{
-			Name: "listIndexes", Database: c.db.name, Access: exec.Other, Retryable: true,
-			Body: func(dst []byte) ([]byte, error) {
-				dst = appendCursorOption(bsonwire.AppendString(dst, "listIndexes", c.name), s.batchSize)
-				return appendOptional(dst, "comment", s.comment)
-			},
-		}
-		return cur.client.run(cur.ctx, &op, exec.KeepSession|exec.KeepConn)
+	cur.op = exec.Op{
+		Name: "listIndexes", Database: c.db.name, Access: exec.Other, Retryable: true,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = appendCursorOption(bsonwire.AppendString(dst, "listIndexes", c.name), s.batchSize)
+			return appendOptional(dst, "comment", s.comment)
+		},
 	}
 	return cur
 }

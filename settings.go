@@ -18,10 +18,11 @@ type settings struct {
 	limit, skip                            int64
 	batchSize                              int32
 	cursor                                 CursorType
+	prefetch, exhaust                      bool
 	maxTime, maxAwait                      time.Duration
 
 	upsert, unordered, returnAfter, bypassValidation bool
-	nameOnly, authorizedOnly                         bool
+	nameOnly, authorizedOnly, dropTarget             bool
 	allowDiskUse, allowPartial, noTimeout            *bool
 	returnKey, showRecordID                          bool
 
@@ -263,6 +264,7 @@ type CursorOption interface {
 	FindOption
 	AggregateOption
 	ListOption
+	RunCursorOption
 }
 
 // BatchSize is how many documents the server puts in one reply; 0 leaves it to
@@ -310,6 +312,7 @@ func Let(document any) LetOption { return option(func(s *settings) { s.let = doc
 
 // CommentOption is what Comment returns.
 type CommentOption interface {
+	RunCursorOption
 	anyRead
 	anyWrite
 	ListOption
@@ -440,6 +443,7 @@ func WithCursorType(t CursorType) FindOption { return option(func(s *settings) {
 
 // AwaitOption is what MaxAwaitTime returns.
 type AwaitOption interface {
+	RunCursorOption
 	FindOption
 	AggregateOption
 }
@@ -456,6 +460,7 @@ func AuthorizedOnly() ListOption { return option(func(s *settings) { s.authorize
 
 // ReadPreferenceOption is what WithReadPreference returns.
 type ReadPreferenceOption interface {
+	RunCursorOption
 	anyRead
 	ListOption
 	RunCommandOption

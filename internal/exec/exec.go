@@ -259,7 +259,8 @@ func (r *run) release(server *Server, lease *Lease) {
 }
 
 func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
-	if r.op.Pin == nil && r.op.Request == nil && r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
+	pinned := r.op.Pin != nil && r.op.Pin.Lease != nil
+	if !pinned && r.op.Request == nil && r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
 		res.Lease = lease
 		return
 	}
@@ -352,6 +353,29 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 		res.Session, r.kept = r.session, true
 	}
 	return res, h, nil
+}
+
+// Receive waits for the next reply that the server of a pinned connection sends by
+// itself.
+func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
+	server, lease := op.Pin.Server, op.Pin.Lease
+	r := run{x: x, op: op}
+	desc := lease.Conn().Description()
+	reply, err := lease.Conn().Receive(ctx)
+	if err != nil {
+		r.commandFailure(server, lease, desc, err)
+		return Result{}, err
+	}
+	h, err := readHead(reply.Body)
+	if err != nil {
+		return Result{}, &ReplyError{Address: server.Address(), Command: op.Name, Err: err}
+	}
+	if !h.ok {
+		err := newServerError(op, server.Address(), &h, reply.Body)
+		r.commandFailure(server, lease, desc, err)
+		return Result{}, err
+	}
+	return Result{Reply: reply, Server: server, Desc: desc}, nil
 }
 
 // gossips tells whether $clusterTime is exchanged with this kind of server.

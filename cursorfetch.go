@@ -1,0 +1,157 @@
+package mgx
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// more makes the next batch the current one.
+func (c *Cursor) more() error {
+	res, err := c.fetched()
+	if err != nil {
+		return err
+	}
+	res.Session = c.res.Session
+	return c.accept(res, "nextBatch")
+}
+
+// fetched returns the next batch, from where it was asked for in advance if it
+// was.
+func (c *Cursor) fetched() (exec.Result, error) {
+	if a := c.ahead; a != nil {
+		c.ahead = nil
+		<-a.done
+		a.cancel()
+		return a.res, a.err
+	}
+	return c.getMore(c.ctx)
+}
+
+func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return exec.Result{}, toPublic(err)
+	}
+	op := exec.Op{
+		Name: "getMore", Database: c.database, Access: exec.Other, Pin: &c.pin, AwaitMS: c.awaitMS,
+		Session: c.res.Session, NoSession: c.res.Session == nil, Exhaust: c.exhaust,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendInt64(dst, "getMore", c.id)
+			dst = bsonwire.AppendString(dst, "collection", c.name)
+			if c.batchSize > 0 {
+				dst = bsonwire.AppendInt32(dst, "batchSize", c.batchSize)
+			}
+			if c.awaitMS > 0 {
+				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
+			}
+			return appendOptional(dst, "comment", c.comment)
+		},
+	}
+	if c.res.More {
+		res, err := c.client.exec.Receive(ctx, &op)
+		return res, toPublic(err)
+	}
+	var keep exec.Keep
+	if c.exhaust {
+		keep = exec.KeepConn
+	}
+	return c.client.run(ctx, &op, keep)
+}
+
+// ahead is a batch that was asked for in advance.
+type ahead struct {
+	done   chan struct{}
+	cancel context.CancelFunc
+	res    exec.Result
+	err    error
+}
+
+// fetchAhead asks for the next batch. Until it is there, nothing that the request
+// is made of changes.
+func (c *Cursor) fetchAhead() {
+	ctx, cancel := context.WithCancel(c.ctx)
+	a := &ahead{done: make(chan struct{}), cancel: cancel}
+	c.ahead = a
+	go func() {
+		defer close(a.done)
+		a.res, a.err = c.getMore(ctx)
+	}()
+}
+
+// dropAhead gives up on a batch that was asked for in advance.
+func (c *Cursor) dropAhead() {
+	a := c.ahead
+	if a == nil {
+		return
+	}
+	c.ahead = nil
+	a.cancel()
+	<-a.done
+	if a.err == nil {
+		// The server may have ended the cursor with it.
+		if id, ok := bsonwire.Lookup(a.res.Body, "cursor", "id"); ok {
+			before := c.id
+			c.id, _ = id.AsInt64()
+			c.register(before)
+		}
+		a.res.Release()
+	} else if errors.Is(a.err, ErrCursorNotFound) {
+		c.client.cursors.remove(c.id)
+		c.id = 0
+	}
+}
+
+// cutOff ends replies that the server sends by itself, which nothing but closing
+// the connection can. The server drops the cursor then.
+func (c *Cursor) cutOff() {
+	if l := c.pin.Lease; l != nil {
+		_ = l.Conn().Close()
+		l.Fail(errCutOff)
+		c.client.cursors.remove(c.id)
+		c.id = 0
+	}
+	c.res.More = false
+}
+
+var errCutOff = errors.New("an exhaust cursor was closed before its end")
+
+// Prefetch asks for the next batch while the current one is used: faster for who
+// reads to the end, at the price of one batch more in memory and a goroutine while
+// it is on its way.
+func Prefetch() CursorOption { return option(func(s *settings) { s.prefetch = true }) }
+
+// Exhaust has the server send batch after batch without being asked. It needs a
+// connection of its own, and closes it if the cursor is closed before its end.
+func Exhaust() FindOption { return option(func(s *settings) { s.exhaust = true }) }
+
+// Explain returns the server's plan for the query, or for the pipeline, instead of
+// running it. verbosity is "queryPlanner", "executionStats" or
+// "allPlansExecution"; "" is the server's default. The cursor must not have been
+// used.
+func (c *Cursor) Explain(verbosity string) (bson.Raw, error) {
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case c.started || c.op.Body == nil:
+		return nil, failure(ErrInvalidArgument, "explain: the cursor has been opened already")
+	}
+	c.done = true
+	op := c.op
+	op.Name, op.Access, op.ReadConcern = "explain", exec.Other, ""
+	op.Body = func(dst []byte) ([]byte, error) {
+		dst, at := bsonwire.BeginDocument(dst, "explain")
+		dst, err := c.op.Body(dst)
+		if err != nil {
+			return dst, err
+		}
+		return appendNonEmpty(bsonwire.End(dst, at), "verbosity", verbosity), nil
+	}
+	res, err := c.client.run(c.ctx, &op, 0)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}

@@ -1,0 +1,196 @@
+package mgx
+
+import (
+	"context"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// RenameOption is an option of Rename.
+type RenameOption interface {
+	applier
+	rename()
+}
+
+func (option) rename() {}
+
+// DropTarget drops the collection that has the new name already.
+func DropTarget() RenameOption { return option(func(s *settings) { s.dropTarget = true }) }
+
+// Rename gives the collection another name in its database, and returns a handle
+// for it. A collection that has the name already is an ErrNamespaceExists, unless
+// DropTarget is given.
+func (c *Collection) Rename(ctx context.Context, to string, options ...RenameOption) (*Collection, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if err := checkCollectionName(to); err != nil {
+		return nil, err
+	}
+	s := collect(c.base, options)
+	err := c.db.client.Database("admin").command(ctx, "renameCollection", s, func(dst []byte, s *settings) ([]byte, error) {
+		dst = bsonwire.AppendString(dst, "renameCollection", c.Namespace())
+		dst = bsonwire.AppendString(dst, "to", c.db.name+"."+to)
+		return appendTrue(dst, "dropTarget", s.dropTarget), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Collection{db: c.db, name: to, base: c.base}, nil
+}
+
+// ModifyCollection changes a collection's or view's settings: the fields of the
+// collMod command, as the server manual lists them
+// (bson.D{{"validator", …}, {"validationLevel", "strict"}}).
+func (db *Database) ModifyCollection(ctx context.Context, name string, changes any) error {
+	if err := checkCollectionName(name); err != nil {
+		return err
+	}
+	body, err := appendDocument(nil, "changes", changes)
+	if err != nil {
+		return err
+	}
+	return db.command(ctx, "collMod", db.base, func(dst []byte, _ *settings) ([]byte, error) {
+		dst = bsonwire.AppendString(dst, "collMod", name)
+		return append(dst, body[4:len(body)-1]...), nil
+	})
+}
+
+// RunCursorOption is an option of RunCursorCommand.
+type RunCursorOption interface {
+	applier
+	runCursor()
+}
+
+func (option) runCursor() {}
+
+// RunCursorCommand runs a command whose reply opens a cursor. Like RunCommand it
+// sends the command as it is; BatchSize, MaxAwaitTime and Comment are for the
+// getMores that follow. It is sent when the first document is asked for.
+func (db *Database) RunCursorCommand(ctx context.Context, command any, options ...RunCursorOption) *Cursor {
+	s := collect(settings{}, options)
+	cur := db.client.newCursor(ctx, db.name, "", &s, db.err)
+	cur.awaitMS = s.maxAwait.Milliseconds()
+	body, err := appendDocument(nil, "command", command)
+	name, ok := firstKey(body)
+	switch {
+	case db.err != nil:
+	case err != nil:
+		cur.err = err
+	case !ok:
+		cur.err = failure(ErrInvalidArgument, "command: the document is empty")
+	}
+	cur.op = exec.Op{
+		Name: name, Database: db.name, Access: exec.Other, ReadPreference: s.readPreference,
+		Body: func(dst []byte) ([]byte, error) { return append(dst, body[4:len(body)-1]...), nil },
+	}
+	return cur
+}
+
+// SearchIndex describes an Atlas Search index.
+type SearchIndex struct {
+	// Name is "default" if empty.
+	Name string
+	// Type is "search" or "vectorSearch"; "" is the server's default.
+	Type string
+	// Definition is the index's definition.
+	Definition any
+}
+
+// CreateSearchIndex creates a search index and returns its name. The server
+// builds it in the background.
+func (c *Collection) CreateSearchIndex(ctx context.Context, index SearchIndex) (string, error) {
+	names, err := c.CreateSearchIndexes(ctx, []SearchIndex{index})
+	if err != nil {
+		return "", err
+	}
+	return names[0], nil
+}
+
+// CreateSearchIndexes creates search indexes and returns their names.
+func (c *Collection) CreateSearchIndexes(ctx context.Context, indexes []SearchIndex) ([]string, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	op := c.searchOp("createSearchIndexes", func(dst []byte) ([]byte, error) {
+		dst, at := bsonwire.BeginArray(dst, "indexes")
+		for i, index := range indexes {
+			var in int
+			dst, in = bsonwire.BeginDocument(dst, bsonwire.Index(i))
+			dst = appendNonEmpty(dst, "name", index.Name)
+			dst = appendNonEmpty(dst, "type", index.Type)
+			var err error
+			if dst, err = appendField(dst, "definition", index.Definition); err != nil {
+				return dst, indexed(i, err)
+			}
+			dst = bsonwire.End(dst, in)
+		}
+		return bsonwire.End(dst, at), nil
+	})
+	res, err := c.db.client.run(ctx, &op, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Release()
+	var reply struct {
+		Created []struct {
+			Name string `bson:"name"`
+		} `bson:"indexesCreated"`
+	}
+	if err := bson.Unmarshal(res.Body, &reply); err != nil || len(reply.Created) != len(indexes) {
+		return nil, failure(ErrProtocol, "create search indexes: the reply of %s does not name the indexes", res.Server.Address())
+	}
+	names := make([]string, len(indexes))
+	for i, created := range reply.Created {
+		names[i] = created.Name
+	}
+	return names, nil
+}
+
+// ListSearchIndexes describes the collection's search indexes, or the one of a
+// name if it is not empty.
+func (c *Collection) ListSearchIndexes(ctx context.Context, name string, options ...AggregateOption) *Cursor {
+	stage := bson.D{}
+	if name != "" {
+		stage = append(stage, bson.E{Key: "name", Value: name})
+	}
+	return c.Aggregate(ctx, bson.A{bson.D{{Key: "$listSearchIndexes", Value: stage}}}, options...)
+}
+
+// UpdateSearchIndex gives a search index another definition.
+func (c *Collection) UpdateSearchIndex(ctx context.Context, name string, definition any) error {
+	return c.searchCommand(ctx, "updateSearchIndex", func(dst []byte) ([]byte, error) {
+		return appendField(bsonwire.AppendString(dst, "name", name), "definition", definition)
+	})
+}
+
+// DropSearchIndex drops a search index. A collection that does not exist is no
+// error.
+func (c *Collection) DropSearchIndex(ctx context.Context, name string) error {
+	err := c.searchCommand(ctx, "dropSearchIndex", func(dst []byte) ([]byte, error) {
+		return bsonwire.AppendString(dst, "name", name), nil
+	})
+	return ignore(err, ErrNamespaceNotFound)
+}
+
+// searchOp is a command on search indexes: it carries no concerns.
+func (c *Collection) searchOp(name string, body func([]byte) ([]byte, error)) exec.Op {
+	return exec.Op{
+		Name: name, Database: c.db.name, Access: exec.Other,
+		Body: func(dst []byte) ([]byte, error) { return body(bsonwire.AppendString(dst, name, c.name)) },
+	}
+}
+
+func (c *Collection) searchCommand(ctx context.Context, name string, body func([]byte) ([]byte, error)) error {
+	if c.err != nil {
+		return c.err
+	}
+	op := c.searchOp(name, body)
+	res, err := c.db.client.run(ctx, &op, 0)
+	if err == nil {
+		res.Release()
+	}
+	return err
+}
