@@ -1,0 +1,372 @@
+package mgxtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// NewSharded is Sharded outside of tests. The caller must call Close.
+func NewSharded(opts ...Option) (*Deployment, error) {
+	d, err := build(3, opts, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.addRouters(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	var hosts []string
+	for _, m := range d.routers {
+		hosts = append(hosts, m.host)
+	}
+	d.uri = "mongodb://" + strings.Join(hosts, ",") + "/"
+	return d, nil
+}
+
+func (d *Deployment) addRouters() error {
+	for i := range d.cfg.mongoses {
+		m, ln, err := d.newMember(fmt.Sprintf("mongos %d", i))
+		if err != nil {
+			return err
+		}
+		r := &router{Member: m, shard: d.sets[0], serviceID: bson.NewObjectID()}
+		r.forget()
+		m.backend = r
+		d.routers = append(d.routers, m)
+		m.start(ln)
+	}
+	return nil
+}
+
+// router is a mongos. All data lives in one shard, which it reaches within the
+// process.
+type router struct {
+	*Member
+	shard     *replSet
+	serviceID bson.ObjectID
+
+	mu      sync.Mutex
+	cursors map[int64]*mongod
+	txns    map[string]routedTxn
+}
+
+// routedTxn is a transaction that was begun through this router.
+type routedTxn struct {
+	number int64
+	target *mongod
+}
+
+func (m *router) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cursors, m.txns = map[int64]*mongod{}, map[string]routedTxn{}
+}
+
+func (m *router) died()              { m.forget() }
+func (m *router) born()              {}
+func (m *router) gossip(t timestamp) { m.shard.members[0].gossip(t) }
+
+func (m *router) hello(r *request) (bson.D, error) {
+	if err := r.greet(); err != nil {
+		return nil, err
+	}
+	if err := m.awaitTopology(r); err != nil {
+		return nil, err
+	}
+	out := append(m.helloCommon(r, true), doc("msg", "isdbgrid")...)
+	if r.conn != nil && r.conn.balanced && r.boolean("loadBalanced") {
+		out = append(out, doc("serviceId", m.serviceID)...)
+	}
+	return append(out, m.helloLimits(r)...), nil
+}
+
+func (m *router) finish(r *request, out bson.D, err error) (bson.D, error) {
+	if errors.Is(err, errHangUp) || context.Cause(r.ctx) == errHangUp {
+		return nil, errHangUp
+	}
+	if err != nil {
+		ce := asCommandError(err)
+		out = errorReply(r, ce)
+		if isNotPrimary(ce.code) || isShutdown(ce.code) {
+			out = append(out, doc("topologyVersion", m.topologyVersion())...)
+		}
+	} else {
+		if lookup(out, "ok") == nil {
+			out = append(out, doc("ok", 1.0)...)
+		}
+		m.fails.writeConcernError(r)
+		out = addWriteConcernError(r, out)
+	}
+	if r.inTxn && r.name != "abortTransaction" {
+		out = append(out, doc("recoveryToken", doc("recoveryShardId", m.shard.name))...)
+	}
+	s := m.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.clock
+	if p := s.primary(); p != nil {
+		at = p.log.last().ts
+	}
+	return append(out, doc("$clusterTime", s.clusterTime(), "operationTime", at.bson())...), nil
+}
+
+func (m *router) run(r *request) (bson.D, error) {
+	switch r.name {
+	case "enableSharding", "shardCollection":
+		return doc(), nil
+	case "listShards":
+		var hosts []string
+		for _, d := range m.shard.members {
+			hosts = append(hosts, d.host)
+		}
+		return doc("shards", bson.A{doc("_id", m.shard.name, "host", m.shard.name+"/"+strings.Join(hosts, ","), "state", int32(1))}), nil
+	case "isdbgrid":
+		return doc("isdbgrid", int32(1), "hostname", m.host), nil
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	switch r.name {
+	case "configureFailPoint":
+		return m.configure(r)
+	case "serverStatus":
+		s := m.Stats()
+		return doc("host", m.host, "version", m.dep.cfg.version, "process", "mongos", "pid", int64(1),
+			"localTime", bson.NewDateTimeFromTime(time.Now()), "uptime", 1.0,
+			"connections", doc("current", int32(s.Open), "available", int32(1<<15), "totalCreated", int32(s.Opened))), nil
+	case "getMore":
+		return m.getMore(r)
+	case "killCursors":
+		return m.killCursors(r)
+	case "shutdown":
+		m.dep.background(m.Kill)
+		return nil, errHangUp
+	}
+	if strings.HasPrefix(r.name, "replSet") {
+		return nil, failf(76, "%s is not supported through mongos", r.name)
+	}
+	if r.inTxn {
+		return m.runTxn(r)
+	}
+	return m.route(r)
+}
+
+// findTimeout is how long a mongos looks for a server of its shard.
+const findTimeout = 5 * time.Second
+
+// find waits for the member that a request goes to.
+func (m *router) find(r *request) (*mongod, error) {
+	s := m.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, stop := context.WithTimeout(r.ctx, findTimeout)
+	defer stop()
+	var target *mongod
+	err := s.wait(ctx, func() bool {
+		target = m.choose(r)
+		return target != nil || s.closed
+	})
+	if s.closed {
+		return nil, errHangUp
+	}
+	if err != nil {
+		if context.Cause(r.ctx) != nil {
+			return nil, interruption(context.Cause(r.ctx))
+		}
+		mode := r.readPref
+		if mode == "" {
+			mode = "primary"
+		}
+		return nil, failf(codeFailedToSatisfyReadPreference, "Could not find host matching read preference { mode: %q } for set %s", mode, s.name)
+	}
+	return target, nil
+}
+
+// choose picks the member for a request as the shard is now.
+func (m *router) choose(r *request) *mongod {
+	s := m.shard
+	first := s.primary()
+	if r.cmd == nil || !r.cmd.read || r.inTxn || r.readPref == "" || r.readPref == "primary" ||
+		r.readPref == "primaryPreferred" && first != nil {
+		return first
+	}
+	tags := r.tagSets()
+	for _, set := range tags {
+		for _, d := range s.members {
+			if d.role == secondary && !d.cfg.hidden && d.tagged(set) {
+				return d
+			}
+		}
+	}
+	if r.readPref == "secondary" {
+		return nil
+	}
+	return first
+}
+
+// tagSets returns the tag sets of the read preference, at least the empty one.
+func (r *request) tagSets() []bson.Raw {
+	pref := r.document("$readPreference")
+	if v, err := pref.LookupErr("tags"); err == nil {
+		if list, err := rawDocuments(v, "tags"); err == nil && len(list) > 0 {
+			return list
+		}
+	}
+	empty, _ := bson.Marshal(bson.D{})
+	return []bson.Raw{empty}
+}
+
+func (d *mongod) tagged(set bson.Raw) bool {
+	elems, _ := set.Elements()
+	for _, e := range elems {
+		want, _ := e.Value().StringValueOK()
+		found := false
+		for _, t := range d.cfg.tags {
+			found = found || t == [2]string{e.Key(), want}
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// call runs a copy of the request on a member.
+func (d *mongod) call(r *request) (bson.D, error) {
+	sub := *r
+	sub.internal = true
+	out, err := bson.D(nil), d.fails.apply(&sub)
+	if err == nil {
+		out, err = d.run(&sub)
+	}
+	if err == nil {
+		d.fails.writeConcernError(&sub)
+	}
+	r.wce = sub.wce
+	if errors.Is(err, errHangUp) && context.Cause(r.ctx) == nil {
+		return nil, failf(codeHostUnreachable, "connection to %s was closed", d.host)
+	}
+	return out, err
+}
+
+// route sends a request to the shard. What certainly did not run is tried
+// again on the member that can, and so is what may run twice.
+func (m *router) route(r *request) (bson.D, error) {
+	for attempt := 0; ; attempt++ {
+		d, err := m.find(r)
+		if err != nil {
+			return nil, err
+		}
+		out, err := d.call(r)
+		if err == nil {
+			m.keep(out, d)
+			return out, nil
+		}
+		ce := asCommandError(err)
+		repeatable := r.hasTxn && r.cmd.retry || r.cmd.read
+		notRun := ce.code == codeNotWritablePrimary
+		if attempt >= 3 || !notRun && !(repeatable && isRetryable(ce.code) && attempt == 0) {
+			return nil, err
+		}
+	}
+}
+
+// keep notes which member an open cursor is on.
+func (m *router) keep(out bson.D, d *mongod) {
+	cur, _ := lookup(out, "cursor").(bson.D)
+	if id, _ := lookup(cur, "id").(int64); id != 0 {
+		m.mu.Lock()
+		m.cursors[id] = d
+		m.mu.Unlock()
+	}
+}
+
+func (m *router) getMore(r *request) (bson.D, error) {
+	v, _ := r.get("getMore")
+	id, _ := v.Int64OK()
+	m.mu.Lock()
+	d := m.cursors[id]
+	m.mu.Unlock()
+	if d == nil {
+		return nil, failf(codeCursorNotFound, "cursor id %d not found", id)
+	}
+	out, err := d.call(r)
+	cur, _ := lookup(out, "cursor").(bson.D)
+	if left, _ := lookup(cur, "id").(int64); err == nil && left == 0 {
+		m.mu.Lock()
+		delete(m.cursors, id)
+		m.mu.Unlock()
+	}
+	return out, err
+}
+
+func (m *router) killCursors(r *request) (bson.D, error) {
+	v, _ := r.get("cursors")
+	arr, ok := v.ArrayOK()
+	if !ok {
+		return nil, failf(codeMissingField, "BSON field 'killCursors.cursors' is missing but a required field")
+	}
+	values, _ := arr.Values()
+	killed, missing := bson.A{}, bson.A{}
+	for _, item := range values {
+		id, _ := asInt(item)
+		m.mu.Lock()
+		d := m.cursors[id]
+		delete(m.cursors, id)
+		m.mu.Unlock()
+		if d == nil {
+			missing = append(missing, id)
+			continue
+		}
+		sub := *r
+		sub.body = replaced(r.body, "cursors", bson.A{id})
+		if _, err := d.call(&sub); err != nil {
+			return nil, err
+		}
+		killed = append(killed, id)
+	}
+	return doc("cursorsKilled", killed, "cursorsNotFound", missing, "cursorsAlive", bson.A{}, "cursorsUnknown", bson.A{}), nil
+}
+
+// runTxn sends a statement of a transaction to the member where the
+// transaction runs. Only the router that began a transaction knows it; others
+// can find out how it ended by its recovery token.
+func (m *router) runTxn(r *request) (bson.D, error) {
+	if r.startTxn {
+		d, err := m.find(r)
+		if err != nil {
+			return nil, err
+		}
+		m.mu.Lock()
+		m.txns[r.lsid] = routedTxn{r.txnNumber, d}
+		m.mu.Unlock()
+	}
+	m.mu.Lock()
+	t, known := m.txns[r.lsid]
+	m.mu.Unlock()
+	d := t.target
+	if !known || t.number != r.txnNumber {
+		if _, recovers := r.get("recoveryToken"); !recovers || r.name != "commitTransaction" {
+			return nil, failf(codeNoSuchTransaction, "cannot continue txnId %d for session with an unknown transaction", r.txnNumber)
+		}
+		var err error
+		if d, err = m.find(r); err != nil {
+			return nil, err
+		}
+	}
+	if r.name == "commitTransaction" {
+		// The decision survives the member that took it.
+		return m.route(r)
+	}
+	out, err := d.call(r)
+	if err == nil {
+		m.keep(out, d)
+	}
+	return out, err
+}
