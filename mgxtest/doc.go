@@ -1,3 +1,45 @@
 // Package mgxtest simulates MongoDB deployments in the process, so that
 // programs can test how they behave when servers fail.
+//
+// A deployment is a standalone, a replica set, a sharded cluster or a
+// load-balanced cluster. Its servers listen on loopback ports and speak the
+// wire protocol, so any driver connects to them through Deployment.URI. What
+// happens to them is up to the test: members step down, die and restart, lose
+// sight of each other, lag behind, answer late or not at all, and commands fail
+// as the server's failCommand fail point makes them.
+//
+//	dep := mgxtest.ReplicaSet(t, 3)
+//	client, err := mgx.Connect(ctx, dep.URI())
+//	…
+//	dep.Primary().Kill()
+//
+// # What is simulated
+//
+// Members answer hello in all its forms, streaming included. They hold
+// elections with terms, replicate an oplog, and roll back what never reached a
+// majority. Reads, writes, cursors (tailable ones too), indexes with
+// uniqueness, sessions, retryable writes, transactions with snapshot isolation
+// and write conflicts, and change streams work as on a server of version 8.0
+// as far as a client can see. The documents live in memory, on lungo's
+// mongokit.
+//
+// Elections are decided by who is up to date, then by priority, then by
+// position, so a test that does the same things sees the same primaries. They
+// take place after ElectionTimeout, or after HandoffTime when the primary
+// stepped down in order. Both are far shorter than a real server's.
+//
+// A write is acknowledged by majority unless its write concern says otherwise,
+// and such a write is never lost, whatever happens to the members. A write that
+// only a primary without a majority took is rolled back when that primary
+// meets a newer one. A killed member keeps its data, as on a disk, and loses
+// its cursors, transactions and fail points.
+//
+// # What is not
+//
+// There is no authentication, no encryption and no compression. Data is not
+// distributed over shards: a sharded deployment has one shard, and what
+// matters to clients happens in its routers. Documents do not expire. Text and
+// geo queries, JavaScript, and collations beyond case are refused or ignored,
+// and queries scan: collections of test size are fast, large ones are not.
+// explain says little.
 package mgxtest

@@ -4,7 +4,7 @@ go 1.26
 
 require (
 	github.com/256dpi/lungo v0.4.0
-	github.com/mgxdb/mgx v0.0.0-00010101000000-000000000000
+	github.com/mgxdb/mgx v0.0.0
 	github.com/tidwall/btree v1.8.1
 	go.mongodb.org/mongo-driver v1.17.9
 	go.mongodb.org/mongo-driver/v2 v2.10.0
