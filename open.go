@@ -50,7 +50,7 @@ func (c *Client) open() error {
 // connConfig says how connections are made.
 func (o *Options) connConfig() (*conn.Config, error) {
 	cfg := &conn.Config{
-		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout, TLS: o.TLS,
+		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout,
 		LoadBalanced: o.LoadBalanced,
 	}
 	wrappers := make([]conn.DriverInfo, len(o.WrapperInfo))
@@ -61,6 +61,13 @@ func (o *Options) connConfig() (*conn.Config, error) {
 	cfg.Metadata = func() []byte { return metadata }
 	if a := o.ServerAPI; a != nil {
 		cfg.API = &conn.API{Version: a.Version, Strict: a.Strict, DeprecationErrors: a.DeprecationErrors}
+	}
+	if o.TLS != nil {
+		secure, err := o.TLS.client()
+		if err != nil {
+			return nil, err
+		}
+		cfg.Secure = secure.Handshake
 	}
 	level := o.ZlibLevel
 	if level == 0 {

@@ -2,7 +2,6 @@ package mgx
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"maps"
 	"net"
@@ -91,13 +90,13 @@ type Options struct {
 	// for a connection, one more fails at once; 0 is no limit.
 	WaitQueueMultiple int
 
-	// TLS turns TLS on with this configuration; nil is a plain connection. The
-	// server's name is filled in.
-	TLS *tls.Config
-	// AutoStartRequest (autoStartRequest) makes operations under a context that
+	// AutoStartRequest (auto_start_request) makes operations under a context that
 	// WithAffinity marked share a connection.
 	AutoStartRequest bool
 
+	// TLS (tls; the classic ssl) encrypts connections; nil does not. &TLS{} trusts
+	// the system's authorities.
+	TLS *TLS
 	// Compressors (compressors) are offered to servers in this order: "snappy",
 	// "zlib", "zstd".
 	Compressors []string
@@ -210,7 +209,8 @@ func (o *Options) clone() Options {
 		c.Credential = &cred
 	}
 	if o.TLS != nil {
-		c.TLS = o.TLS.Clone()
+		t := *o.TLS
+		c.TLS = &t
 	}
 	return c
 }

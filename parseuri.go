@@ -2,7 +2,6 @@ package mgx
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
@@ -11,8 +10,7 @@ import (
 	"github.com/mgxdb/mgx/connstring"
 )
 
-// ParseURI reads a connection string into options, without any I/O but reading
-// the TLS files that it names. Errors are ErrConfiguration, and, with errors.As,
+// ParseURI reads a connection string into options, without any I/O. Errors are ErrConfiguration, and, with errors.As,
 // a *connstring.ParseError that points at the place; they never hold the
 // password. What is merely odd (unknown options, for one) is a warning, which
 // New gives to the logger.
@@ -85,12 +83,7 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 	if value(cs.TZAware) {
 		o.TimeLocation = time.UTC
 	}
-	if cs.UseTLS() {
-		var err error
-		if o.TLS, err = tlsFrom(cs); err != nil {
-			return nil, err
-		}
-	}
+	o.TLS = tlsFrom(cs)
 	if cs.ProxyHost != "" {
 		return nil, failure(ErrConfiguration, "proxyHost: SOCKS5 proxies are not supported; set Options.DialContext instead")
 	}
@@ -282,10 +275,4 @@ func (o *Options) logWarnings() {
 	for _, w := range o.warnings {
 		o.Logger.Warn("connection string", "component", "client", "option", w.Option, "warning", w.Message)
 	}
-}
-
-// tlsFrom makes a TLS configuration of the URI's options.
-func tlsFrom(cs *connstring.ConnString) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
-	return cfg, nil
 }

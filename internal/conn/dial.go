@@ -3,7 +3,6 @@ package conn
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,8 +25,9 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// SocketTimeout bounds each later write and read together; 0 is no limit.
 	SocketTimeout time.Duration
-	// TLS turns TLS on. ServerName defaults to the host of the address.
-	TLS *tls.Config
+	// Secure makes a socket to the server at address secure, by TLS; nil leaves it
+	// as it is.
+	Secure func(ctx context.Context, nc net.Conn, address string) (net.Conn, error)
 	// Metadata returns the client document of the hello, or nil for none.
 	Metadata func() []byte
 	// Auth authenticates connections; nil does not.
@@ -101,13 +101,11 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 		return nil, c.dialError(ctx, outer, "dial", err)
 	}
 	c.nc = nc
-	if cfg.TLS != nil {
-		tc := tls.Client(nc, tlsConfig(cfg.TLS, address))
-		if err := tc.HandshakeContext(ctx); err != nil {
+	if cfg.Secure != nil {
+		if c.nc, err = cfg.Secure(ctx, nc, address); err != nil {
 			_ = nc.Close()
 			return nil, c.dialError(ctx, outer, "tls handshake", err)
 		}
-		c.nc = tc
 	}
 	if err := c.hello(ctx, how); err != nil {
 		_ = c.Close()
@@ -156,19 +154,6 @@ func open(ctx context.Context, address string, cfg *Config) (net.Conn, error) {
 
 // IsUnix tells whether an address is the path of a Unix domain socket.
 func IsUnix(address string) bool { return strings.Contains(address, "/") }
-
-func tlsConfig(base *tls.Config, address string) *tls.Config {
-	if base.ServerName != "" || IsUnix(address) {
-		return base
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = address
-	}
-	cfg := base.Clone()
-	cfg.ServerName = host
-	return cfg
-}
 
 // hello runs the handshake: the first hello, with what was negotiated in it,
 // then authentication.

@@ -47,6 +47,10 @@ func listen(t testing.TB, network, address string, script func(*Peer)) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return start(t, l, script)
+}
+
+func start(t testing.TB, l net.Listener, script func(*Peer)) *Server {
 	s := &Server{Address: l.Addr().String(), l: l, peers: map[*Peer]struct{}{}}
 	s.wg.Go(func() { s.serve(script) })
 	t.Cleanup(s.Close)
