@@ -4,16 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net"
 	"os"
 	"path/filepath"
 
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/embedded"
 )
 
 // A server for a test or a demonstration: on a free port, in a temporary folder.
 func Example() {
-	server, err := embedded.Start(context.Background(), embedded.Options{})
+	ctx := context.Background()
+	server, err := embedded.Start(ctx, embedded.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -23,13 +25,22 @@ func Example() {
 		}
 	}()
 
-	// mgx.Connect(ctx, server.URI()), or any other client that speaks MongoDB.
-	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", server.Addr())
+	client, err := mgx.Connect(ctx, server.URI())
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("connected:", conn.Close() == nil)
-	// Output: connected: true
+	defer func() { _ = client.Close(ctx) }()
+
+	orders := client.Database("shop").Collection("orders")
+	if _, err := orders.InsertOne(ctx, bson.D{{Key: "item", Value: "tea"}}); err != nil {
+		log.Fatal(err)
+	}
+	n, err := orders.CountDocuments(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("documents:", n)
+	// Output: documents: 1
 }
 
 // A development database: its data is there again after a restart.

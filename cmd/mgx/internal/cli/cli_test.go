@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mgxdb/mgx/embedded"
 )
@@ -187,13 +188,17 @@ func TestInfo(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	uri := server(t)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	r, w := io.Pipe()
 	go func() {
 		_, _ = io.WriteString(w, `{"_id":1}`+"\n"+`{"_id":2}`+"\n{")
+		for count(t, uri, "shop.orders") < 2 {
+			time.Sleep(5 * time.Millisecond)
+		}
 		cancel()
-		_, _ = io.WriteString(w, "}\n")
-		_ = w.Close()
 	}()
+	// Nothing more comes, and the input does not end either.
 	o := toolIn(t, ctx, r, "insert", uri, "shop.orders", "--batch", "1")
-	o.want(t, exitInterrupted, "inserted into shop.orders", "interrupted")
+	o.want(t, exitInterrupted, "2 documents inserted into shop.orders", "interrupted")
+	_ = w.Close()
 }

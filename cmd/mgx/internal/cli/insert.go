@@ -179,11 +179,8 @@ func (in *inserter) input(ctx context.Context, name string) error {
 		r, label = f, name
 	}
 	in.name = label
-	docs := jsonlines.NewReader(in.bar.Reader(r))
+	docs := jsonlines.NewReader(&interruptible{ctx: ctx, r: in.bar.Reader(r)})
 	for {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
 		doc, err := docs.Next()
 		var wrong *jsonlines.Error
 		switch {
@@ -191,6 +188,8 @@ func (in *inserter) input(ctx context.Context, name string) error {
 			return in.flush(ctx)
 		case errors.As(err, &wrong):
 			err = in.malformed(ctx, wrong)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case err != nil:
 			return errors.Join(in.flush(ctx), fmt.Errorf("%s: %w", label, err))
 		default:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"syscall"
@@ -53,4 +54,57 @@ func outputError(err error) error {
 		return errReaderGone
 	}
 	return err
+}
+
+// interruptible reads until its context ends, also where the stream has nothing
+// more to read for now. A read that is under way then is left behind: it ends with
+// the stream or the process.
+type interruptible struct {
+	ctx  context.Context
+	r    io.Reader
+	buf  []byte
+	rest []byte // of buf, not returned yet
+	err  error  // after rest
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if len(i.rest) == 0 {
+		if i.err != nil {
+			return 0, i.err
+		}
+		if err := i.fill(); err != nil {
+			return 0, err
+		}
+		if len(i.rest) == 0 {
+			return 0, i.err
+		}
+	}
+	n := copy(p, i.rest)
+	i.rest = i.rest[n:]
+	return n, nil
+}
+
+func (i *interruptible) fill() error {
+	if i.ctx.Err() != nil {
+		return context.Cause(i.ctx)
+	}
+	if i.buf == nil {
+		i.buf = make([]byte, 64<<10)
+	}
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		n, err := i.r.Read(i.buf)
+		done <- result{n, err}
+	}()
+	select {
+	case <-i.ctx.Done():
+		return context.Cause(i.ctx)
+	case got := <-done:
+		i.rest, i.err = i.buf[:got.n], got.err
+		return nil
+	}
 }

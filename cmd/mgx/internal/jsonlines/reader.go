@@ -51,6 +51,7 @@ type Reader struct {
 	text  []byte // of the document that is being read
 	start position
 	err   error // that ends the stream
+	limit int   // of the text of a document
 }
 
 type position struct{ line, column int }
@@ -69,7 +70,7 @@ const bufferSize = 64 << 10
 
 // NewReader returns a reader of r. It reads from it with the first Next.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{r: bufio.NewReaderSize(r, bufferSize), pos: position{1, 1}}
+	return &Reader{r: bufio.NewReaderSize(r, bufferSize), pos: position{1, 1}, limit: MaxDocument}
 }
 
 // Next returns the next document. Its error is io.EOF at the end, an [*Error] for
@@ -211,8 +212,8 @@ func (r *Reader) document() error {
 		if c == '{' && r.pos.column == 1 && len(r.text) > 0 {
 			return r.wrong(r.start, "the document is not closed before the next one begins")
 		}
-		if len(r.text) >= MaxDocument {
-			return r.giveUp(r.start, fmt.Sprintf("the document is longer than %d MiB", MaxDocument>>20))
+		if len(r.text) >= r.limit {
+			return r.giveUp(r.start, fmt.Sprintf("the document is longer than %d bytes", r.limit))
 		}
 		r.text = append(r.text, c)
 		r.skip(c)

@@ -22,16 +22,16 @@ func NewBar(w io.Writer, total int64, colors bool) *Bar {
 	if !screen.IsTerminal(w) {
 		return nil
 	}
-	return newBar(w, total, colors)
+	return newBar(w, total, colors, 100*time.Millisecond)
 }
 
-func newBar(w io.Writer, total int64, colors bool) *Bar {
+func newBar(w io.Writer, total int64, colors bool, throttle time.Duration) *Bar {
 	return &Bar{w: w, bar: progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionShowBytes(true),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionEnableColorCodes(colors),
-		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionThrottle(throttle),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionSetRenderBlankState(true),
 		progressbar.OptionSpinnerType(14),
@@ -72,8 +72,7 @@ func (b *Bar) Above(f func()) {
 		return
 	}
 	_ = b.bar.Clear()
-	f()
-	_ = b.bar.RenderBlank()
+	f() // the next bytes bring the bar back
 }
 
 // Close takes the bar away.
