@@ -47,6 +47,17 @@ type TLS struct {
 	// AllowInvalidHostnames (tlsAllowInvalidHostnames) accepts a certificate for
 	// any name, if a trusted authority issued it.
 	AllowInvalidHostnames bool
+
+	// DisableOCSPEndpointCheck (tlsDisableOCSPEndpointCheck) asks no OCSP responder
+	// whether the server's certificate was revoked; what the server staples still
+	// counts. DisableRevocationCheck (tlsDisableCertificateRevocationCheck) does
+	// not look at that either.
+	//
+	// By default, a certificate that is revoked for sure is refused, as is a
+	// must-staple certificate without a stapled answer. Where the responders do
+	// not answer within five seconds (or half of what is left of ConnectTimeout),
+	// the connection is made. Answers are kept until they expire.
+	DisableOCSPEndpointCheck, DisableRevocationCheck bool
 }
 
 // String describes the configuration without the password.
@@ -65,6 +76,7 @@ func (t TLS) String() string {
 	}{
 		{"Config", t.Config != nil}, {"KeyPassword", t.KeyPassword != ""}, {"Insecure", t.Insecure},
 		{"AllowInvalidCertificates", t.AllowInvalidCertificates}, {"AllowInvalidHostnames", t.AllowInvalidHostnames},
+		{"DisableOCSPEndpointCheck", t.DisableOCSPEndpointCheck}, {"DisableRevocationCheck", t.DisableRevocationCheck},
 	} {
 		if f.on {
 			b.WriteString(" " + f.name + ": set")
@@ -92,6 +104,8 @@ func tlsFrom(cs *connstring.ConnString) *TLS {
 		Insecure:                 value(cs.TLSInsecure) || cs.SSLCertReqs == "none",
 		AllowInvalidCertificates: value(cs.TLSAllowInvalidCerts),
 		AllowInvalidHostnames:    value(cs.TLSAllowInvalidHostnames),
+		DisableOCSPEndpointCheck: value(cs.TLSDisableOCSPEndpoint),
+		DisableRevocationCheck:   value(cs.TLSDisableRevocation),
 	}
 }
 
@@ -101,6 +115,7 @@ func (t *TLS) client() (*tlsclient.Client, error) {
 		Config: t.Config,
 		CAFile: t.CAFile, CertificateKeyFile: t.CertificateKeyFile, CertFile: t.CertFile, KeyFile: t.KeyFile, Password: t.KeyPassword,
 		Insecure: t.Insecure, AllowInvalidCertificates: t.AllowInvalidCertificates, AllowInvalidHostnames: t.AllowInvalidHostnames,
+		DisableOCSPEndpointCheck: t.DisableOCSPEndpointCheck, DisableRevocationCheck: t.DisableRevocationCheck,
 	})
 	if err != nil {
 		return nil, category(err, ErrConfiguration)

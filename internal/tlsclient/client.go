@@ -32,6 +32,8 @@ type Options struct {
 	// DisableOCSPEndpointCheck asks no responder whether the certificate was
 	// revoked, DisableRevocationCheck does not look at stapled answers either.
 	DisableOCSPEndpointCheck, DisableRevocationCheck bool
+	// DialContext opens the sockets to OCSP responders; nil uses a net.Dialer.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Client makes connections secure. It is safe for concurrent use.
@@ -41,6 +43,8 @@ type Client struct {
 	namesUnchecked bool
 	// roots says where the trusted authorities come from.
 	roots string
+	// revoked checks for revocation; nil does not.
+	revoked *revocation
 	// verify is the owner's own check, or nil.
 	verify func(tls.ConnectionState) error
 }
@@ -89,6 +93,12 @@ func New(o Options) (*Client, error) {
 	case o.AllowInvalidHostnames && !cfg.InsecureSkipVerify:
 		// crypto/tls checks the names with the chain or neither.
 		cfg.InsecureSkipVerify, c.namesUnchecked = true, true
+	}
+	if (!cfg.InsecureSkipVerify || c.namesUnchecked) && !o.DisableRevocationCheck {
+		c.revoked = &revocation{now: c.now}
+		if !o.DisableOCSPEndpointCheck {
+			c.revoked.ask = askByHTTP(o.DialContext)
+		}
 	}
 	return c, nil
 }
@@ -174,13 +184,18 @@ func serverName(address string) string {
 
 // verifyConnection is what is checked beyond what crypto/tls did. It also runs
 // for resumed sessions.
-func (c *Client) verifyConnection(_ context.Context, state *tls.ConnectionState) error {
+func (c *Client) verifyConnection(ctx context.Context, state *tls.ConnectionState) error {
 	if c.namesUnchecked {
 		chains, err := c.verifyChain(state.PeerCertificates)
 		if err != nil {
 			return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
 		}
 		state.VerifiedChains = chains
+	}
+	if c.revoked != nil {
+		if err := c.revoked.check(ctx, state); err != nil {
+			return err
+		}
 	}
 	if c.verify != nil {
 		return c.verify(*state)
