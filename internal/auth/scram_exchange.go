@@ -3,7 +3,9 @@ package auth
 import (
 	"context"
 	"crypto/hmac"
+	"encoding/base64"
 	"errors"
+	"strings"
 )
 
 // scramClient is what all SCRAM exchanges of one credential share.
@@ -22,6 +24,7 @@ type scramExchange struct {
 	client    *scramClient
 	nonce     string
 	bare      string // client-first-message-bare
+	proof     string // client-final-message, with which a password can be guessed offline
 	signature []byte // what the server must answer; nil before the second step
 	proven    bool   // the server's signature was right
 }
@@ -58,7 +61,7 @@ func (x *scramExchange) step(ctx context.Context, challenge []byte) ([]byte, err
 		return nil, err
 	}
 	final, signature := c.hash.clientFinal(keys, x.bare, msg, first.nonce)
-	x.signature = signature
+	x.proof, x.signature = final, signature
 	return []byte(final), nil
 }
 
@@ -78,6 +81,12 @@ func (x *scramExchange) verify(msg string) error {
 
 func (x *scramExchange) finished() bool { return x.proven }
 
-func (x *scramExchange) secrets() []string { return nil }
+func (x *scramExchange) secrets() []string {
+	if x.proof == "" {
+		return nil
+	}
+	_, proof, _ := strings.Cut(x.proof, ",p=")
+	return []string{x.proof, base64.StdEncoding.EncodeToString([]byte(x.proof)), proof}
+}
 
 func (x *scramExchange) failed() {}

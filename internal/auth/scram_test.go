@@ -233,3 +233,24 @@ func TestNoncesDiffer(t *testing.T) {
 		t.Errorf("%d different first messages of 100", len(seen))
 	}
 }
+
+// A server that repeats the client's proof does not get it into the error.
+func TestProofIsNotRepeated(t *testing.T) {
+	const first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+	a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "user", Password: "pencil"})
+	a.sha256.nonce = func() string { return "rOprNGfwEbeRWgbNEkqO" }
+	var proof string
+	_, err := run(t, mustBegin(t, a), nil, func(cmd []byte) []byte {
+		if str(cmd, "mechanism") != "" {
+			return saslReply(1, false, []byte(first))
+		}
+		message := string(payloadOf(cmd))
+		_, proof, _ = strings.Cut(message, ",p=")
+		return errorReply(18, "AuthenticationFailed",
+			"I got "+message+" or "+base64.StdEncoding.EncodeToString([]byte(message))+" with "+proof)
+	})
+	const want = "the server says: I got *** or *** with *** (AuthenticationFailed, code 18)"
+	if proof == "" || err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
