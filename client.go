@@ -7,6 +7,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
@@ -22,6 +23,7 @@ type Client struct {
 	options  Options
 	topology *exec.Topology
 	exec     *exec.Executor
+	logs     *eventlog.Logs
 	dec      bson.DecodeOptions
 	base     settings
 
@@ -85,6 +87,7 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 	c.base = o.settings()
 	c.writeConcern.Store(o.WriteConcern.internal())
 	if err := c.open(); err != nil {
+		_ = c.logs.Close()
 		return nil, err
 	}
 	o.logWarnings()
@@ -129,7 +132,11 @@ func (c *Client) shut(ctx context.Context, to clientState) error {
 		c.endSessions(ctx)
 	}
 	c.state.Store(int32(to))
-	return c.topology.Close(ctx)
+	err := c.topology.Close(ctx)
+	if to == clientClosed {
+		_ = c.logs.Close()
+	}
+	return err
 }
 
 // enter lets an operation begin, and opens a client that was disconnected.

@@ -8,6 +8,7 @@ import (
 	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
@@ -25,11 +26,12 @@ type AWSProvider = auth.AWSProvider
 // open puts the layers below the client together.
 func (c *Client) open() error {
 	o := &c.options
+	c.logs = o.openLogs()
 	cfg, err := o.connConfig()
 	if err != nil {
 		return err
 	}
-	c.topology, err = topology.New(o.topologyConfig(cfg))
+	c.topology, err = topology.New(o.topologyConfig(cfg, c.logs))
 	if err != nil {
 		return category(err, ErrConfiguration)
 	}
@@ -38,8 +40,8 @@ func (c *Client) open() error {
 		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
 		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, Timeout: o.Timeout,
 	}
-	if o.CommandMonitor != nil {
-		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Failure: toPublic}
+	if o.CommandMonitor != nil || c.logs.Command != nil {
+		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Log: c.logs.Command, Failure: toPublic}
 	}
 	if err := c.topology.Connect(); err != nil {
 		return category(err, ErrConfiguration)
@@ -97,7 +99,7 @@ func (cr *Credential) authenticator(database string) (*auth.Authenticator, error
 
 // topologyConfig says how the deployment is discovered, and what each of its
 // servers' pools is like.
-func (o *Options) topologyConfig(cfg *conn.Config) topology.Config[*conn.Conn] {
+func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology.Config[*conn.Conn] {
 	selection := o.ServerSelectionTimeout
 	if selection == 0 {
 		selection = -1 // there, too, 0 stands for the default
@@ -114,9 +116,12 @@ func (o *Options) topologyConfig(cfg *conn.Config) topology.Config[*conn.Conn] {
 		DialMonitor: func(ctx context.Context, address string) (topology.MonitorConn, error) {
 			return conn.DialMonitor(ctx, address, cfg)
 		},
-		NewPool:  func(address string, failed func(pool.DialFailure)) *exec.Pool { return o.newPool(address, cfg, failed) },
+		NewPool: func(address string, failed func(pool.DialFailure)) *exec.Pool {
+			return o.newPool(address, cfg, logs.Connection, failed)
+		},
 		Classify: classify,
 		Events:   o.TopologyMonitor,
+		Log:      logs.Topology, SelectionLog: logs.ServerSelection,
 	}
 	if o.SRVHost != "" {
 		tc.SRV = &topology.SRV{Resolve: o.rescan, MaxHosts: o.SRVMaxHosts}
@@ -131,7 +136,7 @@ func (o *Options) rescan(ctx context.Context) ([]string, time.Duration, error) {
 	return hosts, 0, err
 }
 
-func (o *Options) newPool(address string, cfg *conn.Config, failed func(pool.DialFailure)) *exec.Pool {
+func (o *Options) newPool(address string, cfg *conn.Config, log *eventlog.Log, failed func(pool.DialFailure)) *exec.Pool {
 	max := *o.MaxPoolSize
 	return pool.New(pool.Options[*conn.Conn]{
 		Address: address,
@@ -146,6 +151,7 @@ func (o *Options) newPool(address string, cfg *conn.Config, failed func(pool.Dia
 		},
 		OnDialError: failed,
 		Events:      o.PoolMonitor,
+		Log:         log,
 	})
 }
 

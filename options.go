@@ -131,9 +131,21 @@ type Options struct {
 	CommandMonitor  *event.CommandMonitor
 	PoolMonitor     func(event.PoolEvent)
 	TopologyMonitor func(event.TopologyEvent)
-	// Logger gets warnings about the options, and, at the debug level, what the
-	// monitors get. nil logs nothing.
+	// Logger gets warnings about the options and, at the debug level, what the
+	// monitors get and how servers are selected; documents as relaxed Extended
+	// JSON, commands that carry secrets as {}. Every record has an attribute
+	// component: client, command, topology, serverSelection or connection.
+	//
+	// nil logs what the environment asks for, which is nothing by default: see
+	// LogLevels. For no log at all use slog.DiscardHandler. A handler that itself
+	// writes to MongoDB needs a client of its own that does not log.
 	Logger *slog.Logger
+	// LogLevels are the least levels of the components' messages.
+	LogLevels LogLevels
+	// LogMaxDocumentLength is how many bytes of a document's Extended JSON are
+	// logged: 0 is the environment's MONGODB_LOG_MAX_DOCUMENT_LENGTH, or 1000;
+	// below 0 is no limit. What is cut ends with "...".
+	LogMaxDocumentLength int
 
 	// WrapperInfo names a library that wraps mgx, for the server's logs.
 	WrapperInfo []WrapperInfo

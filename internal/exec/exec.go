@@ -155,6 +155,17 @@ func (r *run) end() {
 	}
 }
 
+// operationID is what the events and log messages of all attempts share. It is 0
+// while nobody wants to know.
+func (r *run) operationID() int64 {
+	if r.opID == 0 {
+		if r.opID = r.op.ID; r.opID == 0 && r.x.Monitor.watches() {
+			r.opID = NextOperationID()
+		}
+	}
+	return r.opID
+}
+
 // settle chooses between the errors of two attempts.
 func (r *run) settle(first, second error) (Result, error) {
 	var selection *sdam.SelectionError
@@ -221,7 +232,7 @@ func (r *run) selectServer(ctx context.Context) (*Server, error) {
 		return p.Server, nil
 	}
 	sel := r.x.Selection(r.op)
-	sel.Deprioritized = r.failed
+	sel.Deprioritized, sel.OperationID = r.failed, r.operationID()
 	return r.x.Topology.Select(ctx, &sel)
 }
 
@@ -320,7 +331,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	}
 	defer f.buf.Release()
 
-	watch := x.Monitor.start(r, &f, lease)
+	watch := x.Monitor.start(ctx, r, &f, lease)
 	res := Result{Server: server, Desc: env.desc, Unacknowledged: !f.ack}
 	if !f.ack {
 		err := c.Send(ctx, f.buf.B, compress.Allowed(op.Name))

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -9,22 +10,25 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/eventlog"
 )
 
 // Monitor tells the outside of commands.
 type Monitor struct {
-	Handlers *event.CommandMonitor
+	Handlers *event.CommandMonitor // nil: none
+	Log      *eventlog.Log         // nil: none
 	// Failure turns an error into the one that the operation's caller sees.
 	Failure func(error) error
 }
 
 // watch follows one command. The zero value watches nothing.
 type watch struct {
-	m       *Monitor
-	info    event.CommandInfo
-	began   time.Time
-	secret  bool
-	started bool
+	m      *Monitor
+	ctx    context.Context
+	info   event.CommandInfo
+	began  time.Time
+	secret bool
+	logged bool // what became of it is logged, too
 }
 
 // secrets are the commands whose contents are not shown.
@@ -47,31 +51,34 @@ func carriesSecrets(name string, command []byte) bool {
 	return false
 }
 
-func (m *Monitor) start(r *run, f *frame, lease *Lease) watch {
-	if m == nil {
+// watches tells whether anybody wants to know of commands.
+func (m *Monitor) watches() bool {
+	return m != nil && (m.Handlers != nil || m.Log.Debug())
+}
+
+// start tells that a command is about to be sent.
+func (m *Monitor) start(ctx context.Context, r *run, f *frame, lease *Lease) watch {
+	if !m.watches() {
 		return watch{}
-	}
-	if r.opID == 0 {
-		if r.opID = r.op.ID; r.opID == 0 {
-			r.opID = NextOperationID()
-		}
 	}
 	c := lease.Conn()
 	desc := c.Description()
-	w := watch{m: m, began: time.Now(), started: true, info: event.CommandInfo{
-		CommandName: r.op.Name, DatabaseName: r.op.Database, RequestID: f.requestID, OperationID: r.opID,
+	w := watch{m: m, ctx: ctx, began: time.Now(), logged: m.Log.Debug(), info: event.CommandInfo{
+		CommandName: r.op.Name, DatabaseName: r.op.Database, RequestID: f.requestID, OperationID: r.operationID(),
 		Address: c.Address(), DriverConnectionID: lease.ID(), ServerConnectionID: desc.ConnectionID, ServiceID: desc.ServiceID,
 	}}
-	body := f.buf.B[f.body[0]:f.body[1]]
+	body, sequence := f.buf.B[f.body[0]:f.body[1]], f.buf.B[f.sequence[0]:f.sequence[1]]
 	w.secret = carriesSecrets(r.op.Name, body)
-	if m.Handlers == nil || m.Handlers.Started == nil {
-		return w
+	if w.secret {
+		body, sequence = emptyDocument, nil
 	}
-	e := &event.CommandStarted{CommandInfo: w.info, Command: bson.Raw(emptyDocument)}
-	if !w.secret {
-		e.Command = commandDocument(body, r.op.Sequence, f.buf.B[f.sequence[0]:f.sequence[1]])
+	if w.logged {
+		m.Log.CommandStarted(ctx, &w.info, body, r.op.Sequence, sequence)
 	}
-	guard(func() { m.Handlers.Started(e) })
+	if m.Handlers != nil && m.Handlers.Started != nil {
+		e := &event.CommandStarted{CommandInfo: w.info, Command: commandDocument(body, r.op.Sequence, sequence)}
+		guard(func() { m.Handlers.Started(e) })
+	}
 	return w
 }
 
@@ -104,14 +111,20 @@ func commandDocument(body []byte, name string, docs []byte) bson.Raw {
 }
 
 func (w *watch) succeeded(reply []byte) {
-	if !w.started || w.m.Handlers == nil || w.m.Handlers.Succeeded == nil {
+	if w.m == nil {
 		return
 	}
-	e := &event.CommandSucceeded{CommandInfo: w.info, Duration: time.Since(w.began), Reply: reply}
+	took := time.Since(w.began)
 	if w.secret || carriesSecrets(w.info.CommandName, reply) {
-		e.Reply = emptyDocument
+		reply = emptyDocument
 	}
-	guard(func() { w.m.Handlers.Succeeded(e) })
+	if w.logged {
+		w.m.Log.CommandSucceeded(w.ctx, &w.info, took, reply)
+	}
+	if h := w.m.Handlers; h != nil && h.Succeeded != nil {
+		e := &event.CommandSucceeded{CommandInfo: w.info, Duration: took, Reply: reply}
+		guard(func() { h.Succeeded(e) })
+	}
 }
 
 // sent ends the watch of a command without a reply.
@@ -124,9 +137,10 @@ func (w *watch) sent(err error) {
 }
 
 func (w *watch) failed(err error) {
-	if !w.started || w.m.Handlers == nil || w.m.Handlers.Failed == nil {
+	if w.m == nil {
 		return
 	}
+	took := time.Since(w.began)
 	var se *ServerError
 	if w.secret && errors.As(err, &se) {
 		// What a server says about credentials may repeat them.
@@ -135,8 +149,13 @@ func (w *watch) failed(err error) {
 	if w.m.Failure != nil {
 		err = w.m.Failure(err)
 	}
-	e := &event.CommandFailed{CommandInfo: w.info, Duration: time.Since(w.began), Failure: err}
-	guard(func() { w.m.Handlers.Failed(e) })
+	if w.logged {
+		w.m.Log.CommandFailed(w.ctx, &w.info, took, err)
+	}
+	if h := w.m.Handlers; h != nil && h.Failed != nil {
+		e := &event.CommandFailed{CommandInfo: w.info, Duration: took, Failure: err}
+		guard(func() { h.Failed(e) })
+	}
 }
 
 // guard keeps a panicking handler from breaking the operation.

@@ -10,10 +10,14 @@ import (
 
 // observed tells whether anybody wants events. Events are made only then, for
 // each costs an allocation.
-func (p *Pool[C]) observed() bool { return p.opts.Events != nil }
+func (p *Pool[C]) observed() bool { return p.opts.Events != nil || p.opts.Log.Debug() }
 
 // emit delivers an event. The lock is not held.
 func (p *Pool[C]) emit(e event.PoolEvent) {
+	p.opts.Log.Pool(e)
+	if p.opts.Events == nil {
+		return
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			slog.Error("mgx: a handler of pool events panicked", "panic", v, "address", p.opts.Address, "stack", string(debug.Stack()))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/eventlog"
 )
 
 // Conn is what a pool needs of a connection. It may also be a [Breakable], a
@@ -112,6 +113,9 @@ type Options[C Conn] struct {
 	OnDialError func(DialFailure)
 	// Events, if any, is told of everything. See [event.PoolEvent].
 	Events func(event.PoolEvent)
+	// Log, if any, gets the messages of the specification's log component
+	// connection, before Events is told.
+	Log *eventlog.Log
 }
 
 const (

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
@@ -84,7 +84,7 @@ type Config[C pool.Conn] struct {
 	Events func(event.TopologyEvent)
 	// Log and SelectionLog, if any, get the messages of the specification's log
 	// components topology and serverSelection.
-	Log, SelectionLog *slog.Logger
+	Log, SelectionLog *eventlog.Log
 }
 
 func (c Config[C]) withDefaults() (Config[C], error) {

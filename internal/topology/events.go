@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"context"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -116,10 +115,10 @@ func (t *Topology[C]) handler() func(event.TopologyEvent) {
 	case log == nil:
 		return user
 	case user == nil:
-		return func(e event.TopologyEvent) { logEvent(log, e) }
+		return log.Topology
 	default:
 		return func(e event.TopologyEvent) {
-			logEvent(log, e)
+			log.Topology(e)
 			user(e)
 		}
 	}
@@ -127,7 +126,7 @@ func (t *Topology[C]) handler() func(event.TopologyEvent) {
 
 // observed tells whether anybody wants events. They are made only then.
 func (t *Topology[C]) observed() bool {
-	return t.cfg.Events != nil || t.cfg.Log != nil && t.cfg.Log.Enabled(context.Background(), slog.LevelDebug)
+	return t.cfg.Events != nil || t.cfg.Log.Debug()
 }
 
 // queueDifference queues the events of a change, in the specification's order.

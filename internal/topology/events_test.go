@@ -14,6 +14,7 @@ import (
 	official "go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
@@ -204,7 +205,7 @@ func TestLogs(t *testing.T) {
 		var out bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		cfg := config(n, "a:1")
-		cfg.Log, cfg.SelectionLog = log, log
+		cfg.Log, cfg.SelectionLog = eventlog.For(log, "topology", 1000), eventlog.For(log, "serverSelection", 1000)
 		cfg.SelectionTimeout = time.Second
 		top := connected(t, cfg)
 		q := sdam.Selection{Write: true, Operation: "insert", OperationID: 4}
@@ -216,13 +217,13 @@ func TestLogs(t *testing.T) {
 		}
 		_ = top.Close(t.Context())
 		for _, want := range []string{
-			`msg="Starting topology monitoring" topologyId=`, `msg="Stopped topology monitoring"`,
+			`msg="Starting topology monitoring" component=topology topologyId=`, `msg="Stopped topology monitoring"`,
 			`msg="Starting server monitoring"`, `msg="Stopped server monitoring"`, `serverHost=a serverPort=1`,
 			`msg="Topology description changed"`, `newDescription="Single [a:1 Standalone]"`,
 			`msg="Server heartbeat started"`, `driverConnectionId=1 awaited=false`,
-			`msg="Server heartbeat succeeded"`, `serverConnectionId=7 durationMS=1 reply="{\"ok\"`,
+			`msg="Server heartbeat succeeded"`, `serverConnectionId=7 durationMS=1 reply="{\"ok\":1`,
 			`msg="Server heartbeat failed"`, `failure="connection refused"`,
-			`msg="Server selection started" selector="a write" operation=insert operationId=4 topologyDescription="Unknown [a:1 Unknown]"`,
+			`msg="Server selection started" component=serverSelection selector="a write" operation=insert operationId=4 topologyDescription="Unknown [a:1 Unknown]"`,
 			`msg="Waiting for suitable server to become available"`, `remainingTimeMS=1000`,
 			`msg="Server selection succeeded"`,
 			`msg="Server selection failed"`, `failure="serverSelectionTimeoutMS has passed"`,

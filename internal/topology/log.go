@@ -2,100 +2,71 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
-// logEvent writes the specification's message for an event, at debug level.
-func logEvent(log *slog.Logger, e event.TopologyEvent) {
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
+// selectLogged is Select with the messages of the specification.
+func (t *Topology[C]) selectLogged(ctx context.Context, q *sdam.Selection) (*Server[C], error) {
+	log := t.cfg.SelectionLog
+	v := t.view.Load()
+	log.Log(ctx, slog.LevelDebug, "Server selection started", selectionAttrs(q, v.topology)...)
+	s, err := t.pick(v, q)
+	if s == nil && err == nil {
+		t.logWaiting(ctx, q, v)
+		s, err = t.await(ctx, q, v)
+	}
+	attrs := selectionAttrs(q, t.view.Load().topology)
+	if err != nil {
+		log.Log(ctx, slog.LevelDebug, "Server selection failed", append(attrs, slog.Any("failure", withoutTopology(err)))...)
+		return nil, err
+	}
+	log.Log(ctx, slog.LevelDebug, "Server selection succeeded", eventlog.AppendAddress(attrs, s.address)...)
+	return s, nil
+}
+
+// logWaiting tells that no server suits the selection now.
+func (t *Topology[C]) logWaiting(ctx context.Context, q *sdam.Selection, v *view[C]) {
+	log := t.cfg.SelectionLog
+	if !log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	switch e := e.(type) {
-	case event.TopologyOpening:
-		log.Debug("Starting topology monitoring", topologyID(e.TopologyID))
-	case event.TopologyClosed:
-		log.Debug("Stopped topology monitoring", topologyID(e.TopologyID))
-	case event.ServerOpening:
-		log.Debug("Starting server monitoring", serverAttrs(e.TopologyID, e.Address)...)
-	case event.ServerClosed:
-		log.Debug("Stopped server monitoring", serverAttrs(e.TopologyID, e.Address)...)
-	case event.TopologyDescriptionChanged:
-		log.Debug("Topology description changed", topologyID(e.TopologyID),
-			slog.String("previousDescription", summary(e.Previous)), slog.String("newDescription", summary(e.New)))
-	case event.ServerHeartbeatStarted:
-		log.Debug("Server heartbeat started", heartbeatAttrs(e.TopologyID, e.Address, e.ConnectionID, e.ServerConnectionID, e.Awaited)...)
-	case event.ServerHeartbeatSucceeded:
-		attrs := heartbeatAttrs(e.TopologyID, e.Address, e.ConnectionID, e.ServerConnectionID, e.Awaited)
-		log.Debug("Server heartbeat succeeded", append(attrs, durationMS(e.Duration), slog.Any("reply", lazyReply(e.Reply)))...)
-	case event.ServerHeartbeatFailed:
-		attrs := heartbeatAttrs(e.TopologyID, e.Address, e.ConnectionID, e.ServerConnectionID, e.Awaited)
-		log.Debug("Server heartbeat failed", append(attrs, durationMS(e.Duration), slog.String("failure", e.Err.Error()))...)
+	attrs := selectionAttrs(q, v.topology)
+	if left, ok := t.selectionTime(ctx); ok {
+		attrs = append(attrs, slog.Int64("remainingTimeMS", left.Milliseconds()))
 	}
+	log.Log(ctx, slog.LevelInfo, "Waiting for suitable server to become available", attrs...)
 }
 
-// lazyReply is turned into Extended JSON only if a handler wants it.
-type lazyReply bson.Raw
-
-// LogValue implements slog.LogValuer.
-func (r lazyReply) LogValue() slog.Value { return slog.StringValue(bson.Raw(r).String()) }
-
-func topologyID(id bson.ObjectID) slog.Attr { return slog.String("topologyId", id.Hex()) }
-
-func durationMS(d time.Duration) slog.Attr {
-	return slog.Float64("durationMS", float64(d)/float64(time.Millisecond))
-}
-
-func topologyAttr(t *sdam.Topology) slog.Attr {
-	return slog.String("topologyDescription", t.String())
-}
-
-func serverAttrs(id bson.ObjectID, address string) []any {
-	return append([]any{topologyID(id)}, addressAttrs(address)...)
-}
-
-// addressAttrs are a server's host and port; the path alone for a Unix socket.
-func addressAttrs(address string) []any {
-	host, port, err := net.SplitHostPort(address)
-	n, bad := strconv.Atoi(port)
-	if err != nil || bad != nil {
-		return []any{slog.String("serverHost", address)}
+func selectionAttrs(q *sdam.Selection, topology *sdam.Topology) []slog.Attr {
+	attrs := append(make([]slog.Attr, 0, 8), slog.String("selector", q.String()), slog.String("operation", q.Operation))
+	if q.OperationID != 0 {
+		attrs = append(attrs, slog.Int64("operationId", q.OperationID))
 	}
-	return []any{slog.String("serverHost", host), slog.Int("serverPort", n)}
+	return append(attrs, slog.String("topologyDescription", topology.String()))
 }
 
-func heartbeatAttrs(id bson.ObjectID, address string, conn, server int64, awaited bool) []any {
-	attrs := append(serverAttrs(id, address), slog.Int64("driverConnectionId", conn), slog.Bool("awaited", awaited))
-	if server != 0 {
-		attrs = append(attrs, slog.Int64("serverConnectionId", server))
-	}
-	return attrs
-}
-
-// summary describes a topology in one line.
-func summary(d event.TopologyDescription) string {
-	var b strings.Builder
-	b.WriteString(d.Kind)
-	if d.SetName != "" {
-		b.WriteString(" " + strconv.Quote(d.SetName))
-	}
-	b.WriteString(" [")
-	for i, s := range d.Servers {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(s.Address + " " + s.Kind)
-		if s.Err != nil {
-			b.WriteString(" (" + s.Err.Error() + ")")
+// selectionTime is how long a selection may last, if that is limited.
+func (t *Topology[C]) selectionTime(ctx context.Context) (time.Duration, bool) {
+	left, limited := t.cfg.SelectionTimeout, t.cfg.SelectionTimeout > 0
+	if deadline, ok := ctx.Deadline(); ok {
+		if until := time.Until(deadline); !limited || until < left {
+			left, limited = until, true
 		}
 	}
-	b.WriteByte(']')
-	return b.String()
+	return max(left, 0), limited
+}
+
+// withoutTopology is the error without the topology, which the message has
+// anyway.
+func withoutTopology(err error) error {
+	var failed *sdam.SelectionError
+	if errors.As(err, &failed) && failed.Cause != nil {
+		return failed.Cause
+	}
+	return err
 }

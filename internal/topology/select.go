@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -22,13 +21,14 @@ var ErrSelectionTimeout = errors.New("serverSelectionTimeoutMS has passed")
 // An error is [ErrClosed], or a [*sdam.SelectionError] whose cause is
 // [ErrSelectionTimeout], the error of ctx, or why waiting does not help.
 func (t *Topology[C]) Select(ctx context.Context, q *sdam.Selection) (*Server[C], error) {
-	if t.logsSelection() {
+	if t.cfg.SelectionLog.Debug() {
 		return t.selectLogged(ctx, q)
 	}
 	v := t.view.Load()
 	if s, err := t.pick(v, q); s != nil || err != nil {
 		return s, err
 	}
+	t.logWaiting(ctx, q, v)
 	return t.await(ctx, q, v)
 }
 
@@ -105,54 +105,4 @@ func contextError(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return err
-}
-
-func (t *Topology[C]) logsSelection() bool {
-	return t.cfg.SelectionLog != nil && t.cfg.SelectionLog.Enabled(context.Background(), slog.LevelInfo)
-}
-
-// selectLogged is Select with the messages of the specification.
-func (t *Topology[C]) selectLogged(ctx context.Context, q *sdam.Selection) (*Server[C], error) {
-	log := t.cfg.SelectionLog.With(slog.String("selector", q.String()), slog.String("operation", q.Operation))
-	if q.OperationID != 0 {
-		log = log.With(slog.Int64("operationId", q.OperationID))
-	}
-	v := t.view.Load()
-	log.DebugContext(ctx, "Server selection started", topologyAttr(v.topology))
-	s, err := t.pick(v, q)
-	if s == nil && err == nil {
-		attrs := []any{topologyAttr(v.topology)}
-		if left, ok := t.selectionTime(ctx); ok {
-			attrs = append(attrs, slog.Int64("remainingTimeMS", left.Milliseconds()))
-		}
-		log.InfoContext(ctx, "Waiting for suitable server to become available", attrs...)
-		s, err = t.await(ctx, q, v)
-	}
-	v = t.view.Load()
-	if err != nil {
-		log.DebugContext(ctx, "Server selection failed", topologyAttr(v.topology), slog.String("failure", failureText(err)))
-		return nil, err
-	}
-	log.DebugContext(ctx, "Server selection succeeded", append([]any{topologyAttr(v.topology)}, addressAttrs(s.address)...)...)
-	return s, nil
-}
-
-// selectionTime is how long a selection may last, if that is limited.
-func (t *Topology[C]) selectionTime(ctx context.Context) (time.Duration, bool) {
-	left, limited := t.cfg.SelectionTimeout, t.cfg.SelectionTimeout > 0
-	if deadline, ok := ctx.Deadline(); ok {
-		if until := time.Until(deadline); !limited || until < left {
-			left, limited = until, true
-		}
-	}
-	return max(left, 0), limited
-}
-
-// failureText is the error without the topology, which the message has anyway.
-func failureText(err error) string {
-	var failed *sdam.SelectionError
-	if errors.As(err, &failed) && failed.Cause != nil {
-		return failed.Cause.Error()
-	}
-	return err.Error()
 }

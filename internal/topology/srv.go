@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -31,16 +32,18 @@ func (t *Topology[C]) followSRV(r *run) {
 	}
 }
 
+var errNoValidHost = errors.New("no valid host among the records")
+
 // rescan looks the records up once and returns when to do it next.
 func (t *Topology[C]) rescan(r *run) time.Duration {
 	hosts, valid, err := t.cfg.SRV.Resolve(r.ctx)
 	if err != nil || len(hosts) == 0 {
-		if t.cfg.Log != nil && r.ctx.Err() == nil {
-			reason := "no valid host among the records"
-			if err != nil {
-				reason = err.Error()
+		if r.ctx.Err() == nil {
+			if err == nil {
+				err = errNoValidHost
 			}
-			t.cfg.Log.Warn("SRV lookup failed, the known servers are kept", slog.String("topologyId", r.id.Hex()), slog.String("failure", reason))
+			t.cfg.Log.Log(r.ctx, slog.LevelWarn, "SRV lookup failed, the known servers are kept",
+				slog.String("topologyId", r.id.Hex()), slog.Any("failure", err))
 		}
 		return t.cfg.HeartbeatInterval
 	}
