@@ -159,10 +159,13 @@ func compareEncode(subject, reference codec, v any) error {
 // content.
 func compareDecode(subject, reference codec, data []byte, target func() any) error {
 	got, want := target(), target()
+	gotHeld, wantHeld := reach(reflect.ValueOf(got)), reach(reflect.ValueOf(want))
 	gotErr, wantErr := subject.decode(data, got), reference.decode(data, want)
 	differ := ""
 	if gotErr == nil && wantErr == nil {
-		differ = diff("", reflect.ValueOf(got), reflect.ValueOf(want))
+		if differ = diff("", reflect.ValueOf(got), reflect.ValueOf(want)); differ == "" {
+			differ = diffHeld(gotHeld, wantHeld)
+		}
 	}
 	var p *panicked
 	switch {

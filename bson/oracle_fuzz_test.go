@@ -1,6 +1,7 @@
 package bson_test
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 
@@ -103,8 +104,9 @@ func FuzzOracleValidate(f *testing.F) {
 		if err := bson.Unmarshal(back, &again); err != nil {
 			t.Fatalf("what was encoded does not decode: %v", err)
 		}
-		if at := diff("", reflect.ValueOf(again), reflect.ValueOf(d)); at != "" {
-			t.Fatalf("the way there and back differs at %s: %v, %v", at, again, d)
+		// Not d and again: the options of regular expressions get sorted.
+		if third, err := bson.Marshal(again); err != nil || !bytes.Equal(third, back) {
+			t.Fatalf("%x became %x, %v", back, third, err)
 		}
 	})
 }
