@@ -1,0 +1,313 @@
+// Package gridfs stores files of any size in MongoDB: their descriptions in one
+// collection, their contents in chunks in another.
+//
+//	bucket, err := gridfs.New(db, gridfs.Options{})
+//	id, err := bucket.Upload(ctx, "report.pdf", reader)
+//	n, err := bucket.Download(ctx, id, writer)
+//
+// Uploads are io.WriteCloser, downloads io.ReadSeekCloser, and FS is a view of the
+// bucket for what reads files from an fs.FS.
+//
+// See the specification "GridFS".
+package gridfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+)
+
+// The categories of errors, for errors.Is.
+var (
+	// ErrFileNotFound is a file, or a revision of it, that the bucket does not have.
+	ErrFileNotFound = errors.New("file not found")
+	// ErrCorrupt is a file whose chunks are missing, too many, or of the wrong size.
+	ErrCorrupt = errors.New("file is corrupt")
+	// ErrClosed is the use of a stream after Close or Abort.
+	ErrClosed = errors.New("stream is closed")
+)
+
+// DefaultChunkSize is the size of chunks in bytes, unless said otherwise: what
+// fits in a document of 256 KiB.
+const DefaultChunkSize = 255 << 10
+
+// maxChunkSize leaves room for the rest of a chunk's document.
+const maxChunkSize = 16<<20 - 1<<10
+
+// Options configure a bucket.
+type Options struct {
+	// Name is the prefix of its two collections: "fs" if empty.
+	Name string
+	// ChunkSize is the size of new files' chunks in bytes: DefaultChunkSize if 0.
+	ChunkSize int
+	// Handle are the concerns and the read preference of the collections, where
+	// they are not the database's.
+	Handle []mgx.HandleOption
+}
+
+// Bucket is a set of files. It is safe for concurrent use.
+type Bucket struct {
+	files, chunks *mgx.Collection
+	primaryFiles  *mgx.Collection
+	chunkSize     int
+
+	mu      sync.Mutex
+	indexed bool
+}
+
+// New returns a bucket in a database. It does no I/O; the first upload makes the
+// indexes.
+func New(db *mgx.Database, options Options) (*Bucket, error) {
+	name := options.Name
+	if name == "" {
+		name = "fs"
+	}
+	size := options.ChunkSize
+	if size == 0 {
+		size = DefaultChunkSize
+	}
+	if err := checkChunkSize(size); err != nil {
+		return nil, err
+	}
+	primary := append(options.Handle[:len(options.Handle):len(options.Handle)], mgx.WithReadPreference(mgx.ReadPreference{}))
+	return &Bucket{
+		files:        db.Collection(name+".files", options.Handle...),
+		chunks:       db.Collection(name+".chunks", options.Handle...),
+		primaryFiles: db.Collection(name+".files", primary...),
+		chunkSize:    size,
+	}, nil
+}
+
+func checkChunkSize(size int) error {
+	if size < 1 || size > maxChunkSize {
+		return fmt.Errorf("gridfs: a chunk size of %d bytes is not between 1 and %d", size, maxChunkSize)
+	}
+	return nil
+}
+
+// File describes a file.
+type File struct {
+	ID         any       `bson:"_id"`
+	Length     int64     `bson:"length"`
+	ChunkSize  int32     `bson:"chunkSize"`
+	UploadDate time.Time `bson:"uploadDate"`
+	Filename   string    `bson:"filename"`
+	// Metadata is whatever was stored with the file.
+	Metadata bson.Raw `bson:"metadata,omitempty"`
+}
+
+// Files returns the collection that describes the files.
+func (b *Bucket) Files() *mgx.Collection { return b.files }
+
+// Chunks returns the collection that holds their contents.
+func (b *Bucket) Chunks() *mgx.Collection { return b.chunks }
+
+// Find returns a cursor over the descriptions of files: mgx.Collect[gridfs.File].
+func (b *Bucket) Find(ctx context.Context, filter any, options ...mgx.FindOption) *mgx.Cursor {
+	return b.files.Find(ctx, filter, options...)
+}
+
+// Upload stores what r has, under a new identifier, which it returns. When
+// reading fails, what was stored is removed.
+func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, options ...UploadOption) (any, error) {
+	up, err := b.OpenUpload(ctx, filename, options...)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.Copy(up, r); err != nil {
+		return nil, errors.Join(err, up.Abort())
+	}
+	if err := up.Close(); err != nil {
+		return nil, err
+	}
+	return up.ID(), nil
+}
+
+// Download writes a file's contents to w and returns how many bytes there were.
+func (b *Bucket) Download(ctx context.Context, id any, w io.Writer) (int64, error) {
+	return copyOut(w)(b.OpenDownload(ctx, id))
+}
+
+// DownloadByName is Download for a revision of a name: see OpenDownloadByName.
+func (b *Bucket) DownloadByName(ctx context.Context, filename string, revision int, w io.Writer) (int64, error) {
+	return copyOut(w)(b.OpenDownloadByName(ctx, filename, revision))
+}
+
+func copyOut(w io.Writer) func(*DownloadStream, error) (int64, error) {
+	return func(down *DownloadStream, err error) (int64, error) {
+		if err != nil {
+			return 0, err
+		}
+		n, err := io.Copy(w, down)
+		return n, errors.Join(err, down.Close())
+	}
+}
+
+// OpenDownload opens a file by its identifier.
+func (b *Bucket) OpenDownload(ctx context.Context, id any) (*DownloadStream, error) {
+	return b.open(ctx, bson.D{{Key: "_id", Value: id}}, fmt.Sprintf("with _id %v", id))
+}
+
+// OpenDownloadByName opens a revision of a name: 0 is the original, 1 the first
+// revision of it, and so on; -1 is the most recent one, -2 the one before.
+func (b *Bucket) OpenDownloadByName(ctx context.Context, filename string, revision int) (*DownloadStream, error) {
+	order, skip := "uploadDate", revision
+	if revision < 0 {
+		order, skip = "-uploadDate", -revision-1
+	}
+	return b.open(ctx, bson.D{{Key: "filename", Value: filename}}, fmt.Sprintf("named %q, revision %d", filename, revision),
+		mgx.Sort(order), mgx.Skip(int64(skip)))
+}
+
+func (b *Bucket) open(ctx context.Context, filter bson.D, what string, options ...mgx.FindOption) (*DownloadStream, error) {
+	file, err := mgx.FindOne[File](ctx, b.files, filter, options...)
+	if errors.Is(err, mgx.ErrNoDocuments) {
+		return nil, fmt.Errorf("gridfs: %w: none %s", ErrFileNotFound, what)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("gridfs: %w", err)
+	}
+	if file.Length < 0 || file.Length > 0 && file.ChunkSize <= 0 {
+		return nil, fmt.Errorf("gridfs: %w: its description says %d bytes in chunks of %d", ErrCorrupt, file.Length, file.ChunkSize)
+	}
+	return &DownloadStream{ctx: ctx, chunks: b.chunks, file: file}, nil
+}
+
+// Delete removes a file. One that is not there is an ErrFileNotFound; chunks of it
+// that are left over are removed all the same.
+func (b *Bucket) Delete(ctx context.Context, id any) error {
+	res, err := b.files.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
+	if err != nil {
+		return fmt.Errorf("gridfs: delete: %w", err)
+	}
+	if _, err := b.chunks.DeleteMany(ctx, bson.D{{Key: "files_id", Value: id}}); err != nil {
+		return fmt.Errorf("gridfs: delete the chunks: %w", err)
+	}
+	if res.Acknowledged && res.DeletedCount == 0 {
+		return fmt.Errorf("gridfs: delete: %w: none with _id %v", ErrFileNotFound, id)
+	}
+	return nil
+}
+
+// DeleteByName removes all revisions of a name.
+func (b *Bucket) DeleteByName(ctx context.Context, filename string) error {
+	filter := bson.D{{Key: "filename", Value: filename}}
+	type idOnly struct {
+		ID any `bson:"_id"`
+	}
+	list, err := mgx.Collect[idOnly](b.files.Find(ctx, filter, mgx.Projection(bson.D{{Key: "_id", Value: 1}})))
+	if err != nil {
+		return fmt.Errorf("gridfs: delete: %w", err)
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("gridfs: delete: %w: none named %q", ErrFileNotFound, filename)
+	}
+	ids := make(bson.A, len(list))
+	for i, f := range list {
+		ids[i] = f.ID
+	}
+	if _, err := b.files.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}); err != nil {
+		return fmt.Errorf("gridfs: delete: %w", err)
+	}
+	if _, err := b.chunks.DeleteMany(ctx, bson.D{{Key: "files_id", Value: bson.D{{Key: "$in", Value: ids}}}}); err != nil {
+		return fmt.Errorf("gridfs: delete the chunks: %w", err)
+	}
+	return nil
+}
+
+// Rename gives a file another name.
+func (b *Bucket) Rename(ctx context.Context, id any, filename string) error {
+	res, err := b.files.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, renaming(filename))
+	return renamed(res, err, fmt.Sprintf("with _id %v", id))
+}
+
+// RenameByName gives all revisions of a name another one.
+func (b *Bucket) RenameByName(ctx context.Context, filename, to string) error {
+	res, err := b.files.UpdateMany(ctx, bson.D{{Key: "filename", Value: filename}}, renaming(to))
+	return renamed(res, err, fmt.Sprintf("named %q", filename))
+}
+
+func renaming(to string) bson.D {
+	return bson.D{{Key: "$set", Value: bson.D{{Key: "filename", Value: to}}}}
+}
+
+func renamed(res mgx.UpdateResult, err error, what string) error {
+	if err != nil {
+		return fmt.Errorf("gridfs: rename: %w", err)
+	}
+	if res.Acknowledged && res.MatchedCount == 0 {
+		return fmt.Errorf("gridfs: rename: %w: none %s", ErrFileNotFound, what)
+	}
+	return nil
+}
+
+// Drop removes all files, and the bucket's collections.
+func (b *Bucket) Drop(ctx context.Context) error {
+	if err := errors.Join(b.files.Drop(ctx), b.chunks.Drop(ctx)); err != nil {
+		return fmt.Errorf("gridfs: drop: %w", err)
+	}
+	b.mu.Lock()
+	b.indexed = false
+	b.mu.Unlock()
+	return nil
+}
+
+// ensureIndexes makes the indexes before the first upload into an empty bucket.
+func (b *Bucket) ensureIndexes(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.indexed {
+		return nil
+	}
+	_, err := mgx.FindOne[bson.Raw](ctx, b.primaryFiles, nil, mgx.Projection(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil && !errors.Is(err, mgx.ErrNoDocuments) {
+		return err
+	}
+	if err != nil {
+		if err := ensureIndex(ctx, b.files, mgx.Index{Keys: mgx.Keys("filename", "uploadDate")}); err != nil {
+			return err
+		}
+		if err := ensureIndex(ctx, b.chunks, mgx.Index{Keys: mgx.Keys("files_id", "n"), Unique: true}); err != nil {
+			return err
+		}
+	}
+	b.indexed = true
+	return nil
+}
+
+// ensureIndex makes an index unless one with the same keys is there, whatever type
+// its directions have: the shell makes them doubles.
+func ensureIndex(ctx context.Context, c *mgx.Collection, index mgx.Index) error {
+	type spec struct {
+		Key bson.D `bson:"key"`
+	}
+	list, err := mgx.Collect[spec](c.ListIndexes(ctx))
+	if err != nil {
+		return err
+	}
+	for _, have := range list {
+		if sameKeys(have.Key, index.Keys.(bson.D)) {
+			return nil
+		}
+	}
+	_, err = c.CreateIndex(ctx, index)
+	return err
+}
+
+func sameKeys(a, b bson.D) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Key != b[i].Key || fmt.Sprint(a[i].Value) != fmt.Sprint(b[i].Value) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,151 @@
+package gridfs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+)
+
+// DownloadStream reads a file, from any position. Chunks are asked for when they
+// are needed; one that is missing, or of the wrong size, is an ErrCorrupt.
+type DownloadStream struct {
+	ctx    context.Context
+	chunks *mgx.Collection
+	file   File
+
+	offset int64 // of the next byte to read
+	cur    *mgx.Cursor
+	next   int64  // the number of the cursor's next chunk
+	data   []byte // what is left of the current chunk
+	closed bool
+}
+
+// File describes the file.
+func (d *DownloadStream) File() File { return d.file }
+
+// Read reads bytes of the file.
+func (d *DownloadStream) Read(p []byte) (int, error) {
+	if d.closed {
+		return 0, ErrClosed
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(d.data) == 0 {
+		if d.offset >= d.file.Length {
+			return 0, d.checkEnd()
+		}
+		if err := d.fetch(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, d.data)
+	d.data = d.data[n:]
+	d.offset += int64(n)
+	return n, nil
+}
+
+// fetch gets the chunk that has the next byte.
+func (d *DownloadStream) fetch() error {
+	size := int64(d.file.ChunkSize)
+	want := d.offset / size
+	if want > math.MaxInt32 {
+		return d.corrupt("it has more chunks than can be")
+	}
+	if d.cur == nil {
+		d.cur = d.chunks.Find(d.ctx, bson.D{
+			{Key: "files_id", Value: d.file.ID}, {Key: "n", Value: bson.D{{Key: "$gte", Value: int32(want)}}},
+		}, mgx.Sort("n"))
+		d.next = want
+	}
+	if !d.cur.Next() {
+		if err := d.cur.Err(); err != nil {
+			return fmt.Errorf("gridfs: download %q: %w", d.file.Filename, err)
+		}
+		return d.corrupt("chunk %d is missing", want)
+	}
+	var c struct {
+		N    int32  `bson:"n"`
+		Data []byte `bson:"data"`
+	}
+	if err := d.cur.Decode(&c); err != nil {
+		return d.corrupt("chunk %d: %v", want, err)
+	}
+	if int64(c.N) != d.next {
+		return d.corrupt("chunk %d is missing, the next one is %d", d.next, c.N)
+	}
+	if expected := min(size, d.file.Length-d.next*size); int64(len(c.Data)) != expected {
+		return d.corrupt("chunk %d has %d bytes, not %d", c.N, len(c.Data), expected)
+	}
+	d.next++
+	d.data = c.Data[d.offset-want*size:]
+	return nil
+}
+
+// checkEnd looks for chunks behind the last one.
+func (d *DownloadStream) checkEnd() error {
+	if d.cur == nil {
+		return io.EOF
+	}
+	if d.cur.Next() {
+		return d.corrupt("there are chunks behind its end")
+	}
+	if err := d.cur.Err(); err != nil {
+		return fmt.Errorf("gridfs: download %q: %w", d.file.Filename, err)
+	}
+	return io.EOF
+}
+
+func (d *DownloadStream) corrupt(format string, args ...any) error {
+	return fmt.Errorf("gridfs: download %q: %w: %s", d.file.Filename, ErrCorrupt, fmt.Sprintf(format, args...))
+}
+
+// Seek moves to another position. Within the chunk at hand that costs nothing;
+// elsewhere the next Read asks the server anew.
+func (d *DownloadStream) Seek(offset int64, whence int) (int64, error) {
+	if d.closed {
+		return 0, ErrClosed
+	}
+	switch whence {
+	case io.SeekCurrent:
+		offset += d.offset
+	case io.SeekEnd:
+		offset += d.file.Length
+	case io.SeekStart:
+	default:
+		return 0, fmt.Errorf("gridfs: seek: unknown whence %d", whence)
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("gridfs: seek: position %d is before the start", offset)
+	}
+	ahead := offset - d.offset
+	if ahead >= 0 && ahead <= int64(len(d.data)) {
+		d.data = d.data[ahead:]
+	} else {
+		d.release()
+	}
+	d.offset = offset
+	return offset, nil
+}
+
+func (d *DownloadStream) release() {
+	if d.cur != nil {
+		_ = d.cur.Close() // what it failed with was returned by Read
+		d.cur = nil
+	}
+	d.data = nil
+}
+
+// Close ends the download.
+func (d *DownloadStream) Close() error {
+	if d.closed {
+		return ErrClosed
+	}
+	d.closed = true
+	d.release()
+	return nil
+}

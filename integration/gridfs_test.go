@@ -1,0 +1,238 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+	"testing/fstest"
+	"testing/iotest"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/embedded"
+	"github.com/mgxdb/mgx/gridfs"
+)
+
+func gridfsBucket(t *testing.T, options gridfs.Options) (*mgx.Client, *gridfs.Bucket) {
+	t.Helper()
+	ctx := context.Background()
+	s, err := embedded.Start(ctx, embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	c, err := mgx.Connect(ctx, s.URI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(ctx) })
+	b, err := gridfs.New(c.Database("files"), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, b
+}
+
+func noise(n int) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{1})
+	_, _ = r.Read(b)
+	return b
+}
+
+func TestGridFS(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{ChunkSize: 1000})
+	ctx := t.Context()
+	for _, size := range []int{0, 1, 999, 1000, 1001, 5000, 12_345} {
+		data := noise(size)
+		id, err := b.Upload(ctx, "f", iotest.HalfReader(bytes.NewReader(data)), gridfs.WithMetadata(bson.D{{Key: "size", Value: size}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		n, err := b.Download(ctx, id, &out)
+		if err != nil || n != int64(size) || !bytes.Equal(out.Bytes(), data) {
+			t.Errorf("%d bytes: got %d, %v", size, n, err)
+		}
+		chunks, err := b.Chunks().CountDocuments(ctx, bson.D{{Key: "files_id", Value: id}})
+		if want := int64(size+999) / 1000; err != nil || chunks != want {
+			t.Errorf("%d bytes: %d chunks, want %d (%v)", size, chunks, want, err)
+		}
+		down, err := b.OpenDownload(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := iotest.TestReader(down, data); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		if v, _ := down.File().Metadata.Lookup("size").AsInt64OK(); v != int64(size) {
+			t.Errorf("metadata %v", down.File().Metadata)
+		}
+		if err := down.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := down.Read(make([]byte, 1)); !errors.Is(err, gridfs.ErrClosed) {
+			t.Errorf("read after close: %v", err)
+		}
+		if err := b.Delete(ctx, id); err != nil {
+			t.Error(err)
+		}
+		if err := b.Delete(ctx, id); !errors.Is(err, gridfs.ErrFileNotFound) {
+			t.Errorf("second delete: %v", err)
+		}
+	}
+	if n, err := b.Chunks().CountDocuments(ctx, nil); n != 0 || err != nil {
+		t.Errorf("%d chunks are left (%v)", n, err)
+	}
+}
+
+func TestGridFSLargeUpload(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	data := noise(20<<20 + 17) // several batches of chunks
+	id, err := b.Upload(t.Context(), "large", bytes.NewReader(data), gridfs.WithID("mine"))
+	if err != nil || id != "mine" {
+		t.Fatal(id, err)
+	}
+	var out bytes.Buffer
+	if _, err := b.Download(t.Context(), id, &out); err != nil || !bytes.Equal(out.Bytes(), data) {
+		t.Errorf("%d bytes came back (%v)", out.Len(), err)
+	}
+}
+
+func TestGridFSRevisions(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	for _, s := range []string{"a", "b", "c"} {
+		id, err := b.Upload(ctx, "name", bytes.NewReader([]byte(s)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Upload dates have milliseconds: make them differ for sure.
+		if _, err := b.Files().UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, bson.D{{Key: "$set", Value: bson.D{{Key: "uploadDate", Value: bson.DateTime(s[0])}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for revision, want := range map[int]string{0: "a", 1: "b", 2: "c", -1: "c", -2: "b", -3: "a"} {
+		var out bytes.Buffer
+		if _, err := b.DownloadByName(ctx, "name", revision, &out); err != nil || out.String() != want {
+			t.Errorf("revision %d: %q, %v", revision, out.String(), err)
+		}
+	}
+	for _, revision := range []int{3, -4} {
+		if _, err := b.DownloadByName(ctx, "name", revision, io.Discard); !errors.Is(err, gridfs.ErrFileNotFound) {
+			t.Errorf("revision %d: %v", revision, err)
+		}
+	}
+	if err := b.RenameByName(ctx, "name", "other"); err != nil {
+		t.Error(err)
+	}
+	if err := b.RenameByName(ctx, "name", "other"); !errors.Is(err, gridfs.ErrFileNotFound) {
+		t.Error(err)
+	}
+	if err := b.DeleteByName(ctx, "other"); err != nil {
+		t.Error(err)
+	}
+	if err := b.DeleteByName(ctx, "other"); !errors.Is(err, gridfs.ErrFileNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestGridFSAbort(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{ChunkSize: 100_000})
+	ctx, cancel := context.WithCancel(t.Context())
+	up, err := b.OpenUpload(ctx, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := up.Write(noise(9 << 20)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := b.Chunks().CountDocuments(t.Context(), nil); n == 0 {
+		t.Error("nothing was sent before the end")
+	}
+	cancel()
+	if err := up.Abort(); err != nil {
+		t.Error(err)
+	}
+	if n, err := b.Chunks().CountDocuments(t.Context(), nil); n != 0 || err != nil {
+		t.Errorf("%d chunks are left (%v)", n, err)
+	}
+	if _, err := up.Write([]byte{1}); !errors.Is(err, gridfs.ErrClosed) {
+		t.Error(err)
+	}
+	// A reader that fails leaves nothing either.
+	why := errors.New("disk full")
+	if _, err := b.Upload(t.Context(), "f", iotest.ErrReader(why)); !errors.Is(err, why) {
+		t.Error(err)
+	}
+	if n, _ := b.Files().CountDocuments(t.Context(), nil); n != 0 {
+		t.Errorf("%d files", n)
+	}
+}
+
+func TestGridFSCorrupt(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{ChunkSize: 10})
+	ctx := t.Context()
+	chunk := func(id any, n int) bson.D { return bson.D{{Key: "files_id", Value: id}, {Key: "n", Value: n}} }
+	for name, damage := range map[string]func(id any) error{
+		"chunk missing": func(id any) error { _, err := b.Chunks().DeleteOne(ctx, chunk(id, 1)); return err },
+		"last missing":  func(id any) error { _, err := b.Chunks().DeleteOne(ctx, chunk(id, 2)); return err },
+		"too short": func(id any) error {
+			_, err := b.Chunks().UpdateOne(ctx, chunk(id, 1), bson.D{{Key: "$set", Value: bson.D{{Key: "data", Value: []byte("x")}}}})
+			return err
+		},
+		"one too many": func(id any) error {
+			_, err := b.Chunks().InsertOne(ctx, append(chunk(id, 3), bson.E{Key: "data", Value: []byte("x")}))
+			return err
+		},
+	} {
+		id, err := b.Upload(ctx, name, bytes.NewReader(noise(25)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := damage(id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Download(ctx, id, io.Discard); !errors.Is(err, gridfs.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestGridFSFileSystem(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	for _, name := range []string{"a.txt", "dir/b.txt", "dir/sub/c.txt", "/not/a/path", "dir0"} {
+		if _, err := b.Upload(ctx, name, bytes.NewReader([]byte("contents of "+name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fstest.TestFS(b.FS(ctx), "a.txt", "dir/b.txt", "dir/sub/c.txt", "dir0"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGridFSIndexes(t *testing.T) {
+	c, b := gridfsBucket(t, gridfs.Options{Name: "photos"})
+	ctx := t.Context()
+	for range 2 {
+		if _, err := b.Upload(ctx, "x", bytes.NewReader(noise(10))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for coll, want := range map[string]string{"photos.files": "filename_1_uploadDate_1", "photos.chunks": "files_id_1_n_1"} {
+		list, err := mgx.Collect[struct{ Name string }](c.Database("files").Collection(coll).ListIndexes(ctx))
+		if err != nil || len(list) != 2 || list[1].Name != want {
+			t.Errorf("%s: %v %v", coll, list, err)
+		}
+	}
+	if err := b.Drop(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := gridfs.New(c.Database("files"), gridfs.Options{ChunkSize: -1}); err == nil {
+		t.Error("a negative chunk size")
+	}
+}
