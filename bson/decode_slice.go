@@ -120,7 +120,7 @@ func (d *decoder) slice(s reflect.Value, plan *decodePlan, start, end int) error
 		s.Grow(n)
 		s.SetLen(n)
 	case s.IsNil():
-		s.Set(reflect.MakeSlice(s.Type(), 0, 0))
+		at[sliceHeader](s.Addr().UnsafePointer()).data = emptySlice // not nil
 	default:
 		s.SetLen(n)
 		s.Clear()

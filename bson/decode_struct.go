@@ -113,19 +113,17 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 	src := d.src[:last]
 	next := 0 // the field that comes next if the document has the order of the struct, -1 if it has not
 	for pos < last {
-		if next < 0 && s.inline == nil {
-			if pos = s.index.skip(src, pos); pos >= last {
+		f, keyEnd := s.guess(src, pos+1, next)
+		if f == nil {
+			if pos, keyEnd = s.search(src, pos); pos >= last {
 				break
 			}
-		}
-		t, key := src[pos], pos+1
-		f, keyEnd := s.guess(src, key, next)
-		if f == nil {
-			if keyEnd = bsonwire.KeyEnd(src, key); keyEnd < 0 {
+			if keyEnd < 0 {
 				return errKeyEnd(pos)
 			}
-			f, next = s.index.find(s.fields, src[key:keyEnd]), -1
+			f, next = s.index.find(s.fields, src[pos+1:keyEnd]), -1
 		}
+		t, key := src[pos], pos+1
 		val := keyEnd + 1
 		if pos = valueEnd(src, t, val); pos > last {
 			return valueError(src, t, key, keyEnd)
@@ -203,6 +201,16 @@ func findKeyEnd(src []byte, key int) (end int, ascii bool) {
 		wide |= x
 	}
 	return bsonwire.KeyEnd(src, key), false
+}
+
+// search returns where, from src[pos] on, the next element is that has to be looked at, and the end of its key.
+func (s *structDecoder) search(src []byte, pos int) (at, keyEnd int) {
+	if s.inline == nil {
+		if pos, keyEnd = s.index.skip(src, pos); keyEnd > 0 || pos >= len(src) {
+			return pos, keyEnd
+		}
+	}
+	return pos, bsonwire.KeyEnd(src, pos+1)
 }
 
 // guess returns the field with number i and the end of its key, if that is the key that starts at src[key].
@@ -309,33 +317,29 @@ func filterBit(first byte, n int) uint { return (uint(first|0x20) + uint(n)*11) 
 
 // skip returns where, from src[pos] on, the first element is whose key may be that of a field, or which is damaged; the
 // end of src if there is none. Most keys without a field are told by their length and first byte. A key that is not
-// ASCII may be of another length in lower case.
-func (x *fieldIndex) skip(src []byte, pos int) int {
-next:
-	for pos < len(src) {
-		wide := uint64(0)
-		for i := pos + 1; len(src)-i >= 8; i += 8 {
-			w := binary.LittleEndian.Uint64(src[i:])
-			zero := (w - lowBits) &^ w & highBits
-			if zero == 0 {
-				wide |= w
-				continue
-			}
-			wide |= w & (zero - 1) &^ zero // what is in front of the zero byte
-			end := i + bits.TrailingZeros64(zero)>>3
-			if wide&highBits != 0 || x.filter>>filterBit(src[pos+1], end-pos-1)&1 != 0 {
-				return pos
-			}
-			after := valueEnd(src, src[pos], end+1)
-			if after > len(src) {
-				return pos
-			}
-			pos = after
-			continue next
+// ASCII may be of another length in lower case. skip also returns the end of the key, or 0 if it has not seen it.
+func (x *fieldIndex) skip(src []byte, pos int) (at, keyEnd int) {
+	wide := uint64(0)
+	for i := pos + 1; len(src)-i >= 8; {
+		w := binary.LittleEndian.Uint64(src[i:])
+		zero := (w - lowBits) &^ w & highBits
+		if zero == 0 {
+			wide |= w
+			i += 8
+			continue
 		}
-		return pos // too near to the end
+		wide |= w & (zero - 1) &^ zero // what is in front of the zero byte
+		end := i + bits.TrailingZeros64(zero)>>3
+		if wide&highBits != 0 || x.filter>>filterBit(src[pos+1], end-pos-1)&1 != 0 {
+			return pos, end
+		}
+		after := valueEnd(src, src[pos], end+1)
+		if after > len(src) {
+			return pos, end
+		}
+		pos, i, wide = after, after+1, 0
 	}
-	return pos
+	return pos, 0 // too near to the end
 }
 
 func newFieldIndex(fields []decodeField) fieldIndex {

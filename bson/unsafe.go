@@ -40,6 +40,9 @@ type sliceHeader struct {
 	len, cap int
 }
 
+// emptySlice is where a slice without elements, that is not nil, points to.
+var emptySlice = pointer(new([2]uint64))
+
 // eface is the layout of an any: its type, and a pointer to its value (or, for pointers and maps, the value).
 type eface struct {
 	typ  pointer
