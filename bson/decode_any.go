@@ -309,12 +309,17 @@ func (b *builder) value(tok token) (any, error) {
 	case TypeArray:
 		a := A(take(&t.values, int(tok.n)))
 		d.depth++
-		err := b.array(a)
+		if err := b.array(a); err != nil {
+			return nil, err // the slabs may be those of a document that was not finished
+		}
 		d.depth--
-		return box(aWord, one(&t.arrays, a)), err
+		return box(aWord, one(&t.arrays, a)), nil
 	case TypeBinary:
 		v, err := d.readBinary(from, int(tok.n))
-		return box(binaryWord, one(&t.bins, v)), err
+		if err != nil {
+			return nil, err
+		}
+		return box(binaryWord, one(&t.bins, v)), nil
 	case TypeSymbol:
 		return box(symbolWord, one(&t.strings, d.view(from+4, int(tok.n)-1))), nil
 	case TypeJavaScript:
@@ -328,8 +333,10 @@ func (b *builder) document(tok token) (any, error) {
 	switch b.kind {
 	case kindD:
 		doc := D(take(&b.tree.elements, int(tok.n)))
-		err := b.d(doc)
-		return box(dWord, one(&b.tree.docs, doc)), err
+		if err := b.d(doc); err != nil {
+			return nil, err
+		}
+		return box(dWord, one(&b.tree.docs, doc)), nil
 	case kindM:
 		m := make(M, tok.n)
 		return m, b.m(m, int(tok.n))
