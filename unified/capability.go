@@ -1,0 +1,98 @@
+package unified
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mgxdb/mgx/bson"
+)
+
+// What mgx, or this package, cannot do yet. Tests that need it are skipped. This
+// is the only list of such things; every entry is to go away.
+var missing = []struct{ what, reason string }{
+	{"entity session", "sessions are not part of the API yet"},
+	{"argument session", "sessions are not part of the API yet"},
+	{"operation withTransaction", "transactions are not part of the API yet"},
+	{"operation startTransaction", "transactions are not part of the API yet"},
+	{"operation createChangeStream", "change streams are not part of the API yet"},
+	{"entity bucket", "GridFS is not part of the API yet"},
+	{"operation clientBulkWrite", "the client's bulkWrite is not part of the API yet"},
+	{"entity clientEncryption", "client-side encryption is not part of the API"},
+	{"client autoEncryptOpts", "client-side encryption is not part of the API"},
+	{"client observeTracingMessages", "OpenTelemetry is not part of the API yet"},
+	{"test expectTracingMessages", "OpenTelemetry is not part of the API yet"},
+	{"client storeEventsAsEntities", "events as entities are deprecated; no file of the suites needs them"},
+	{"argument timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
+	{"argument timeoutMode", "timeoutMode is no option of cursors; contexts have deadlines"},
+	{"handle timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
+	{"argument rawData", "rawData is not part of the API yet"},
+	{"operation mapReduce", "mapReduce is deprecated by the server; aggregate does its work"},
+	{"operation count", "count is deprecated by the specification; countDocuments does its work"},
+	{"operation modifyCollection", "collMod is not part of the API yet"},
+	{"operation rename", "renaming collections is not part of the API yet"},
+	{"operation runCursorCommand", "runCursorCommand is not part of the API yet"},
+	{"operation createCommandCursor", "runCursorCommand is not part of the API yet"},
+	{"operation createSearchIndex", "search indexes are not part of the API yet"},
+	{"operation createSearchIndexes", "search indexes are not part of the API yet"},
+	{"operation updateSearchIndex", "search indexes are not part of the API yet"},
+	{"operation dropSearchIndex", "search indexes are not part of the API yet"},
+	{"operation listSearchIndexes", "search indexes are not part of the API yet"},
+}
+
+// incapable says why a test cannot run yet; "" if it can.
+func incapable(f *File, t *Test) string {
+	needs := map[string]bool{}
+	needsOfEntities(f.Entities, needs)
+	needsOf(t.Operations, needs)
+	if len(t.ExpectTraces) > 0 {
+		needs["test expectTracingMessages"] = true
+	}
+	for _, m := range missing {
+		if needs[m.what] {
+			return m.reason
+		}
+	}
+	return ""
+}
+
+func needsOfEntities(list []bson.D, needs map[string]bool) {
+	for _, d := range list {
+		kind, spec := d[0].Key, d[0].Value.(bson.D)
+		needs["entity "+kind] = true
+		for _, e := range spec {
+			needs[kind+" "+e.Key] = true
+			if options, ok := e.Value.(bson.D); ok && strings.HasSuffix(e.Key, "Options") {
+				for _, o := range options {
+					needs["handle "+o.Key] = true
+				}
+			}
+		}
+	}
+}
+
+func needsOf(list []Operation, needs map[string]bool) {
+	for _, op := range list {
+		needs["operation "+op.Name] = true
+		for _, e := range op.Arguments {
+			needs["argument "+e.Key] = true
+			switch {
+			case e.Key == "entities":
+				var specs []bson.D
+				for _, item := range get[bson.A](op.Arguments, e.Key) {
+					if d, ok := item.(bson.D); ok && len(d) == 1 {
+						specs = append(specs, d)
+					}
+				}
+				needsOfEntities(specs, needs)
+			case slices.Contains([]string{"operation", "operations", "callback"}, e.Key):
+				nested, ok := e.Value.(bson.A)
+				if !ok {
+					nested = bson.A{e.Value}
+				}
+				if inner, err := operationsOf(nested); err == nil {
+					needsOf(inner, needs)
+				}
+			}
+		}
+	}
+}

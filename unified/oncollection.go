@@ -1,0 +1,265 @@
+package unified
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+)
+
+// onCollection runs an operation on a collection.
+func (r *run) onCollection(c *mgx.Collection, name string, a *arguments) (result, error) {
+	switch name {
+	case "find":
+		filter, options, err := finding(a)
+		if err != nil {
+			return nothing, err
+		}
+		return all(c.Find(r.ctx, filter, options...))
+	case "findOne":
+		filter, options, err := finding(a)
+		if err != nil {
+			return nothing, err
+		}
+		return orNothing(one(c.FindOne(r.ctx, filter, options...)))
+	case "createFindCursor":
+		filter, options, err := finding(a)
+		if err != nil {
+			return nothing, err
+		}
+		return opened(c.Find(r.ctx, filter, options...))
+	case "aggregate":
+		pipeline, options, err := aggregation(a)
+		if err != nil {
+			return nothing, err
+		}
+		return all(c.Aggregate(r.ctx, pipeline, options...))
+	case "countDocuments":
+		return r.countDocuments(c, a)
+	case "estimatedDocumentCount":
+		return r.estimatedDocumentCount(c, a)
+	case "distinct":
+		return r.distinct(c, a)
+	}
+	if write, ok := writes[name]; ok {
+		return write(r, c, a)
+	}
+	if manage, ok := indexing[name]; ok {
+		return manage(r, c, a)
+	}
+	return nothing, unknown("collection", name)
+}
+
+// orNothing makes a document that is not there a result, not an error.
+func orNothing(res result, err error) (result, error) {
+	if errors.Is(err, mgx.ErrNoDocuments) {
+		return nothing, nil
+	}
+	return res, err
+}
+
+// finding reads the arguments of find and findOne.
+func finding(a *arguments) (filter any, options []mgx.FindOption, err error) {
+	if err := a.need("filter"); err != nil {
+		return nil, nil, err
+	}
+	add := func(o mgx.FindOption) { options = append(options, o) }
+	err = a.each(func(key string, v argument) bool {
+		switch key {
+		case "filter":
+			filter = v.document()
+		case "sort":
+			add(mgx.SortBy(v.document()))
+		case "projection":
+			add(mgx.Projection(v.document()))
+		case "limit":
+			add(mgx.Limit(v.int()))
+		case "skip":
+			add(mgx.Skip(v.int()))
+		case "batchSize":
+			add(mgx.BatchSize(int32(v.int())))
+		case "hint":
+			add(mgx.Hint(v.value))
+		case "collation":
+			add(mgx.WithCollation(v.document()))
+		case "let":
+			add(mgx.Let(v.document()))
+		case "comment":
+			add(mgx.Comment(v.value))
+		case "maxTimeMS":
+			add(mgx.MaxTime(v.milliseconds()))
+		default:
+			return findingMore(key, v, add)
+		}
+		return true
+	})
+	return filter, options, err
+}
+
+// findingMore reads the rarer arguments of find.
+func findingMore(key string, v argument, add func(mgx.FindOption)) bool {
+	switch key {
+	case "allowDiskUse":
+		add(mgx.AllowDiskUse(v.bool()))
+	case "allowPartialResults":
+		if v.bool() {
+			add(mgx.AllowPartialResults())
+		}
+	case "noCursorTimeout":
+		if v.bool() {
+			add(mgx.NoCursorTimeout())
+		}
+	case "max":
+		add(mgx.Max(v.document()))
+	case "min":
+		add(mgx.Min(v.document()))
+	case "returnKey":
+		if v.bool() {
+			add(mgx.ReturnKey())
+		}
+	case "showRecordId":
+		if v.bool() {
+			add(mgx.ShowRecordID())
+		}
+	case "cursorType":
+		types := map[string]mgx.CursorType{"nontailable": mgx.NonTailable, "tailable": mgx.Tailable, "tailableawait": mgx.TailableAwait}
+		t, ok := types[strings.ToLower(v.text())]
+		if !ok {
+			v.from.wrong(v.key, "a cursor type", v.value)
+		}
+		add(mgx.WithCursorType(t))
+	case "maxAwaitTimeMS":
+		add(mgx.MaxAwaitTime(v.milliseconds()))
+	default:
+		return false
+	}
+	return true
+}
+
+// aggregation reads the arguments of aggregate.
+func aggregation(a *arguments) (pipeline any, options []mgx.AggregateOption, err error) {
+	if err := a.need("pipeline"); err != nil {
+		return nil, nil, err
+	}
+	add := func(o mgx.AggregateOption) { options = append(options, o) }
+	err = a.each(func(key string, v argument) bool {
+		switch key {
+		case "pipeline":
+			pipeline = v.list()
+		case "batchSize":
+			add(mgx.BatchSize(int32(v.int())))
+		case "allowDiskUse":
+			add(mgx.AllowDiskUse(v.bool()))
+		case "collation":
+			add(mgx.WithCollation(v.document()))
+		case "hint":
+			add(mgx.Hint(v.value))
+		case "let":
+			add(mgx.Let(v.document()))
+		case "comment":
+			add(mgx.Comment(v.value))
+		case "maxTimeMS":
+			add(mgx.MaxTime(v.milliseconds()))
+		case "maxAwaitTimeMS":
+			add(mgx.MaxAwaitTime(v.milliseconds()))
+		case "bypassDocumentValidation":
+			if v.bool() {
+				add(mgx.BypassDocumentValidation())
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	return pipeline, options, err
+}
+
+func (r *run) countDocuments(c *mgx.Collection, a *arguments) (result, error) {
+	if err := a.need("filter"); err != nil {
+		return nothing, err
+	}
+	var filter any
+	var options []mgx.CountOption
+	add := func(o mgx.CountOption) { options = append(options, o) }
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "filter":
+			filter = v.document()
+		case "limit":
+			add(mgx.Limit(v.int()))
+		case "skip":
+			add(mgx.Skip(v.int()))
+		case "hint":
+			add(mgx.Hint(v.value))
+		case "collation":
+			add(mgx.WithCollation(v.document()))
+		case "comment":
+			add(mgx.Comment(v.value))
+		case "maxTimeMS":
+			add(mgx.MaxTime(v.milliseconds()))
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	n, err := c.CountDocuments(r.ctx, filter, options...)
+	return value(n), err
+}
+
+func (r *run) estimatedDocumentCount(c *mgx.Collection, a *arguments) (result, error) {
+	var options []mgx.EstimatedCountOption
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "comment":
+			options = append(options, mgx.Comment(v.value))
+		case "maxTimeMS":
+			options = append(options, mgx.MaxTime(v.milliseconds()))
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	n, err := c.EstimatedDocumentCount(r.ctx, options...)
+	return value(n), err
+}
+
+func (r *run) distinct(c *mgx.Collection, a *arguments) (result, error) {
+	if err := a.need("fieldName", "filter"); err != nil {
+		return nothing, err
+	}
+	var field string
+	var filter any
+	var options []mgx.DistinctOption
+	add := func(o mgx.DistinctOption) { options = append(options, o) }
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "fieldName":
+			field = v.text()
+		case "filter":
+			filter = v.document()
+		case "hint":
+			add(mgx.Hint(v.value))
+		case "collation":
+			add(mgx.WithCollation(v.document()))
+		case "comment":
+			add(mgx.Comment(v.value))
+		case "maxTimeMS":
+			add(mgx.MaxTime(v.milliseconds()))
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	list, err := c.Distinct(r.ctx, field, filter, options...)
+	return value(bson.A(list)), err
+}

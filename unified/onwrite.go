@@ -1,0 +1,386 @@
+package unified
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+)
+
+// writes are the writing operations of a collection.
+var writes = map[string]func(r *run, c *mgx.Collection, a *arguments) (result, error){
+	"insertOne":         insertOne,
+	"insertMany":        insertMany,
+	"updateOne":         updateOne,
+	"updateMany":        updateMany,
+	"replaceOne":        replaceOne,
+	"deleteOne":         deleteOne,
+	"deleteMany":        deleteMany,
+	"findOneAndDelete":  findOneAndDelete,
+	"findOneAndReplace": findOneAndReplace,
+	"findOneAndUpdate":  findOneAndUpdate,
+	"bulkWrite":         bulkWrite,
+}
+
+func insertOne(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	if err := a.need("document"); err != nil {
+		return nothing, err
+	}
+	var doc any
+	var options []mgx.InsertOption
+	err := a.each(func(key string, v argument) bool {
+		if key == "document" {
+			doc = v.document()
+			return true
+		}
+		return inserting(key, v, &options)
+	})
+	if err != nil {
+		return nothing, err
+	}
+	res, err := c.InsertOne(r.ctx, doc, options...)
+	return value(bson.D{{Key: "insertedId", Value: res.InsertedID}, {Key: "acknowledged", Value: res.Acknowledged}}), err
+}
+
+func insertMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	if err := a.need("documents"); err != nil {
+		return nothing, err
+	}
+	var docs bson.A
+	var options []mgx.InsertOption
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "documents":
+			docs = v.list()
+		case "ordered":
+			if !v.bool() {
+				options = append(options, mgx.Unordered())
+			}
+		default:
+			return inserting(key, v, &options)
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	res, err := c.InsertMany(r.ctx, []any(docs), options...)
+	bulk := mgx.BulkWriteResult{InsertedCount: res.InsertedCount, Acknowledged: res.Acknowledged, InsertedIDs: map[int]any{}}
+	for i, id := range res.InsertedIDs {
+		if id != nil {
+			bulk.InsertedIDs[i] = id
+		}
+	}
+	return value(bulkResult(&bulk)), err
+}
+
+func inserting(key string, v argument, options *[]mgx.InsertOption) bool {
+	switch key {
+	case "bypassDocumentValidation":
+		if v.bool() {
+			*options = append(*options, mgx.BypassDocumentValidation())
+		}
+	case "comment":
+		*options = append(*options, mgx.Comment(v.value))
+	default:
+		return false
+	}
+	return true
+}
+
+// changing are the arguments of all operations that change what they find.
+type changing struct {
+	filter, update any // update: also the replacement
+	requests       bson.A
+}
+
+// modify are the options that all of them have.
+type modify interface {
+	mgx.UpdateOption
+	mgx.ReplaceOption
+	mgx.DeleteOption
+	mgx.FindOneAndDeleteOption
+	mgx.FindOneAndReplaceOption
+	mgx.FindOneAndUpdateOption
+}
+
+// modifying reads an argument that all of them have.
+func modifying(key string, v argument) (modify, bool) {
+	switch key {
+	case "hint":
+		return mgx.Hint(v.value), true
+	case "collation":
+		return mgx.WithCollation(v.document()), true
+	case "let":
+		return mgx.Let(v.document()), true
+	case "comment":
+		return mgx.Comment(v.value), true
+	}
+	return nil, false
+}
+
+// options collects the options of an operation whose arguments are read.
+type options[O any] struct {
+	c    changing
+	list []O
+}
+
+func (o *options[O]) add(option any) { o.list = append(o.list, option.(O)) }
+
+// read reads the arguments that filter and options are made of. more knows those
+// that the operation has beyond them.
+func (o *options[O]) read(a *arguments, more func(key string, v argument) bool) error {
+	if err := a.need("filter"); err != nil {
+		return err
+	}
+	return a.each(func(key string, v argument) bool {
+		switch key {
+		case "filter":
+			o.c.filter = v.document()
+			return true
+		case "namespace":
+			return true
+		}
+		if m, ok := modifying(key, v); ok {
+			o.add(m)
+			return true
+		}
+		return more(key, v)
+	})
+}
+
+// writing reads what updates and replacements have in common.
+func (o *options[O]) writing(key string, v argument) bool {
+	switch key {
+	case "upsert":
+		if v.bool() {
+			o.add(mgx.Upsert())
+		}
+	case "bypassDocumentValidation":
+		if v.bool() {
+			o.add(mgx.BypassDocumentValidation())
+		}
+	case "sort":
+		o.add(mgx.SortBy(v.document()))
+	default:
+		return false
+	}
+	return true
+}
+
+// returning reads what the three findOneAnd… have in common.
+func (o *options[O]) returning(key string, v argument) bool {
+	switch key {
+	case "projection":
+		o.add(mgx.Projection(v.document()))
+	case "maxTimeMS":
+		o.add(mgx.MaxTime(v.milliseconds()))
+	case "sort":
+		o.add(mgx.SortBy(v.document()))
+	case "returnDocument":
+		switch strings.ToLower(v.text()) {
+		case "before":
+		case "after":
+			o.add(mgx.ReturnAfter())
+		default:
+			v.from.wrong(key, "before or after", v.value)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (o *options[O]) updating(key string, v argument) bool {
+	switch key {
+	case "update":
+		o.c.update = v.value
+	case "arrayFilters":
+		o.add(mgx.ArrayFilters(v.list()...))
+	default:
+		return o.writing(key, v)
+	}
+	return true
+}
+
+func (o *options[O]) replacing(key string, v argument) bool {
+	if key == "replacement" {
+		o.c.update = v.document()
+		return true
+	}
+	return o.writing(key, v)
+}
+
+func updateResult(res mgx.UpdateResult, err error) (result, error) {
+	d := bson.D{
+		{Key: "matchedCount", Value: res.MatchedCount}, {Key: "modifiedCount", Value: res.ModifiedCount},
+		{Key: "upsertedCount", Value: res.UpsertedCount}, {Key: "acknowledged", Value: res.Acknowledged},
+	}
+	if res.UpsertedID != nil {
+		d = append(d, bson.E{Key: "upsertedId", Value: res.UpsertedID})
+	}
+	return value(d), err
+}
+
+func updateOne(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.UpdateOption]
+	if err := o.read(a, o.updating); err != nil {
+		return nothing, err
+	}
+	return updateResult(c.UpdateOne(r.ctx, o.c.filter, o.c.update, o.list...))
+}
+
+func updateMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.UpdateOption]
+	if err := o.read(a, o.updating); err != nil {
+		return nothing, err
+	}
+	return updateResult(c.UpdateMany(r.ctx, o.c.filter, o.c.update, o.list...))
+}
+
+func replaceOne(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.ReplaceOption]
+	if err := o.read(a, o.replacing); err != nil {
+		return nothing, err
+	}
+	return updateResult(c.ReplaceOne(r.ctx, o.c.filter, o.c.update, o.list...))
+}
+
+func noMore(string, argument) bool { return false }
+
+func deleteResult(res mgx.DeleteResult, err error) (result, error) {
+	return value(bson.D{{Key: "deletedCount", Value: res.DeletedCount}, {Key: "acknowledged", Value: res.Acknowledged}}), err
+}
+
+func deleteOne(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.DeleteOption]
+	if err := o.read(a, noMore); err != nil {
+		return nothing, err
+	}
+	return deleteResult(c.DeleteOne(r.ctx, o.c.filter, o.list...))
+}
+
+func deleteMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.DeleteOption]
+	if err := o.read(a, noMore); err != nil {
+		return nothing, err
+	}
+	return deleteResult(c.DeleteMany(r.ctx, o.c.filter, o.list...))
+}
+
+func findOneAndDelete(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.FindOneAndDeleteOption]
+	if err := o.read(a, o.returning); err != nil {
+		return nothing, err
+	}
+	return orNothing(one(c.FindOneAndDelete(r.ctx, o.c.filter, o.list...)))
+}
+
+func findOneAndReplace(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.FindOneAndReplaceOption]
+	if err := o.read(a, func(key string, v argument) bool { return o.returning(key, v) || o.replacing(key, v) }); err != nil {
+		return nothing, err
+	}
+	return orNothing(one(c.FindOneAndReplace(r.ctx, o.c.filter, o.c.update, o.list...)))
+}
+
+func findOneAndUpdate(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	var o options[mgx.FindOneAndUpdateOption]
+	if err := o.read(a, func(key string, v argument) bool { return o.returning(key, v) || o.updating(key, v) }); err != nil {
+		return nothing, err
+	}
+	return orNothing(one(c.FindOneAndUpdate(r.ctx, o.c.filter, o.c.update, o.list...)))
+}
+
+func bulkWrite(r *run, c *mgx.Collection, a *arguments) (result, error) {
+	if err := a.need("requests"); err != nil {
+		return nothing, err
+	}
+	var models []mgx.WriteModel
+	var options []mgx.BulkOption
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "requests":
+			for _, item := range v.list() {
+				m, err := model(item)
+				v.check(err)
+				models = append(models, m)
+			}
+		case "ordered":
+			if !v.bool() {
+				options = append(options, mgx.Unordered())
+			}
+		case "bypassDocumentValidation":
+			if v.bool() {
+				options = append(options, mgx.BypassDocumentValidation())
+			}
+		case "let":
+			options = append(options, mgx.Let(v.document()))
+		case "comment":
+			options = append(options, mgx.Comment(v.value))
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	res, err := c.BulkWrite(r.ctx, models, options...)
+	return value(bulkResult(&res)), err
+}
+
+// model reads one write of a bulk.
+func model(item any) (mgx.WriteModel, error) {
+	d, ok := item.(bson.D)
+	if !ok || len(d) != 1 {
+		return mgx.WriteModel{}, malformedf("%s is no write model", show(item))
+	}
+	spec, _ := d[0].Value.(bson.D)
+	a := &arguments{d: spec}
+	switch d[0].Key {
+	case "insertOne":
+		doc, ok := lookup(spec, "document")
+		if !ok || len(spec) > 1 {
+			return mgx.WriteModel{}, malformedf("%s inserts something else than a document", show(item))
+		}
+		return mgx.InsertOneModel(doc), nil
+	case "updateOne", "updateMany":
+		var o options[mgx.UpdateOption]
+		err := o.read(a, o.updating)
+		if d[0].Key == "updateMany" {
+			return mgx.UpdateManyModel(o.c.filter, o.c.update, o.list...), err
+		}
+		return mgx.UpdateOneModel(o.c.filter, o.c.update, o.list...), err
+	case "replaceOne":
+		var o options[mgx.ReplaceOption]
+		err := o.read(a, o.replacing)
+		return mgx.ReplaceOneModel(o.c.filter, o.c.update, o.list...), err
+	case "deleteOne", "deleteMany":
+		var o options[mgx.DeleteOption]
+		err := o.read(a, noMore)
+		if d[0].Key == "deleteMany" {
+			return mgx.DeleteManyModel(o.c.filter, o.list...), err
+		}
+		return mgx.DeleteOneModel(o.c.filter, o.list...), err
+	}
+	return mgx.WriteModel{}, malformedf("there is no write model %q", d[0].Key)
+}
+
+func bulkResult(res *mgx.BulkWriteResult) bson.D {
+	return bson.D{
+		{Key: "insertedCount", Value: res.InsertedCount}, {Key: "matchedCount", Value: res.MatchedCount},
+		{Key: "modifiedCount", Value: res.ModifiedCount}, {Key: "deletedCount", Value: res.DeletedCount},
+		{Key: "upsertedCount", Value: res.UpsertedCount}, {Key: "insertedIds", Value: byIndex(res.InsertedIDs)},
+		{Key: "upsertedIds", Value: byIndex(res.UpsertedIDs)}, {Key: "acknowledged", Value: res.Acknowledged},
+	}
+}
+
+func byIndex(ids map[int]any) bson.D {
+	d := bson.D{}
+	for i, id := range ids {
+		d = append(d, bson.E{Key: strconv.Itoa(i), Value: id})
+	}
+	return d
+}
