@@ -28,15 +28,6 @@ var missing = []struct{ what, reason string }{
 	{"argument rawData", "rawData is not part of the API yet"},
 	{"operation mapReduce", "mapReduce is deprecated by the server; aggregate does its work"},
 	{"operation count", "count is deprecated by the specification; countDocuments does its work"},
-	{"operation modifyCollection", "collMod is not part of the API yet"},
-	{"operation rename", "renaming collections is not part of the API yet"},
-	{"operation runCursorCommand", "runCursorCommand is not part of the API yet"},
-	{"operation createCommandCursor", "runCursorCommand is not part of the API yet"},
-	{"operation createSearchIndex", "search indexes are not part of the API yet"},
-	{"operation createSearchIndexes", "search indexes are not part of the API yet"},
-	{"operation updateSearchIndex", "search indexes are not part of the API yet"},
-	{"operation dropSearchIndex", "search indexes are not part of the API yet"},
-	{"operation listSearchIndexes", "search indexes are not part of the API yet"},
 }
 
 // incapable says why a test cannot run yet; "" if it can.

@@ -65,7 +65,7 @@ func (m *matcher) document(path string, expected bson.D, got actual, root bool) 
 	}
 	for _, e := range expected {
 		v, found := lookup(d, e.Key)
-		if err := m.match(join(path, e.Key), e.Value, actual{v, found}, false); err != nil {
+		if err := m.match(joinPath(path, e.Key), e.Value, actual{v, found}, false); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (m *matcher) list(path string, expected, got bson.A, root bool) error {
 		return fmt.Errorf("%s: got %d elements, expected %d: %s", path, len(got), len(expected), show(got))
 	}
 	for i := range expected {
-		if err := m.match(join(path, strconv.Itoa(i)), expected[i], there(got[i]), root); err != nil {
+		if err := m.match(joinPath(path, strconv.Itoa(i)), expected[i], there(got[i]), root); err != nil {
 			return err
 		}
 	}
@@ -310,7 +310,7 @@ func describe(a actual) string {
 	return show(a.value)
 }
 
-func join(path, key string) string {
+func joinPath(path, key string) string {
 	if path == "" {
 		return key
 	}

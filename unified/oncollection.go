@@ -41,12 +41,17 @@ func (r *run) onCollection(c *mgx.Collection, name string, a *arguments) (result
 		return r.estimatedDocumentCount(c, a)
 	case "distinct":
 		return r.distinct(c, a)
+	case "rename":
+		return nothing, r.rename(c, a)
 	}
 	if write, ok := writes[name]; ok {
 		return write(r, c, a)
 	}
 	if manage, ok := indexing[name]; ok {
 		return manage(r, c, a)
+	}
+	if search, ok := searching[name]; ok {
+		return search(r, c, a)
 	}
 	return nothing, unknown("collection", name)
 }
@@ -262,4 +267,30 @@ func (r *run) distinct(c *mgx.Collection, a *arguments) (result, error) {
 	}
 	list, err := c.Distinct(r.ctx, field, filter, options...)
 	return value(bson.A(list)), err
+}
+
+func (r *run) rename(c *mgx.Collection, a *arguments) error {
+	if err := a.need("to"); err != nil {
+		return err
+	}
+	var to string
+	var options []mgx.RenameOption
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "to":
+			to = v.text()
+		case "dropTarget":
+			if v.bool() {
+				options = append(options, mgx.DropTarget())
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	_, err = c.Rename(r.ctx, to, options...)
+	return err
 }

@@ -20,8 +20,19 @@ func (r *run) onDatabase(db *mgx.Database, name string, a *arguments) (result, e
 		return nothing, r.dropCollection(db, a)
 	case "listCollections", "listCollectionObjects", "listCollectionNames":
 		return r.listCollections(db, name == "listCollectionNames", a)
+	case "modifyCollection":
+		return nothing, r.modifyCollection(db, a)
 	case "runCommand":
 		return r.runCommand(db, a)
+	case "runCursorCommand", "createCommandCursor":
+		cur, err := r.runCursorCommand(db, a)
+		if err != nil {
+			return nothing, err
+		}
+		if name == "createCommandCursor" {
+			return opened(cur)
+		}
+		return all(cur)
 	}
 	return nothing, unknown("database", name)
 }
@@ -56,6 +67,59 @@ func (r *run) runCommand(db *mgx.Database, a *arguments) (result, error) {
 		return nothing, err
 	}
 	return one(db.RunCommand(r.ctx, command, options...))
+}
+
+func (r *run) runCursorCommand(db *mgx.Database, a *arguments) (*mgx.Cursor, error) {
+	if err := a.need("command"); err != nil {
+		return nil, err
+	}
+	var command bson.D
+	var options []mgx.RunCursorOption
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "command":
+			command = v.document()
+		case "commandName":
+		case "readPreference":
+			rp, err := readPreference(v.document())
+			v.check(err)
+			options = append(options, mgx.WithReadPreference(rp))
+		case "batchSize":
+			options = append(options, mgx.BatchSize(int32(v.int())))
+		case "maxTimeMS":
+			options = append(options, mgx.MaxAwaitTime(v.milliseconds()))
+		case "comment":
+			options = append(options, mgx.Comment(v.value))
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return db.RunCursorCommand(r.ctx, command, options...), nil
+}
+
+// modifyCollection passes what is to change on: the server's names are the tests'.
+func (r *run) modifyCollection(db *mgx.Database, a *arguments) error {
+	if err := a.need("collection"); err != nil {
+		return err
+	}
+	var name string
+	changes := bson.D{}
+	err := a.each(func(key string, v argument) bool {
+		if key == "collection" {
+			name = v.text()
+		} else {
+			changes = append(changes, bson.E{Key: key, Value: v.value})
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return db.ModifyCollection(r.ctx, name, changes)
 }
 
 // one is the result of an operation that returns one document.

@@ -1,0 +1,23 @@
+package unified_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// parallel is how many suites run at a time. They wait more than they work.
+const parallel = "8"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set(parallel)
+	}
+	os.Exit(m.Run())
+}
+
+func readFile(name string) (string, error) {
+	data, err := os.ReadFile(name)
+	return string(data), err
+}

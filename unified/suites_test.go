@@ -1,0 +1,166 @@
+package unified_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mgxdb/mgx/embedded"
+	"github.com/mgxdb/mgx/internal/spectest"
+	"github.com/mgxdb/mgx/mgxtest"
+	"github.com/mgxdb/mgx/unified"
+)
+
+// suites are the folders of test files that mgx is held to.
+var suites = []string{
+	"crud",
+	"gridfs",
+	"read-write-concern/tests/operation",
+	"retryable-writes",
+	"run-command",
+}
+
+// server is something that suites run against.
+type server struct {
+	name  string
+	start func() (*unified.Deployment, func(), error)
+}
+
+var servers = []server{
+	{"embedded", startEmbedded},
+	{"single", func() (*unified.Deployment, func(), error) {
+		return simulated(unified.Single)(mgxtest.NewStandalone())
+	}},
+	{"replicaset", func() (*unified.Deployment, func(), error) {
+		return simulated(unified.ReplicaSet)(mgxtest.NewReplicaSet(3))
+	}},
+	{"sharded", func() (*unified.Deployment, func(), error) {
+		return simulated(unified.Sharded)(mgxtest.NewSharded())
+	}},
+	{"load-balanced", func() (*unified.Deployment, func(), error) {
+		return simulated(unified.LoadBalanced)(mgxtest.NewLoadBalanced(mgxtest.Mongoses(1)))
+	}},
+}
+
+func startEmbedded() (*unified.Deployment, func(), error) {
+	s, err := embedded.Start(context.Background(), embedded.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &unified.Deployment{Topology: unified.Single, URI: s.URI()}, func() { _ = s.Close() }, nil
+}
+
+func simulated(topology string) func(*mgxtest.Deployment, error) (*unified.Deployment, func(), error) {
+	return func(s *mgxtest.Deployment, err error) (*unified.Deployment, func(), error) {
+		if err != nil {
+			return nil, nil, err
+		}
+		d := &unified.Deployment{Topology: topology, URI: s.URI()}
+		for _, m := range append(s.Members(), s.Mongoses()...) {
+			d.Servers = append(d.Servers, m.URI())
+		}
+		if topology == unified.Sharded {
+			d.OneRouter = "mongodb://" + s.Mongoses()[0].Addr() + "/"
+		}
+		return d, s.Close, nil
+	}
+}
+
+// TestSuites runs every suite against every kind of deployment, each on one of
+// its own.
+func TestSuites(t *testing.T) {
+	for _, suite := range suites {
+		dir := spectest.Dir(t, suite)
+		files := unifiedFiles(t, dir)
+		name, _, _ := strings.Cut(suite, "/")
+		for _, s := range servers {
+			t.Run(name+"/"+s.name, func(t *testing.T) {
+				t.Parallel()
+				runSuite(t, name, s, dir, files)
+			})
+		}
+	}
+}
+
+// unifiedFiles are the files of the format below a folder; suites have older ones
+// beside them.
+func unifiedFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	var files []string
+	for _, file := range spectest.Files(t, dir, "*.json") {
+		if hasVersion(t, file) {
+			files = append(files, file)
+		}
+	}
+	if len(files) == 0 {
+		t.Fatalf("no file of the Unified Test Format below %s", dir)
+	}
+	return files
+}
+
+func runSuite(t *testing.T, suite string, s server, dir string, files []string) {
+	tally := spectest.NewTally(t, "unified "+suite+" on "+s.name, skips.of(s.name, suite))
+	d := sync.OnceValues(func() (*unified.Deployment, error) { return open(t, s) })
+	for _, file := range files {
+		f, err := unified.Load(file)
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		for _, test := range f.Tests {
+			name := spectest.Name(dir, file) + "/" + strings.ReplaceAll(test.Description, "/", "|")
+			tally.Run(t, strings.TrimPrefix(name, "tests/"), func(t *testing.T) {
+				d, err := d()
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = d.Run(t.Context(), f, test)
+				if reason := limit(s.name, err); reason != "" {
+					t.Skip(reason)
+				}
+				judge(t, err)
+			})
+		}
+	}
+}
+
+func judge(t *testing.T, err error) {
+	t.Helper()
+	var skip *unified.Skip
+	if errors.As(err, &skip) {
+		t.Skip(skip.Reason)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// open starts a deployment that lives as long as t.
+func open(t *testing.T, s server) (*unified.Deployment, error) {
+	d, stop, err := s.start()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.name, err)
+	}
+	t.Cleanup(stop)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := d.Open(ctx); err != nil {
+		return nil, fmt.Errorf("open %s: %w", s.name, err)
+	}
+	t.Cleanup(func() { d.Close(context.Background()) })
+	return d, nil
+}
+
+func hasVersion(t *testing.T, file string) bool {
+	t.Helper()
+	data, err := readFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(data, `"schemaVersion"`) && !strings.Contains(filepath.ToSlash(file), "/legacy/")
+}
