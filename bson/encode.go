@@ -143,20 +143,25 @@ const lowBits, highBits = 0x0101010101010101, 0x8080808080808080
 func (e *encoder) key(key string) error {
 	e.reserve(len(key) + 2 + slack)
 	b := e.buf[e.n+1:]
-	i := 0
-	for ; len(key)-i >= 8; i += 8 {
-		x := load64(key[i:])
-		if ((x-lowBits)&^x|x)&highBits != 0 {
-			return e.oddKey(key)
+	odd := uint64(0) // gets a high bit if there is a zero byte, or one that is not ASCII
+	if last := len(key) - 8; last >= 0 {
+		for i := 0; i < last; i += 8 {
+			x := load64(key, i)
+			odd |= (x-lowBits)&^x | x
+			binary.LittleEndian.PutUint64(b[i:], x)
 		}
-		binary.LittleEndian.PutUint64(b[i:], x)
+		x := load64(key, last) // overlaps what is copied already
+		odd |= (x-lowBits)&^x | x
+		binary.LittleEndian.PutUint64(b[last:], x)
+	} else {
+		for i := range len(key) {
+			c := key[i]
+			odd |= uint64(c) | uint64(c-1)
+			b[i] = c
+		}
 	}
-	for ; i < len(key); i++ {
-		c := key[i]
-		if c-1 >= utf8.RuneSelf-1 {
-			return e.oddKey(key)
-		}
-		b[i] = c
+	if odd&highBits != 0 {
+		return e.oddKey(key)
 	}
 	b[len(key)] = 0
 	e.n += len(key) + 2
@@ -177,9 +182,9 @@ func (e *encoder) oddKey(key string) error {
 	return nil
 }
 
-// load64 returns the first eight bytes of s.
-func load64(s string) uint64 {
-	_ = s[7]
+// load64 returns the eight bytes at s[i].
+func load64(s string, i int) uint64 {
+	s = s[i : i+8]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }

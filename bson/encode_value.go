@@ -140,20 +140,31 @@ func (e *encoder) time(t *time.Time) byte {
 func (e *encoder) string(s string) error {
 	e.reserve(len(s) + 5 + slack)
 	b := e.buf[e.n+4:]
-	i := 0
-	for ; len(s)-i >= 8; i += 8 {
-		x := load64(s[i:])
-		if x&highBits != 0 {
-			return e.wideString(s)
+	wide := uint64(0) // gets a high bit if there is a byte that is not ASCII
+	if last := len(s) - 8; last >= 0 {
+		i := 0
+		for ; i < last-8; i += 16 {
+			x, y := load64(s, i), load64(s, i+8)
+			wide |= x | y
+			binary.LittleEndian.PutUint64(b[i:], x)
+			binary.LittleEndian.PutUint64(b[i+8:], y)
 		}
-		binary.LittleEndian.PutUint64(b[i:], x)
+		if i < last {
+			x := load64(s, i)
+			wide |= x
+			binary.LittleEndian.PutUint64(b[i:], x)
+		}
+		x := load64(s, last) // overlaps what is copied already
+		wide |= x
+		binary.LittleEndian.PutUint64(b[last:], x)
+	} else {
+		for i := range len(s) {
+			wide |= uint64(s[i])
+			b[i] = s[i]
+		}
 	}
-	for ; i < len(s); i++ {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			return e.wideString(s)
-		}
-		b[i] = c
+	if wide&highBits != 0 {
+		return e.wideString(s)
 	}
 	b[len(s)] = 0
 	binary.LittleEndian.PutUint32(e.buf[e.n:], uint32(len(s)+1))
@@ -268,11 +279,23 @@ func (e *encoder) url(u *url.URL) (byte, error) { return byte(TypeString), e.str
 // raw appends the document at the start of doc. Its elements must have lengths that fit; their values are not looked
 // into.
 func (e *encoder) raw(doc []byte) (byte, error) {
-	doc, err := bsonwire.Shallow(doc)
+	n, err := bsonwire.Size(doc)
 	if err != nil {
 		return 0, err
 	}
-	e.append(doc)
+	src := doc[:n-1] // without the terminator
+	for pos := 4; pos < len(src); {
+		keyEnd, _ := findKeyEnd(src, pos+1)
+		if keyEnd < 0 {
+			return 0, errKeyEnd(pos)
+		}
+		after := valueEnd(src, src[pos], keyEnd+1)
+		if after > len(src) {
+			return 0, valueError(src, src[pos], pos+1, keyEnd)
+		}
+		pos = after
+	}
+	e.append(doc[:n])
 	return byte(TypeEmbeddedDocument), nil
 }
 

@@ -132,20 +132,3 @@ func invalidAt(s []byte) int {
 	}
 	return at
 }
-
-// Shallow checks that doc starts with a document whose elements have lengths that fit, and returns that document.
-// Values of elements are not looked into.
-func Shallow(doc []byte) ([]byte, error) {
-	n, err := Size(doc)
-	if err != nil {
-		return nil, err
-	}
-	doc = doc[:n]
-	r := NewReader(doc)
-	for r.Next() {
-	}
-	if r.err != nil {
-		return nil, r.err
-	}
-	return doc, nil
-}
