@@ -173,7 +173,7 @@ func compareDecode(subject, reference codec, data []byte, target func() any) err
 		return fmt.Errorf("decode into %T: %w\nofficial error: %v", got, gotErr, wantErr)
 	case errors.As(wantErr, &p) || errors.Is(wantErr, errNever) || gotErr != nil && wantErr != nil:
 		return nil
-	case allowedDecode(read{data, gotErr, wantErr, differ}):
+	case allowedDecode(read{data, target, gotErr, wantErr, differ}):
 		return nil
 	case wantErr != nil:
 		return fmt.Errorf("decode into %T: no error, official: %v\ngot %s", got, wantErr, printed(got))

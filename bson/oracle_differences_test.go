@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 // read is what both codecs made of one document.
 type read struct {
 	data                []byte
+	target              func() any
 	mgxErr, officialErr error
 	differ              string // where the values differ if neither returned an error
 }
@@ -84,6 +86,15 @@ var differences = []difference{
 		},
 		pinned: testNoEncoderNeeded,
 	},
+	{
+		// The official package goes on with the decoder of what the interface
+		// pointed to.
+		name: "an inlined map works after an interface that holds a pointer",
+		decode: func(d read) bool {
+			return d.mgxErr == nil && inlinesAfterPointer(reflect.ValueOf(d.target()))
+		},
+		pinned: testInlinedMapAfterPointer,
+	},
 }
 
 // undecided are differences that nobody has decided on.
@@ -147,6 +158,51 @@ func testNoEncoderNeeded(t *testing.T) {
 		if data, err := mgx.encode(v); err != nil || wellFormed(data) != nil {
 			t.Errorf("%#v: %x, %v", v, data, err)
 		}
+	}
+}
+
+// inlinesAfterPointer reports whether a struct in v has an inlined map, and an
+// interface that holds a pointer.
+func inlinesAfterPointer(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil() && inlinesAfterPointer(v.Elem())
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if inlinesAfterPointer(v.Index(i)) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		inlined, pointer := false, false
+		for i := range v.NumField() {
+			f, tag := v.Field(i), v.Type().Field(i).Tag.Get("bson")
+			inlined = inlined || f.Kind() == reflect.Map && strings.Contains(tag, ",inline")
+			pointer = pointer || f.Kind() == reflect.Interface && f.Elem().Kind() == reflect.Pointer
+			if inlinesAfterPointer(f) {
+				return true
+			}
+		}
+		return inlined && pointer
+	}
+	return false
+}
+
+func testInlinedMapAfterPointer(t *testing.T) {
+	type target struct {
+		P    any
+		Rest map[string]any `bson:",inline"`
+	}
+	data, err := official.Marshal(official.D{{Key: "p", Value: official.A{"x"}}, {Key: "more", Value: "y"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := oracle.decode(data, &target{P: &[]string{}}); err == nil {
+		t.Error("the official package decodes it by now")
+	}
+	v := target{P: &[]string{}}
+	if err := mgx.decode(data, &v); err != nil || (*v.P.(*[]string))[0] != "x" || v.Rest["more"] != "y" {
+		t.Errorf("%v, %v", v, err)
 	}
 }
 
