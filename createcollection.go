@@ -71,10 +71,10 @@ func Clustered(index any) CreateCollectionOption {
 	return option(func(s *settings) { s.collection.clustered = index })
 }
 
-// PreAndPostImages keeps documents as they were before and after changes, for
-// change streams.
-func PreAndPostImages() CreateCollectionOption {
-	return option(func(s *settings) { s.collection.preImages = bson.D{{Key: "enabled", Value: true}} })
+// PreAndPostImages keeps (or does not keep) documents as they were before and
+// after changes, for change streams.
+func PreAndPostImages(keep bool) CreateCollectionOption {
+	return option(func(s *settings) { s.collection.preImages = bson.D{{Key: "enabled", Value: keep}} })
 }
 
 // IndexDefaults sets the storage engine's defaults for the collection's indexes.

@@ -156,7 +156,9 @@ func (c *Collection) ListSearchIndexes(ctx context.Context, name string, options
 	if name != "" {
 		stage = append(stage, bson.E{Key: "name", Value: name})
 	}
-	return c.Aggregate(ctx, bson.A{bson.D{{Key: "$listSearchIndexes", Value: stage}}}, options...)
+	plain := *c // the server refuses a read concern here
+	plain.base.readConcern = nil
+	return plain.Aggregate(ctx, bson.A{bson.D{{Key: "$listSearchIndexes", Value: stage}}}, options...)
 }
 
 // UpdateSearchIndex gives a search index another definition.

@@ -162,6 +162,7 @@ func classify(err error) sdam.Failure {
 	if !errors.As(err, &ce) {
 		return f
 	}
+	f.Overloaded = ce.Overload
 	switch ce.Kind {
 	case conn.SocketTimeout, conn.Context:
 		f.Class = sdam.TimeoutFailure

@@ -98,22 +98,22 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 
 	nc, err := open(ctx, address, cfg)
 	if err != nil {
-		return nil, c.dialError(ctx, outer, "dial", err)
+		return nil, c.dialError(ctx, outer, "dial", err).busy()
 	}
 	c.nc = nc
 	if cfg.Secure != nil {
 		if c.nc, err = cfg.Secure(ctx, nc, address); err != nil {
 			_ = nc.Close()
-			return nil, c.dialError(ctx, outer, "tls handshake", err)
+			return nil, c.dialError(ctx, outer, "tls handshake", err).busy()
 		}
 	}
 	if err := c.hello(ctx, how); err != nil {
 		_ = c.Close()
 		var e *Error
 		if errors.As(err, &e) && e.Kind != Context {
-			return nil, err
+			return nil, e.busy()
 		}
-		return nil, c.dialError(ctx, outer, "hello", err)
+		return nil, c.dialError(ctx, outer, "hello", err).busy()
 	}
 	if !how.monitor {
 		c.socketTimeout = cfg.SocketTimeout
@@ -122,7 +122,7 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 }
 
 // dialError tells a caller's context from connectTimeoutMS.
-func (c *Conn) dialError(ctx, outer context.Context, op string, err error) error {
+func (c *Conn) dialError(ctx, outer context.Context, op string, err error) *Error {
 	var inner *Error
 	if errors.As(err, &inner) {
 		op, err = inner.Op, inner.Err

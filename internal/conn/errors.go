@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 )
 
@@ -36,7 +38,46 @@ type Error struct {
 	Established bool
 	// Sent tells that the request may have reached the server.
 	Sent bool
-	Err  error
+	// Overload tells that the server may have had no room for the connection.
+	Overload bool
+	Err      error
+}
+
+// The labels of errors that a busy server may be the reason of. See the
+// specification "Connection Monitoring and Pooling", on backpressure.
+const (
+	LabelOverloaded = "SystemOverloadedError"
+	LabelRetryable  = "RetryableError"
+)
+
+// HasLabel tells whether the error carries a label.
+func (e *Error) HasLabel(label string) bool {
+	return e.Overload && (label == LabelOverloaded || label == LabelRetryable)
+}
+
+// busy makes the error of a connection that could not be established one that a
+// busy server may be the reason of, if it can be: the network failed, or time ran
+// out, before authentication began. What names and certificates are about cannot.
+func (e *Error) busy() *Error {
+	var dns *net.DNSError
+	switch {
+	case e.Op != "dial" && e.Op != "tls handshake" && e.Op != "hello":
+	case e.Kind == SocketTimeout:
+		e.Overload = true
+	case e.Kind == Network && !errors.As(e.Err, &dns):
+		e.Overload = isIO(e.Err)
+	}
+	return e
+}
+
+// isIO tells errors of a socket from those of what goes over it. crypto/tls, too,
+// has its alerts in a net.OpError.
+func isIO(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op != "remote error" && op.Op != "local error"
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
 func (e *Error) Error() string {

@@ -410,7 +410,8 @@ func (r *run) mayRetry(ctx context.Context, f *failure) bool {
 		// Before the first attempt got a connection there is no number yet, and
 		// none is needed: nothing was sent.
 		return retry && r.x.RetryWrites && (r.txnNumber != 0 || f.pool || f.handshake) && r.op.WriteConcern.Acknowledged()
-	case Read:
+	case Read, Other:
+		// Of the others, those that list something.
 		return r.x.RetryReads && retryableRead(*f)
 	}
 	return false
