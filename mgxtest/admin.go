@@ -37,6 +37,9 @@ func init() {
 		&command{name: "appendOplogNote", admin: true, write: true, run: cmdOplogNote},
 		&command{name: "shutdown", admin: true, run: cmdShutdown},
 		&command{name: "listCommands", run: cmdListCommands},
+		&command{name: "testVersion2", run: func(*mongod, *request) (bson.D, error) {
+			return doc("testVersion2Output", "only for tests of declared API versions"), nil
+		}},
 		&command{name: "logout", run: func(*mongod, *request) (bson.D, error) { return doc(), nil }},
 		&command{name: "profile", run: func(*mongod, *request) (bson.D, error) {
 			return doc("was", int32(0), "slowms", int32(100), "sampleRate", 1.0), nil

@@ -66,7 +66,14 @@ func cmdAggregate(d *mongod, r *request) (bson.D, error) {
 	}
 	if p.out != nil {
 		if d.role != primary {
+			// A secondary runs the pipeline and has the primary write.
+			if p := d.primaryOf(); p != nil {
+				return cmdAggregate(p, r)
+			}
 			return nil, failf(codeNotWritablePrimary, "not primary")
+		}
+		if r.rcLevel == "linearizable" {
+			return nil, failf(codeInvalidOptions, "%s cannot be used with a 'linearizable' read concern level", firstKey(p.out))
 		}
 		if r.inTxn {
 			return nil, failf(codeOperationNotSupportedInTxn, "Operation not permitted in transaction :: caused by :: %s is not allowed", firstKey(p.out))
@@ -121,12 +128,28 @@ func endsInLimit(stages []bson.Raw) bool {
 	return false
 }
 
+// stableFirst tells of the stages that only start a pipeline, and of none,
+// whether they belong to the stable API; all others are dealt with elsewhere.
+var stableFirst = stableStages()
+
+func stableStages() map[string]bool {
+	stable := map[string]bool{"": true, "$documents": true}
+	for _, name := range strings.Fields("$match $project $addFields $set $unset $sort $limit $skip $group $count $sortByCount $unwind " +
+		"$replaceRoot $replaceWith $lookup $unionWith $facet $sample $changeStream") {
+		stable[name] = true
+	}
+	return stable
+}
+
 // source returns the documents that a pipeline starts with and the stages
 // that are left.
 func (d *mongod) source(r *request, p *pipeline, view *engine.Store) ([][]byte, []bson.Raw, error) {
 	first := ""
 	if len(p.stages) > 0 {
 		first = firstKey(p.stages[0])
+	}
+	if r.boolean("apiStrict") && !stableFirst[first] {
+		return nil, nil, failf(codeAPIStrictError, "stage %s is not allowed with 'apiStrict: true' in API Version %s", first, r.apiVersion)
 	}
 	switch first {
 	case "$documents":
@@ -144,7 +167,7 @@ func (d *mongod) source(r *request, p *pipeline, view *engine.Store) ([][]byte, 
 		docs, err := d.indexStats(p.ns, view)
 		return docs, p.stages[1:], err
 	case "$listSearchIndexes":
-		return nil, nil, failf(31082, "Atlas Search is not available here: $listSearchIndexes needs an Atlas deployment")
+		return nil, nil, errNoAtlas()
 	}
 	if p.whole {
 		return nil, nil, failf(codeInvalidNamespace, "{aggregate: 1} is not valid for '%s'; a collection is required.", first)
@@ -170,8 +193,11 @@ func (d *mongod) collStats(ns string, view *engine.Store) ([][]byte, error) {
 	if c == nil {
 		return nil, failf(codeNamespaceNotFound, "Collection [%s] not found.", ns)
 	}
-	raw, err := bson.Marshal(doc("ns", ns, "host", d.host, "localTime", bson.DateTime(0), "count", int32(c.Len()),
-		"storageStats", doc("size", c.Size(), "count", int32(c.Len()), "capped", c.Capped != nil, "nindexes", int32(len(c.Indexes)))))
+	stats := doc("size", c.Size(), "count", int32(c.Len()), "capped", c.Capped != nil, "nindexes", int32(len(c.Indexes)))
+	if c.Capped != nil {
+		stats = append(stats, doc("max", c.Capped.Max, "maxSize", c.Capped.Size)...)
+	}
+	raw, err := bson.Marshal(doc("ns", ns, "host", d.host, "localTime", bson.DateTime(0), "count", int32(c.Len()), "storageStats", stats))
 	return [][]byte{raw}, err
 }
 
@@ -327,7 +353,13 @@ func (w *writer) mergeOne(target string, query bson.D, raw bson.Raw, matched, no
 	}
 	switch {
 	case len(found) > 0 && matched == "fail":
-		return engine.Errorf(11000, "$merge with whenMatched: fail found an existing document with the same values for the 'on' fields")
+		pattern := bson.D{}
+		for _, e := range query {
+			pattern = append(pattern, bson.E{Key: e.Key, Value: int32(1)})
+		}
+		dup := failf(11000, "$merge with whenMatched: fail found an existing document with the same values for the 'on' fields")
+		dup.extra = doc("keyPattern", pattern, "keyValue", query)
+		return dup
 	case len(found) > 0 && matched == "keepExisting":
 		return nil
 	case len(found) > 0:

@@ -162,6 +162,10 @@ func cmdUpdate(d *mongod, r *request) (bson.D, error) {
 
 // badStatement tells the errors of parsing that fail the whole command.
 func badStatement(err error) bool {
+	var ee *engine.Error
+	if errors.As(err, &ee) && ee.Code == engine.CodeUnrecognizedStage {
+		return true
+	}
 	var ce *commandError
 	return errors.As(err, &ce) && (ce.code == codeUnknownField || ce.code == codeMissingField)
 }

@@ -8,8 +8,19 @@ import (
 	"github.com/mgxdb/mgx/mgxtest/internal/engine"
 )
 
+// atlasOnly are the commands on search indexes, which a server passes on to
+// Atlas.
+func atlasOnly(*mongod, *request) (bson.D, error) { return nil, errNoAtlas() }
+
+func errNoAtlas() error {
+	return failf(31082, "Using Atlas Search Database Commands and the $listSearchIndexes aggregation stage requires an Atlas deployment")
+}
+
 func init() {
 	register(
+		&command{name: "createSearchIndexes", run: atlasOnly},
+		&command{name: "updateSearchIndex", run: atlasOnly},
+		&command{name: "dropSearchIndex", run: atlasOnly},
 		&command{name: "create", write: true, txn: true, v1: true,
 			fields: "capped autoIndexId idIndex size max storageEngine validator validationLevel validationAction indexOptionDefaults viewOn pipeline collation timeseries clusteredIndex expireAfterSeconds changeStreamPreAndPostImages encryptedFields temp flags recordPreImages",
 			run:    cmdCreate},

@@ -22,8 +22,9 @@ type Deployment struct {
 	sets    []*replSet
 	members []*Member
 	routers []*Member
-	lb      *balancer
-	uri     string
+	// balancers are in front of all routers, and in front of the first one.
+	balancers []*balancer
+	uri       string
 
 	mu       sync.Mutex
 	closed   bool
@@ -389,8 +390,8 @@ func (d *Deployment) Close() {
 	for _, s := range d.sets {
 		s.close()
 	}
-	if d.lb != nil {
-		d.lb.close()
+	for _, b := range d.balancers {
+		b.close()
 	}
 	for _, m := range d.all() {
 		m.Kill()

@@ -99,6 +99,8 @@ type commandError struct {
 	msg    string
 	labels []string
 	extra  bson.D
+	// given is what a fail point wants to be told instead, to the letter.
+	given bson.Raw
 	// forced means that a fail point set the labels, so none are added.
 	forced bool
 }

@@ -194,16 +194,7 @@ func (f *failPoints) writeConcernError(r *request) {
 	}
 	w := p.fc.WriteConcernError
 	r.wce = failf(w.Code, "%s", w.Message)
-	if p.wce != nil {
-		elems, _ := p.wce.Elements()
-		for _, e := range elems {
-			switch e.Key() {
-			case "code", "codeName", "errmsg", "errorLabels":
-			default:
-				r.wce.extra = append(r.wce.extra, bson.E{Key: e.Key(), Value: e.Value()})
-			}
-		}
-	}
+	r.wce.given = p.wce
 	if w.Labels != nil {
 		r.wce.labels, r.wce.forced = w.Labels, true
 	}

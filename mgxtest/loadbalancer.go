@@ -12,16 +12,34 @@ func NewLoadBalanced(opts ...Option) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := listen()
-	if err != nil {
-		d.Close()
-		return nil, err
+	for _, routers := range [][]*Member{d.routers, d.routers[:1]} {
+		ln, err := listen()
+		if err != nil {
+			d.Close()
+			return nil, err
+		}
+		b := &balancer{ln: ln, routers: routers}
+		d.balancers = append(d.balancers, b)
+		b.wg.Go(b.accept)
 	}
-	d.lb = &balancer{ln: ln, routers: d.routers}
-	d.lb.wg.Go(d.lb.accept)
-	d.uri = "mongodb://" + ln.Addr().String() + "/?loadBalanced=true"
+	d.uri = d.balancers[0].uri()
 	return d, nil
 }
+
+// RouterURI returns a connection string for the same data through one router
+// alone: its own address, or that of a load balancer which has no other. It is
+// empty where there are no routers.
+func (d *Deployment) RouterURI() string {
+	switch {
+	case len(d.balancers) > 0:
+		return d.balancers[1].uri()
+	case len(d.routers) > 0:
+		return "mongodb://" + d.routers[0].host + "/"
+	}
+	return ""
+}
+
+func (b *balancer) uri() string { return "mongodb://" + b.ln.Addr().String() + "/?loadBalanced=true" }
 
 // balancer hands connections to the routers in turn.
 type balancer struct {

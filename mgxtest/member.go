@@ -389,9 +389,12 @@ func addWriteConcernError(r *request, d bson.D) bson.D {
 	if r.wce == nil {
 		return d
 	}
-	wce := doc("code", r.wce.code, "codeName", codeName(r.wce.code), "errmsg", r.wce.msg)
-	wce = append(wce, r.wce.extra...)
-	d = append(d, bson.E{Key: "writeConcernError", Value: wce})
+	if r.wce.given != nil {
+		d = append(d, bson.E{Key: "writeConcernError", Value: r.wce.given})
+	} else {
+		wce := doc("code", r.wce.code, "codeName", codeName(r.wce.code), "errmsg", r.wce.msg)
+		d = append(d, bson.E{Key: "writeConcernError", Value: append(wce, r.wce.extra...)})
+	}
 	labels := r.wce.labels
 	if !r.wce.forced && r.retryableWrite() && isRetryable(r.wce.code) {
 		labels = addLabel(labels, "RetryableWriteError")

@@ -94,6 +94,12 @@ func (d *mongod) admit(r *request) error {
 	return nil
 }
 
+func (d *mongod) isQuiescing() bool {
+	d.set.mu.Lock()
+	defer d.set.mu.Unlock()
+	return d.quiescing
+}
+
 // caughtUp tells whether a secondary has all that its primary has.
 func (d *mongod) caughtUp() bool {
 	p := d.primaryOf()
@@ -108,7 +114,8 @@ func (d *mongod) finish(r *request, out bson.D, err error) (bson.D, error) {
 	if err != nil {
 		ce := asCommandError(err)
 		out = errorReply(r, ce)
-		if isNotPrimary(ce.code) || isShutdown(ce.code) {
+		// Shutting down counts as a change of state only once it is announced.
+		if !d.set.standalone && (isNotPrimary(ce.code) || isShutdown(ce.code) && d.isQuiescing()) {
 			out = append(out, doc("topologyVersion", d.topologyVersion())...)
 		}
 	} else {

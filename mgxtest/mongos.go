@@ -93,9 +93,6 @@ func (m *router) finish(r *request, out bson.D, err error) (bson.D, error) {
 	if err != nil {
 		ce := asCommandError(err)
 		out = errorReply(r, ce)
-		if isNotPrimary(ce.code) || isShutdown(ce.code) {
-			out = append(out, doc("topologyVersion", m.topologyVersion())...)
-		}
 	} else {
 		if lookup(out, "ok") == nil {
 			out = append(out, doc("ok", 1.0)...)

@@ -13,7 +13,7 @@ func init() {
 			run:    cmdFind},
 		&command{name: "count", read: true, v1: true,
 			fields: "query limit skip hint collation fields queryOptions collectionUUID encryptionInformation includeQueryStatsMetrics", run: cmdCount},
-		&command{name: "distinct", read: true, txn: true, v1: true,
+		&command{name: "distinct", read: true, txn: true,
 			fields: "key query collation hint collectionUUID includeQueryStatsMetrics querySettings", run: cmdDistinct},
 		&command{name: "explain", read: true, v1: true, run: cmdExplain},
 	)
@@ -80,17 +80,57 @@ func (r *request) runFind(coll *engine.Collection, f *engine.Filter, proj *engin
 		return err
 	}
 	c.done = q.Limit > 0 && int64(len(found)) == q.Limit
+	keys := r.returnedKeys(coll)
 	for _, rec := range found {
 		raw, err := proj.Apply(rec)
 		if err != nil {
 			return err
 		}
-		if r.boolean("showRecordId") {
+		if r.boolean("returnKey") {
+			raw = onlyFields(raw, keys)
+		} else if r.boolean("showRecordId") {
 			raw = replaced(raw, "$recordId", rec.ID)
 		}
 		c.batch = append(c.batch, raw)
 	}
 	return nil
+}
+
+// returnedKeys are the fields of the index that a find uses, as far as hint and
+// sort tell.
+func (r *request) returnedKeys(coll *engine.Collection) []string {
+	wanted := firstKey(r.document("sort"))
+	if hint := r.document("hint"); hint != nil {
+		wanted = firstKey(hint)
+	}
+	for _, ix := range coll.Indexes {
+		keys, _ := bson.Raw(ix.Spec).Lookup("key").DocumentOK()
+		if firstKey(keys) != wanted && r.text("hint") != bson.Raw(ix.Spec).Lookup("name").StringValue() {
+			continue
+		}
+		var names []string
+		elems, _ := keys.Elements()
+		for _, e := range elems {
+			names = append(names, e.Key())
+		}
+		return names
+	}
+	return nil
+}
+
+// onlyFields returns the document without its other fields.
+func onlyFields(raw bson.Raw, names []string) bson.Raw {
+	d := bson.D{}
+	for _, name := range names {
+		if v, err := raw.LookupErr(name); err == nil {
+			d = append(d, bson.E{Key: name, Value: v})
+		}
+	}
+	out, err := bson.Marshal(d)
+	if err != nil {
+		return raw
+	}
+	return out
 }
 
 // selected returns the records that a query of a command selects.

@@ -137,7 +137,7 @@ func runStage(env *Environment, st bson.D, docs []bson.D, vars map[string]any) (
 		rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 		return out[:min(max(n, 0), int64(len(out)))], nil
 	}
-	return nil, Errorf(40324, "Unrecognized pipeline stage name: '%s'", st[0].Key)
+	return nil, Errorf(CodeUnrecognizedStage, "Unrecognized pipeline stage name: '%s'", st[0].Key)
 }
 
 func stageMatch(env *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {

@@ -49,6 +49,7 @@ const (
 	CodeInvalidPipelineOperator = 168
 	CodeBSONObjectTooLarge      = 10334
 	CodeDuplicateKey            = 11000
+	CodeUnrecognizedStage       = 40324
 )
 
 // Errorf makes an Error.

@@ -81,8 +81,10 @@ func ParsePipelineUpdate(stages [][]byte, let []byte) (*Update, error) {
 		}
 		switch d[0].Key {
 		case "$addFields", "$set", "$project", "$unset", "$replaceRoot", "$replaceWith":
-		default:
+		case "$match", "$sort", "$limit", "$skip", "$group", "$count", "$sortByCount", "$unwind", "$lookup", "$unionWith", "$facet", "$sample", "$out", "$merge":
 			return nil, Errorf(CodeInvalidOptions, "%s is not allowed to be used within an update", d[0].Key)
+		default:
+			return nil, Errorf(CodeUnrecognizedStage, "Unrecognized pipeline stage name: '%s'", d[0].Key)
 		}
 		u.pipeline = append(u.pipeline, d)
 	}
@@ -291,7 +293,13 @@ func EnsureID(raw []byte) ([]byte, error) {
 	if !ok {
 		return encode(append(bson.D{{Key: "_id", Value: primitive.NewObjectID()}}, d...))
 	}
-	switch id.(type) {
+	switch id := id.(type) {
+	case bson.D:
+		for _, e := range id {
+			if strings.HasPrefix(e.Key, "$") {
+				return nil, Errorf(CodeDollarPrefixedField, "_id fields may not contain '$'-prefixed fields: %s is not valid for storage.", e.Key)
+			}
+		}
 	case bson.A:
 		return nil, Errorf(CodeInvalidIDField, "The '_id' value cannot be of type array")
 	case primitive.Regex:
