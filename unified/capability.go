@@ -15,12 +15,12 @@ var missing = []struct{ what, reason string }{
 	{"operation withTransaction", "transactions are not part of the API yet"},
 	{"operation startTransaction", "transactions are not part of the API yet"},
 	{"operation createChangeStream", "change streams are not part of the API yet"},
-	{"entity bucket", "GridFS is not part of the API yet"},
 	{"operation clientBulkWrite", "the client's bulkWrite is not part of the API yet"},
 	{"entity clientEncryption", "client-side encryption is not part of the API"},
 	{"client autoEncryptOpts", "client-side encryption is not part of the API"},
 	{"client observeTracingMessages", "OpenTelemetry is not part of the API yet"},
 	{"test expectTracingMessages", "OpenTelemetry is not part of the API yet"},
+	{"option waitQueueSize", "waitQueueSize is no option of mgx; waitQueueMultiple is"},
 	{"client storeEventsAsEntities", "events as entities are deprecated; no file of the suites needs them"},
 	{"argument timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
 	{"argument timeoutMode", "timeoutMode is no option of cursors; contexts have deadlines"},
@@ -50,6 +50,9 @@ func needsOfEntities(list []bson.D, needs map[string]bool) {
 	for _, d := range list {
 		kind, spec := d[0].Key, d[0].Value.(bson.D)
 		needs["entity "+kind] = true
+		for _, o := range get[bson.D](spec, "uriOptions") {
+			needs["option "+o.Key] = true
+		}
 		for _, e := range spec {
 			needs[kind+" "+e.Key] = true
 			if options, ok := e.Value.(bson.D); ok && strings.HasSuffix(e.Key, "Options") {

@@ -9,6 +9,9 @@ import (
 	"github.com/mgxdb/mgx/bson"
 )
 
+// logDocumentLength keeps documents in log messages whole.
+const logDocumentLength = 10_000
+
 // client is a client entity, with all that it lets observe.
 type client struct {
 	*mgx.Client
@@ -42,6 +45,7 @@ func (r *run) newClient(spec bson.D) (*client, error) {
 		rec := newRecorder(wanted)
 		c.logs = rec.shared
 		options.Logger = slog.New(rec)
+		options.LogMaxDocumentLength = logDocumentLength
 	}
 	if c.Client, err = mgx.New(options); err != nil {
 		return nil, err

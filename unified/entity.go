@@ -2,6 +2,7 @@ package unified
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -105,6 +106,12 @@ func (r *run) createOne(kind string, spec bson.D) (any, error) {
 		}
 		options, err := handle(get[bson.D](spec, "collectionOptions"))
 		return db.Collection(get[string](spec, "collectionName"), options...), err
+	case "bucket":
+		db, err := entity[*mgx.Database](&r.entities, get[string](spec, "database"))
+		if err != nil {
+			return nil, err
+		}
+		return newBucket(db, get[bson.D](spec, "bucketOptions"))
 	case "thread":
 		return newThread(), nil
 	}
@@ -143,7 +150,9 @@ func readPreference(d bson.D) (mgx.ReadPreference, error) {
 	for _, e := range d {
 		switch e.Key {
 		case "mode":
-			mode, err := mgx.ParseMode(fmt.Sprint(e.Value))
+			// Files write "Secondary" as well as "secondary".
+			name, _ := e.Value.(string)
+			mode, err := mgx.ParseMode(strings.ToLower(name[:min(len(name), 1)]) + name[min(len(name), 1):])
 			if err != nil {
 				return rp, malformedf("read preference: %v", err)
 			}

@@ -166,9 +166,7 @@ func (r *run) createCollection(db *mgx.Database, a *arguments) error {
 		case "clusteredIndex":
 			options = append(options, mgx.Clustered(x.document()))
 		case "changeStreamPreAndPostImages":
-			if get[bool](x.document(), "enabled") {
-				options = append(options, mgx.PreAndPostImages())
-			}
+			options = append(options, mgx.PreAndPostImages(get[bool](x.document(), "enabled")))
 		case "collation":
 			options = append(options, mgx.WithCollation(x.document()))
 		case "indexOptionDefaults":

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/gridfs"
 )
 
 // result is what an operation returned.
@@ -111,6 +112,8 @@ func (r *run) perform(target any, op *Operation) (result, error) {
 		return r.onCollection(t, op.Name, a)
 	case *cursor:
 		return r.onCursor(t, op.Name, a)
+	case *gridfs.Bucket:
+		return r.onBucket(t, op.Name, a)
 	}
 	return nothing, malformedf("the entity %q, a %T, has no operations", op.Object, target)
 }

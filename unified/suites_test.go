@@ -18,11 +18,21 @@ import (
 
 // suites are the folders of test files that mgx is held to.
 var suites = []string{
+	"collection-management",
+	"command-logging-and-monitoring",
+	"connection-monitoring-and-pooling/tests/logging",
 	"crud",
 	"gridfs",
+	"index-management",
+	"load-balancers",
 	"read-write-concern/tests/operation",
+	"retryable-reads",
 	"retryable-writes",
 	"run-command",
+	"server-discovery-and-monitoring/tests/unified",
+	"server-selection/tests/logging",
+	"unified-test-format/tests/valid-pass",
+	"versioned-api",
 }
 
 // server is something that suites run against.
@@ -43,7 +53,7 @@ var servers = []server{
 		return simulated(unified.Sharded)(mgxtest.NewSharded())
 	}},
 	{"load-balanced", func() (*unified.Deployment, func(), error) {
-		return simulated(unified.LoadBalanced)(mgxtest.NewLoadBalanced(mgxtest.Mongoses(1)))
+		return simulated(unified.LoadBalanced)(mgxtest.NewLoadBalanced())
 	}},
 }
 
@@ -60,12 +70,9 @@ func simulated(topology string) func(*mgxtest.Deployment, error) (*unified.Deplo
 		if err != nil {
 			return nil, nil, err
 		}
-		d := &unified.Deployment{Topology: topology, URI: s.URI()}
+		d := &unified.Deployment{Topology: topology, URI: s.URI(), OneRouter: s.RouterURI()}
 		for _, m := range append(s.Members(), s.Mongoses()...) {
 			d.Servers = append(d.Servers, m.URI())
-		}
-		if topology == unified.Sharded {
-			d.OneRouter = "mongodb://" + s.Mongoses()[0].Addr() + "/"
 		}
 		return d, s.Close, nil
 	}

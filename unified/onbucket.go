@@ -1,0 +1,108 @@
+package unified
+
+import (
+	"bytes"
+	"encoding/hex"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/gridfs"
+)
+
+// newBucket makes a bucket entity.
+func newBucket(db *mgx.Database, d bson.D) (*gridfs.Bucket, error) {
+	var options gridfs.Options
+	err := (&arguments{d: d}).each(func(key string, v argument) bool {
+		switch key {
+		case "bucketName":
+			options.Name = v.text()
+		case "chunkSizeBytes":
+			options.ChunkSize = int(v.int())
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gridfs.New(db, options)
+}
+
+// onBucket runs an operation on a bucket.
+func (r *run) onBucket(b *gridfs.Bucket, name string, a *arguments) (result, error) {
+	switch name {
+	case "upload":
+		return r.upload(b, a)
+	case "drop":
+		return nothing, b.Drop(r.ctx)
+	}
+	var id any
+	var filename string
+	revision := -1
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "id":
+			id = v.value
+		case "filename", "newFilename":
+			filename = v.text()
+		case "revision":
+			revision = int(v.int())
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	var out bytes.Buffer
+	switch name {
+	case "download":
+		_, err = b.Download(r.ctx, id, &out)
+		return value(out.String()), err
+	case "downloadByName":
+		_, err = b.DownloadByName(r.ctx, filename, revision, &out)
+		return value(out.String()), err
+	case "delete":
+		return nothing, b.Delete(r.ctx, id)
+	case "deleteByName":
+		return nothing, b.DeleteByName(r.ctx, filename)
+	case "rename":
+		return nothing, b.Rename(r.ctx, id, filename)
+	}
+	return nothing, unknown("bucket", name)
+}
+
+func (r *run) upload(b *gridfs.Bucket, a *arguments) (result, error) {
+	if err := a.need("filename", "source"); err != nil {
+		return nothing, err
+	}
+	var filename string
+	var source []byte
+	var options []gridfs.UploadOption
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "filename":
+			filename = v.text()
+		case "source":
+			var err error
+			if source, err = hex.DecodeString(get[string](v.document(), "$$hexBytes")); err != nil {
+				v.from.wrong(key, "hexadecimal bytes", v.value)
+			}
+		case "chunkSizeBytes":
+			options = append(options, gridfs.WithChunkSize(int(v.int())))
+		case "metadata":
+			options = append(options, gridfs.WithMetadata(v.document()))
+		case "disableMD5": // there is none
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	id, err := b.Upload(r.ctx, filename, bytes.NewReader(source), options...)
+	return value(id), err
+}
