@@ -2,11 +2,7 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"net"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,23 +50,9 @@ func TestServe(t *testing.T) {
 
 func TestServeTLS(t *testing.T) {
 	uri, stop := serving(t, "--listen", "127.0.0.1:0", "--tls")
-	u, err := url.Parse(uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authority, err := os.ReadFile(u.Query().Get("tlsCAFile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authority)
-	conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: roots}}).DialContext(t.Context(), "tcp", u.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Close(); err != nil {
-		t.Error(err)
-	}
+	tool(t, "", "ping", uri).want(t, exitOK, "ping 3", "") // the URI names the authority
+	unknown, _, _ := strings.Cut(uri, "&tlsCAFile=")
+	tool(t, "", "ping", unknown+"&serverSelectionTimeoutMS=300").want(t, exitFailure, "", "certificate")
 	stop().want(t, exitOK, "tls=true", "temporary folder")
 }
 
