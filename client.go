@@ -162,10 +162,12 @@ func (c *Client) enter() error {
 const maxEndSessions = 10_000
 
 // endSessions tells the server that the sessions are done with. It is best
-// effort: servers expire them by themselves.
+// effort: servers expire them by themselves, and one that has to be found first
+// is not waited for.
 func (c *Client) endSessions(ctx context.Context) {
 	ids := c.exec.Sessions.Take()
-	if c.topology.Kind() == sdam.TopologyUnknown {
+	sel := sdam.Selection{ReadPreference: primaryPreferred}
+	if there, err := sel.Candidates(c.topology.Description(), nil); err != nil || len(there) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
