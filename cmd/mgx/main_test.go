@@ -30,7 +30,7 @@ func TestBinary(t *testing.T) {
 	}
 	mgx := binary(t)
 	t.Run("demo", func(t *testing.T) { testDemo(t, mgx) })
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run("serve until "+s.String(), func(t *testing.T) { testServe(t, mgx, s) })
 	}
 	t.Run("serve until the second signal", func(t *testing.T) { testForced(t, mgx) })
