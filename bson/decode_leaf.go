@@ -263,7 +263,6 @@ func only[T any](want Type, read func(d *decoder, start, end int) (T, error)) de
 	}
 }
 
-func (d *decoder) readObjectID(start, _ int) (ObjectID, error) { return ObjectID(d.src[start:]), nil }
 func (d *decoder) readDateTime(start, _ int) (DateTime, error) { return DateTime(d.uint64(start)), nil }
 func (d *decoder) readDecimal(start, _ int) (Decimal128, error) {
 	return d.decimal(start), nil

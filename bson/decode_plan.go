@@ -3,7 +3,6 @@ package bson
 import (
 	"encoding"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -312,8 +311,6 @@ func decodeKeyFunc(t reflect.Type) func(d *decoder, k reflect.Value, start, end 
 	}
 	return text(func(reflect.Value, string) error { return fmt.Errorf("a %s cannot be a BSON key", t) })
 }
-
-var errArrayTooLong = errors.New("the array has more elements than fit")
 
 // count returns the number of elements of the array in src[start:end].
 func (d *decoder) count(start, end int) (int, error) {

@@ -370,7 +370,8 @@ func (e *encoder) element(key string, v any) error {
 	if err := e.key(key); err != nil {
 		return encodeErrorAt(key, err)
 	}
-	t, err := byte(TypeString), error(nil)
+	t := byte(TypeString)
+	var err error
 	if s, ok := v.(string); ok {
 		err = e.string(s)
 	} else {

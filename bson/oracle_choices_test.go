@@ -164,7 +164,8 @@ func TestChoicesUseTheirInput(t *testing.T) {
 	if a.n(256) != 3 || b.n(256) != 4 {
 		t.Error("the last byte of the input does not decide")
 	}
-	if seeded(5).uint64() != seeded(5).uint64() || seeded(5).uint64() == seeded(6).uint64() {
+	first, again, other := seeded(5).uint64(), seeded(5).uint64(), seeded(6).uint64()
+	if first != again || first == other {
 		t.Error("a seed does not decide what follows")
 	}
 }

@@ -190,9 +190,9 @@ type zTags struct {
 		N int32
 		F float32
 	} `bson:",truncate"`
-	NameOmit   string `bson:"omitempty"`
-	ÜnïCode    string
-	unexported int32
+	NameOmit string `bson:"omitempty"`
+	ÜnïCode  string
+	_        int32
 }
 
 // zAll has a field of every type that BSON knows.

@@ -36,8 +36,9 @@ func add(p pointer, n uintptr) pointer { return unsafe.Add(p, n) }
 
 // sliceHeader is the layout of every slice.
 type sliceHeader struct {
-	data     pointer
-	len, cap int
+	data pointer
+	len  int
+	_    int // capacity
 }
 
 // emptySlice is where a slice without elements, that is not nil, points to.

@@ -377,7 +377,7 @@ func walk(t *testing.T, doc []byte, valid bool, depth int) {
 	r := bsonwire.NewReader(doc)
 	for r.Next() {
 		v := r.Value()
-		ok := false
+		var ok bool
 		switch v.Type {
 		case bson.TypeString:
 			_, ok = v.AsString()

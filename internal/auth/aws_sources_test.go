@@ -285,10 +285,7 @@ func TestAWSBrokenServices(t *testing.T) {
 		{"hang up", ecs, func(w http.ResponseWriter, r *http.Request) bool { panic(http.ErrAbortHandler) }, "did not answer"},
 		{"no imds", nil, func(w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }, "no AWS credentials in the connection string or in the environment"},
 		{"no role", nil, func(w http.ResponseWriter, r *http.Request) bool {
-			if strings.HasSuffix(r.URL.Path, "security-credentials/") {
-				return true
-			}
-			return false
+			return strings.HasSuffix(r.URL.Path, "security-credentials/")
 		}, "no IAM role"},
 		{"sts repeats the token", web, func(w http.ResponseWriter, r *http.Request) bool {
 			r.ParseForm()

@@ -43,7 +43,7 @@ func TestEventsOfAStandalone(t *testing.T) {
 		}
 		for _, e := range rec.all() {
 			if e, ok := e.(event.ServerHeartbeatSucceeded); ok {
-				if e.Duration != n.latency || e.ServerConnectionID != 7 || e.ConnectionID == 0 || e.Awaited || official.Raw(e.Reply).Lookup("ok").Double() != 1 {
+				if e.Duration != n.latency || e.ServerConnectionID != 7 || e.ConnectionID == 0 || e.Awaited || e.Reply.Lookup("ok").Double() != 1 {
 					t.Errorf("got %+v", e)
 				}
 			}
