@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"time"
 
@@ -115,6 +116,9 @@ func diffMap(path string, a, b reflect.Value) string {
 	return ""
 }
 
+// address is what pointers and channels in a key print as, which tells nothing.
+var address = regexp.MustCompile("0x[0-9a-f]+")
+
 func keyName(k reflect.Value) string {
 	for k.Kind() == reflect.Pointer || k.Kind() == reflect.Interface {
 		if k.IsNil() {
@@ -122,7 +126,7 @@ func keyName(k reflect.Value) string {
 		}
 		k = k.Elem()
 	}
-	return fmt.Sprintf("%s %+v", k.Type(), k)
+	return k.Type().String() + " " + address.ReplaceAllString(fmt.Sprintf("%+v", k), "0x…")
 }
 
 var (

@@ -59,17 +59,15 @@ var differences = []difference{
 		// What the official package makes of them depends on the processor.
 		name: "doubles that no int64 holds are no integers",
 		decode: func(d read) bool {
-			return d.mgxErr != nil && d.officialErr == nil && holds(d.data, func(v official.RawValue) bool {
-				f, ok := v.DoubleOK()
-				return ok && !(f >= math.MinInt64 && f < math.MaxInt64)
-			})
+			return d.mgxErr != nil && d.officialErr == nil && holds(d.data, isNoInt64)
 		},
 		pinned: TestDoublesOutOfRange,
 	},
 	{
 		name: "an empty binary of subtype 2 is empty",
 		decode: func(d read) bool {
-			return d.differ != "" && holds(d.data, func(v official.RawValue) bool {
+			// Four bytes too many may not fit, or decode to what they should not.
+			return (d.differ != "" || d.mgxErr == nil && d.officialErr != nil) && holds(d.data, func(v official.RawValue) bool {
 				return v.Type == official.TypeBinary && len(v.Value) == 9 && v.Value[4] == official.TypeBinaryBinaryOld
 			})
 		},
@@ -105,6 +103,11 @@ var undecided = []difference{
 			return e.officialErr == nil && e.mgxErr != nil && strings.Contains(e.mgxErr.Error(), "*interface {} as a document")
 		},
 	},
+}
+
+func isNoInt64(v official.RawValue) bool {
+	f, ok := v.DoubleOK()
+	return ok && !(f >= math.MinInt64 && f < math.MaxInt64)
 }
 
 func allowedDecode(d read) bool {
@@ -161,31 +164,32 @@ func testNoEncoderNeeded(t *testing.T) {
 	}
 }
 
-// inlinesAfterPointer reports whether a struct in v has an inlined map, and an
+// inlinesAfterPointer reports whether v has an inlined map somewhere, and an
 // interface that holds a pointer.
 func inlinesAfterPointer(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		return !v.IsNil() && inlinesAfterPointer(v.Elem())
-	case reflect.Slice, reflect.Array:
-		for i := range v.Len() {
-			if inlinesAfterPointer(v.Index(i)) {
-				return true
+	inlined, pointer := false, false
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Interface:
+			pointer = pointer || v.Elem().Kind() == reflect.Pointer
+			walk(v.Elem())
+		case reflect.Pointer:
+			walk(v.Elem())
+		case reflect.Slice, reflect.Array:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				tag := v.Type().Field(i).Tag.Get("bson")
+				inlined = inlined || v.Field(i).Kind() == reflect.Map && strings.Contains(tag, ",inline")
+				walk(v.Field(i))
 			}
 		}
-	case reflect.Struct:
-		inlined, pointer := false, false
-		for i := range v.NumField() {
-			f, tag := v.Field(i), v.Type().Field(i).Tag.Get("bson")
-			inlined = inlined || f.Kind() == reflect.Map && strings.Contains(tag, ",inline")
-			pointer = pointer || f.Kind() == reflect.Interface && f.Elem().Kind() == reflect.Pointer
-			if inlinesAfterPointer(f) {
-				return true
-			}
-		}
-		return inlined && pointer
 	}
-	return false
+	walk(v)
+	return inlined && pointer
 }
 
 func testInlinedMapAfterPointer(t *testing.T) {

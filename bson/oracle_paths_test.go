@@ -18,6 +18,9 @@ func TestOracleErrorPaths(t *testing.T) {
 	rounds(t, 3000, func(seed uint64) {
 		c := seeded(seed)
 		data := c.document(nil, 3)
+		if holds(data, isNoInt64) {
+			return // mgx finds fault with it earlier
+		}
 		for _, target := range []func() any{
 			func() any { return new(zMeet) }, func() any { return new(zMeet2) }, func() any { return new(map[string]string) },
 			func() any { return new(map[string][]int8) }, func() any { return new(map[string]zMeet2) },

@@ -108,7 +108,7 @@ func (c *choices) fillMap(v reflect.Value, depth int) {
 		default:
 			c.fill(key, 2)
 		}
-		if key.Kind() == reflect.Interface && !key.IsNil() && !key.Elem().Comparable() {
+		if key.Kind() == reflect.Interface && !key.IsNil() && !(key.Elem().Type().Comparable() && key.Elem().Comparable()) {
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()
