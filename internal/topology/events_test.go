@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	official "go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
