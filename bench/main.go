@@ -1,5 +1,6 @@
 // Command bench measures mgx beside the official driver, in one run.
 //
+//	go run ./bench                 clients: mgx, the official driver, a bare socket
 //	go run ./bench bson            BSON: encoding and decoding
 //
 // Each command explains its flags with -h. It reads the documents of the standard
@@ -12,6 +13,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+
+	"github.com/mgxdb/mgx/bench/internal/clientbench"
 )
 
 // command is one set of measurements.
@@ -21,6 +25,7 @@ type command struct {
 }
 
 var commands = []command{
+	{"client", "run operations with mgx, the official driver and a bare socket (default)", runClient},
 	{"bson", "encode and decode BSON with mgx and with the official package", runBSON},
 }
 
@@ -35,8 +40,11 @@ func main() {
 }
 
 func run(args []string, out io.Writer) error {
-	if len(args) == 0 {
-		return errors.New(usage())
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return runClient(args, out)
+	}
+	if args[0] == clientbench.ServerCommand {
+		return runServer(args[1:], out)
 	}
 	for _, c := range commands {
 		if c.name == args[0] {

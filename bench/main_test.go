@@ -59,7 +59,8 @@ func TestCommandLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "say what to measure"},
+		{[]string{"-run", "("}, "missing closing"},
+		{[]string{"client", "more"}, "no argument"},
 		{[]string{"nothing"}, `no command "nothing"`},
 		{[]string{"bson", "more"}, "no argument"},
 		{[]string{"bson", "-run", "("}, "missing closing"},

@@ -36,6 +36,7 @@ var Quick = Settings{Rounds: 3, Time: 2 * time.Millisecond}
 type Result struct {
 	Subject  string
 	NsOp     float64
+	CPUOp    float64 // nanoseconds that the process spent on processors; 0 where it is not known
 	AllocsOp float64
 	BytesOp  float64
 	Rounds   []float64 // ns/op of each round, in order
@@ -82,7 +83,7 @@ func order(i, round, subjects int) int {
 }
 
 // sample is one round of one subject, per operation.
-type sample struct{ ns, allocs, bytes float64 }
+type sample struct{ ns, cpu, allocs, bytes float64 }
 
 // calibrate returns how often to run the subject for a round to last about d. It
 // warms caches and pools up on the way.
@@ -107,22 +108,24 @@ func run(s Subject, n int) (sample, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
+	worked, start := cpu(), time.Now()
 	err := s.Run(n)
 	took := time.Since(start)
+	worked = cpu() - worked
 	runtime.ReadMemStats(&after)
 	ops := float64(n)
 	return sample{
 		ns:     float64(took.Nanoseconds()) / ops,
+		cpu:    float64(worked.Nanoseconds()) / ops,
 		allocs: float64(after.Mallocs-before.Mallocs) / ops,
 		bytes:  float64(after.TotalAlloc-before.TotalAlloc) / ops,
 	}, err
 }
 
 func summarize(name string, samples []sample) Result {
-	var ns, allocs, bytes []float64
+	var ns, cpu, allocs, bytes []float64
 	for _, s := range samples {
-		ns, allocs, bytes = append(ns, s.ns), append(allocs, s.allocs), append(bytes, s.bytes)
+		ns, cpu, allocs, bytes = append(ns, s.ns), append(cpu, s.cpu), append(allocs, s.allocs), append(bytes, s.bytes)
 	}
-	return Result{Subject: name, NsOp: Median(ns), AllocsOp: Median(allocs), BytesOp: Median(bytes), Rounds: ns}
+	return Result{Subject: name, NsOp: Median(ns), CPUOp: Median(cpu), AllocsOp: Median(allocs), BytesOp: Median(bytes), Rounds: ns}
 }

@@ -1,0 +1,145 @@
+package mgx_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"net"
+	"testing"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+)
+
+// answering is a server in the process that answers the same to everything but
+// hello, and allocates nothing once a connection is there.
+func answering(t *testing.T, reply bson.D) *mgx.Client {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	hello := framed(t, bson.D{
+		{"ok", 1.0}, {"isWritablePrimary", true}, {"helloOk", true}, {"minWireVersion", 0}, {"maxWireVersion", 21},
+		{"maxBsonObjectSize", 16 << 20}, {"maxMessageSizeBytes", 48000000}, {"maxWriteBatchSize", 100000},
+		{"logicalSessionTimeoutMinutes", 30}, {"readOnly", false},
+	})
+	other := framed(t, reply)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answer(c, hello, other)
+		}
+	}()
+	client, err := mgx.Connect(t.Context(), "mongodb://"+l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close(context.Background()) })
+	return client
+}
+
+// framed returns a document as the body of a message, for both of the opcodes
+// that a client asks with.
+func framed(t *testing.T, d bson.D) (frames [2][]byte) {
+	t.Helper()
+	doc, err := bson.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, head := range []struct{ size, opcode int }{{21, 2013}, {36, 1}} {
+		f := make([]byte, head.size, head.size+len(doc))
+		f = append(f, doc...)
+		binary.LittleEndian.PutUint32(f, uint32(len(f)))
+		binary.LittleEndian.PutUint32(f[12:], uint32(head.opcode))
+		frames[i] = f
+	}
+	binary.LittleEndian.PutUint32(frames[1][32:], 1)
+	return frames
+}
+
+func answer(c net.Conn, hello, other [2][]byte) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	var out []byte
+	for {
+		head, err := r.Peek(32) // no command is shorter
+		if err != nil {
+			return
+		}
+		frame := other[0]
+		switch binary.LittleEndian.Uint32(head[12:]) {
+		case 2004:
+			frame = hello[1]
+		default:
+			if string(head[26:31]) == "hello" {
+				frame = hello[0]
+			}
+		}
+		out = append(out[:0], frame...)
+		copy(out[8:12], head[4:8])
+		if _, err := r.Discard(int(binary.LittleEndian.Uint32(head))); err != nil {
+			return
+		}
+		if _, err := c.Write(out); err != nil {
+			return
+		}
+	}
+}
+
+// TestAllocations fails when an operation comes to allocate more than it did: a
+// change that pays for itself raises the number here, on purpose.
+func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates, and empties pools at random")
+	}
+	ctx := context.Background()
+	doc := bson.D{{"_id", int32(7)}, {"name", "tea"}, {"tags", bson.A{"a", "b"}}}
+	filter := bson.D{{"_id", int32(7)}}
+	for _, c := range []struct {
+		name  string
+		most  float64
+		reply bson.D
+		run   func(client *mgx.Client, coll *mgx.Collection) error
+	}{
+		{"ping", 1, bson.D{{"ok", 1.0}}, func(client *mgx.Client, _ *mgx.Collection) error { return client.Ping(ctx) }},
+		{
+			"find one into Raw", 4,
+			bson.D{{"cursor", bson.D{{"firstBatch", bson.A{doc}}, {"id", int64(0)}, {"ns", "shop.tea"}}}, {"ok", 1.0}},
+			func(_ *mgx.Client, coll *mgx.Collection) error {
+				_, err := mgx.FindOne[bson.Raw](ctx, coll, filter)
+				return err
+			},
+		},
+		{"insert one", 7, bson.D{{"n", int32(1)}, {"ok", 1.0}}, func(_ *mgx.Client, coll *mgx.Collection) error {
+			_, err := coll.InsertOne(ctx, doc)
+			return err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client := answering(t, c.reply)
+			coll := client.Database("shop").Collection("tea")
+			if err := c.run(client, coll); err != nil {
+				t.Fatal(err)
+			}
+			// A heartbeat or a collection of garbage in between adds some: the
+			// best of a few runs counts.
+			least := 1e9
+			for range 5 {
+				least = min(least, testing.AllocsPerRun(200, func() {
+					if err := c.run(client, coll); err != nil {
+						t.Error(err)
+					}
+				}))
+			}
+			t.Logf("%v allocations", least)
+			if least > c.most {
+				t.Errorf("%v allocations, %v at most", least, c.most)
+			}
+		})
+	}
+}

@@ -1,0 +1,175 @@
+// Package clientbench measures mgx beside the official driver and a bare socket
+// that exchanges the same bytes, against a server in another process that answers
+// at once and stores nothing: what is left is the client's own work.
+package clientbench
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/mgxdb/mgx/bench/internal/benchdata"
+	"github.com/mgxdb/mgx/bench/internal/measure"
+)
+
+// The names of what is compared.
+const (
+	MGX      = "mgx"
+	Official = "official"
+	Bare     = "bare"
+)
+
+// Result is what a case cost: mgx, the official driver and the bare socket, in
+// this order.
+type Result struct {
+	Name      string
+	Results   []measure.Result
+	Latencies []Latency // of one operation, in the same order
+}
+
+// Latency is what one operation waited, in nanoseconds.
+type Latency struct{ P50, P99 float64 }
+
+// Run measures the cases whose names match, nil being all, and hands each result
+// over as soon as it is there.
+func Run(settings measure.Settings, dir string, match *regexp.Regexp, done func(Result) error) error {
+	docs, err := benchdata.Load(dir, "small", "large", "tweet")
+	if err != nil {
+		return err
+	}
+	list, err := operations(docs)
+	if err != nil {
+		return err
+	}
+	address, stop, err := startServer()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	for i := range list {
+		for _, deadline := range []bool{false, true} {
+			counts := list[i].goroutines
+			if deadline {
+				counts = list[i].deadlines
+			}
+			for _, n := range counts {
+				name := caseName(list[i].name, n, deadline)
+				if match != nil && !match.MatchString(name) {
+					continue
+				}
+				r, err := runCase(settings, address, &list[i], n, deadline)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				r.Name = name
+				if err := done(r); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func runCase(settings measure.Settings, address string, op *operation, goroutines int, deadline bool) (Result, error) {
+	ctx := context.Background()
+	c, err := connect(ctx, address)
+	if err != nil {
+		return Result{}, err
+	}
+	defer c.close(ctx)
+	frames, err := c.framesOf(ctx, address, op)
+	if err != nil {
+		return Result{}, err
+	}
+	sockets, err := dialBare(address, goroutines)
+	if err != nil {
+		return Result{}, err
+	}
+	defer sockets.close()
+	m, o := c.mgx.Database(database), c.official.Database(database)
+	loads := []*load{
+		newLoad(goroutines, deadline, func(ctx context.Context) error { return op.mgx(ctx, m) }),
+		newLoad(goroutines, deadline, func(ctx context.Context) error { return op.official(ctx, o) }),
+		newLoad(goroutines, deadline, func(ctx context.Context) error { return sockets.exchange(ctx, frames) }),
+	}
+	results, err := measure.Compare(settings,
+		measure.Subject{Name: MGX, Run: loads[0].run},
+		measure.Subject{Name: Official, Run: loads[1].run},
+		measure.Subject{Name: Bare, Run: loads[2].run})
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Results: results}
+	for _, l := range loads {
+		r.Latencies = append(r.Latencies, l.latency())
+	}
+	return r, nil
+}
+
+// load is an operation that a number of goroutines do again and again.
+type load struct {
+	do       func(ctx context.Context) error
+	deadline bool
+	seen     []latencies // of each goroutine
+}
+
+func newLoad(goroutines int, deadline bool, do func(ctx context.Context) error) *load {
+	return &load{do: do, deadline: deadline, seen: make([]latencies, goroutines)}
+}
+
+// run does the operation n times in all.
+func (l *load) run(n int) error {
+	if len(l.seen) == 1 {
+		return l.repeat(0, n)
+	}
+	errs := make([]error, len(l.seen))
+	var wg sync.WaitGroup
+	for i := range l.seen {
+		share := n / len(l.seen)
+		if i < n%len(l.seen) {
+			share++
+		}
+		wg.Go(func() { errs[i] = l.repeat(i, share) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *load) repeat(i, n int) error {
+	for range n {
+		began := time.Now()
+		if err := l.once(); err != nil {
+			return err
+		}
+		l.seen[i].add(time.Since(began))
+	}
+	return nil
+}
+
+// once does it once, with a context of its own if there is to be a deadline, as
+// a request that is being served has.
+func (l *load) once() error {
+	ctx := context.Background()
+	if l.deadline {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+	}
+	return l.do(ctx)
+}
+
+func (l *load) latency() Latency {
+	var all latencies
+	for i := range l.seen {
+		all.merge(&l.seen[i])
+	}
+	return Latency{all.percentile(50), all.percentile(99)}
+}

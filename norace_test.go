@@ -1,0 +1,5 @@
+//go:build !race
+
+package mgx_test
+
+const raceDetector = false
