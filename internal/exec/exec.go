@@ -51,6 +51,7 @@ type Executor struct {
 	Monitor *Monitor // nil: nobody watches
 
 	timeout atomic.Int64 // of sessions, as last seen
+	room    roomHint
 }
 
 // Result is a reply, with who gave it. Release it when its bytes are done with.
@@ -325,7 +326,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if x.Timeout > 0 {
 		env.deadline, _ = ctx.Deadline()
 	}
-	f, err := op.encode(&env)
+	f, err := op.encode(&env, &x.room)
 	if err != nil {
 		return Result{}, head{}, err
 	}

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -146,8 +147,25 @@ type envelope struct {
 	deadline    time.Time // for maxTimeMS; zero: none
 }
 
+// roomHint remembers how large recent messages with documents were, so that a large
+// one is not moved again and again while it grows. It follows up at once, to a
+// bound, and down by half with each message, so that small ones after a large one
+// soon use small buffers again.
+type roomHint struct{ size atomic.Int64 }
+
+const largestHint = 16 << 20
+
+func (h *roomHint) get() int { return int(h.size.Load()) }
+
+func (h *roomHint) saw(size int) {
+	old := h.size.Load()
+	if now := min(max(int64(size), old/2), largestHint); now != old {
+		h.size.Store(now)
+	}
+}
+
 // encode writes the whole message into a pooled frame.
-func (op *Op) encode(env *envelope) (frame, error) {
+func (op *Op) encode(env *envelope, hint *roomHint) (frame, error) {
 	f := frame{requestID: wire.NextRequestID(), ack: true}
 	writes := op.Access == Write || op.Access == ReadThenWrite
 	if writes && !op.WriteConcern.Acknowledged() {
@@ -160,7 +178,11 @@ func (op *Op) encode(env *envelope) (frame, error) {
 	if op.Exhaust {
 		flags |= wire.ExhaustAllowed
 	}
-	f.buf = wire.GetBuffer(0)
+	room := 0
+	if op.Documents != nil {
+		room = hint.get()
+	}
+	f.buf = wire.GetBuffer(room)
 	b, start := wire.BeginMsg(f.buf.B, f.requestID, 0, flags)
 	b = wire.BeginBody(b)
 	f.body[0] = len(b)
@@ -181,6 +203,9 @@ func (op *Op) encode(env *envelope) (frame, error) {
 		}
 	}
 	f.buf.B = wire.End(b, start)
+	if op.Documents != nil {
+		hint.saw(len(f.buf.B))
+	}
 	if n := len(f.buf.B) - start; n > int(env.desc.MaxMessageSizeBytes) {
 		f.buf.Release()
 		return frame{}, fmt.Errorf("%w: %s takes %d bytes, the server accepts %d", ErrTooLarge, op.Name, n, env.desc.MaxMessageSizeBytes)

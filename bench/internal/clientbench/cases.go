@@ -137,11 +137,11 @@ func find[T any](form string, n int) operation {
 			c := db.Collection(collection).Find(ctx, nil)
 			seen := 0
 			for c.Next() {
-				var v T
 				if raw {
 					seen += min(len(c.Current()), 1)
 					continue
 				}
+				var v T
 				if err := c.Decode(&v); err != nil {
 					return err
 				}
@@ -157,11 +157,11 @@ func find[T any](form string, n int) operation {
 			defer c.Close(ctx)
 			seen := 0
 			for c.Next(ctx) {
-				var v T
 				if raw {
 					seen += min(len(c.Current), 1)
 					continue
 				}
+				var v T
 				if err := c.Decode(&v); err != nil {
 					return err
 				}
