@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/internal/exec"
@@ -83,6 +84,24 @@ type WriteConcern struct {
 	Fsync *bool
 }
 
+// String describes the concern.
+func (w WriteConcern) String() string {
+	var parts []string
+	if w.W != nil {
+		parts = append(parts, fmt.Sprintf("w: %v", w.W))
+	}
+	if w.Timeout != 0 {
+		parts = append(parts, fmt.Sprintf("timeout: %v", w.Timeout))
+	}
+	if w.Journal != nil {
+		parts = append(parts, fmt.Sprintf("journal: %v", *w.Journal))
+	}
+	if w.Fsync != nil {
+		parts = append(parts, fmt.Sprintf("fsync: %v", *w.Fsync))
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
 // Majority waits for a majority of the voting members.
 func Majority() WriteConcern { return WriteConcern{W: "majority"} }
 
@@ -106,6 +125,9 @@ func (w WriteConcern) validate() error {
 		}
 	default:
 		return failure(ErrConfiguration, "write concern: w is a %s, it must be an int or a string", fmt.Sprintf("%T", v))
+	}
+	if w.Journal != nil && *w.Journal && w.Fsync != nil && *w.Fsync {
+		return failure(ErrConfiguration, "write concern: journal and fsync cannot be used together")
 	}
 	if w.Timeout < 0 {
 		return failure(ErrConfiguration, "write concern: the timeout %v is negative", w.Timeout)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/eventlog"
@@ -16,12 +15,6 @@ import (
 )
 
 const maxAppName = conn.MaxAppName
-
-// OIDCCallback returns an access token for MONGODB-OIDC.
-type OIDCCallback = auth.OIDCCallback
-
-// AWSProvider returns credentials for MONGODB-AWS.
-type AWSProvider = auth.AWSProvider
 
 // open puts the layers below the client together.
 func (c *Client) open() error {
@@ -53,7 +46,10 @@ func (c *Client) open() error {
 func (o *Options) connConfig() (*conn.Config, error) {
 	cfg := &conn.Config{
 		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout,
-		LoadBalanced: o.LoadBalanced,
+		LoadBalanced: value(o.LoadBalanced),
+	}
+	if o.Proxy != nil {
+		cfg.DialContext = o.Proxy.dialer(o.DialContext).DialContext
 	}
 	wrappers := make([]conn.DriverInfo, len(o.WrapperInfo))
 	for i, w := range o.WrapperInfo {
@@ -65,15 +61,15 @@ func (o *Options) connConfig() (*conn.Config, error) {
 		cfg.API = &conn.API{Version: a.Version, Strict: a.Strict, DeprecationErrors: a.DeprecationErrors}
 	}
 	if o.TLS != nil {
-		secure, err := o.TLS.client()
+		secure, err := o.TLS.client(cfg.DialContext)
 		if err != nil {
 			return nil, err
 		}
 		cfg.Secure = secure.Handshake
 	}
-	level := o.ZlibLevel
-	if level == 0 {
-		level = compress.DefaultLevel
+	level := compress.DefaultLevel
+	if o.ZlibLevel != nil {
+		level = *o.ZlibLevel
 	}
 	var err error
 	if cfg.Compressors, err = compress.NewList(o.Compressors, level); err != nil {
@@ -85,18 +81,6 @@ func (o *Options) connConfig() (*conn.Config, error) {
 	return cfg, nil
 }
 
-func (cr *Credential) authenticator(database string) (*auth.Authenticator, error) {
-	if cr == nil {
-		return nil, nil
-	}
-	return auth.New(auth.Credential{
-		Mechanism: cr.Mechanism, Source: cr.Source, Database: database,
-		Username: cr.Username, Password: cr.Password, PasswordSet: cr.PasswordSet, Properties: cr.Properties,
-		OIDCCallback: cr.OIDCCallback, OIDCHumanCallback: cr.OIDCHumanCallback, OIDCAllowedHosts: cr.OIDCAllowedHosts,
-		AWSProvider: cr.AWSProvider,
-	})
-}
-
 // topologyConfig says how the deployment is discovered, and what each of its
 // servers' pools is like.
 func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology.Config[*conn.Conn] {
@@ -106,7 +90,7 @@ func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology
 	}
 	tc := topology.Config[*conn.Conn]{
 		Settings: sdam.Settings{
-			Seeds: o.Hosts, SetName: o.ReplicaSet, LoadBalanced: o.LoadBalanced,
+			Seeds: o.Hosts, SetName: o.ReplicaSet, LoadBalanced: value(o.LoadBalanced),
 			Direct: o.DirectConnection != nil && *o.DirectConnection,
 		},
 		HeartbeatInterval: o.HeartbeatInterval,

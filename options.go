@@ -2,11 +2,13 @@ package mgx
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/connstring"
@@ -23,7 +25,9 @@ type Options struct {
 	// "[ipv6]:port", or the path of a Unix socket ending in ".sock". The default
 	// is localhost:27017.
 	Hosts []string
-	// SRVHost is the name whose DNS records list the hosts, for a mongodb+srv URI.
+	// SRVHost is the name whose DNS records list the hosts, for a mongodb+srv URI;
+	// Hosts must be empty then. It is ParseURI that turns TLS on for such a URI:
+	// who sets this field by hand should set TLS too.
 	SRVHost string
 	// SRVServiceName (srvServiceName) is the service in the records' names, by
 	// default "mongodb". SRVMaxHosts (srvMaxHosts) bounds how many of the hosts
@@ -47,8 +51,9 @@ type Options struct {
 	// whatever it is a member of. nil discovers its replica set only where
 	// ReplicaSet is given or there are several hosts.
 	DirectConnection *bool
-	// LoadBalanced (loadBalanced) says that the host is a load balancer.
-	LoadBalanced bool
+	// LoadBalanced (loadBalanced) says that the one host is a load balancer. nil
+	// is false, or what the DNS records of a mongodb+srv URI say.
+	LoadBalanced *bool
 
 	// ConnectTimeout (connectTimeoutMS) bounds dialling, TLS and the handshake of
 	// a connection, and a check of a server: 10 seconds.
@@ -100,9 +105,14 @@ type Options struct {
 	// Compressors (compressors) are offered to servers in this order: "snappy",
 	// "zlib", "zstd".
 	Compressors []string
-	// ZlibLevel (zlibCompressionLevel) is from 1 to 9; 0 is zlib's default.
-	ZlibLevel int
-	// DialContext opens sockets; nil uses a net.Dialer. network is "tcp" or "unix".
+	// ZlibLevel (zlibCompressionLevel) is from 0, no compression, and 1, the
+	// fastest, to 9, the smallest; nil and -1 are zlib's default.
+	ZlibLevel *int
+	// Proxy (proxyHost, proxyPort, proxyUsername, proxyPassword) is a SOCKS5 proxy
+	// to connect through; nil is none.
+	Proxy *Proxy
+	// DialContext opens sockets, those to the Proxy included; nil uses a net.Dialer.
+	// network is "tcp" or "unix".
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// ReadPreference (readPreference, readPreferenceTags, maxStalenessSeconds)
@@ -154,43 +164,50 @@ type Options struct {
 	warnings []connstring.Warning
 }
 
+// Warnings are what is odd about the connection string: options that are unknown,
+// deprecated or without effect. New also gives them to the Logger.
+func (o *Options) Warnings() []connstring.Warning { return slices.Clone(o.warnings) }
+
+// String lists the fields that are set, with no secret among them.
+func (o Options) String() string {
+	var b strings.Builder
+	v := reflect.ValueOf(o)
+	for field, value := range v.Fields() {
+		if !field.IsExported() || value.IsZero() {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(field.Name + ": ")
+		b.WriteString(describe(value))
+	}
+	return "{" + b.String() + "}"
+}
+
+// describe writes a field that is set. What holds secrets writes itself.
+func describe(v reflect.Value) string {
+	switch s, ok := v.Interface().(fmt.Stringer); {
+	case ok:
+		return s.String()
+	case v.Kind() == reflect.Func, v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct:
+		return "set"
+	case v.Kind() == reflect.Interface:
+		return fmt.Sprintf("%T", v.Interface())
+	case v.Kind() == reflect.Pointer:
+		v = v.Elem()
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// GoString is String: no verb prints a secret.
+func (o Options) GoString() string { return o.String() }
+
+// LogValue is String: no log shows a secret.
+func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }
+
 // Resolver looks up the DNS records of a mongodb+srv URI. *net.Resolver is one.
 type Resolver = connstring.Resolver
-
-// Credential is who a client authenticates as, and how.
-type Credential struct {
-	// Username and Password; PasswordSet tells an empty password from none.
-	Username    string
-	Password    string
-	PasswordSet bool
-	// Source (authSource) is the database that knows the user: admin by default,
-	// or $external for mechanisms that need it.
-	Source string
-	// Mechanism (authMechanism) is SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509, PLAIN,
-	// MONGODB-AWS or MONGODB-OIDC; "" lets the server choose between the first two.
-	Mechanism string
-	// Properties (authMechanismProperties) are the mechanism's own options.
-	Properties map[string]string
-	// OIDCCallback returns access tokens for MONGODB-OIDC, on machines;
-	// OIDCHumanCallback where a person logs in.
-	OIDCCallback, OIDCHumanCallback OIDCCallback
-	// OIDCAllowedHosts are the hosts that may get a token of OIDCHumanCallback.
-	OIDCAllowedHosts []string
-	// AWSProvider returns credentials for MONGODB-AWS; nil looks in the
-	// environment.
-	AWSProvider AWSProvider
-}
-
-// String hides the password.
-func (c Credential) String() string {
-	return "{Username: " + c.Username + ", Source: " + c.Source + ", Mechanism: " + c.Mechanism + "}"
-}
-
-// GoString hides the password.
-func (c Credential) GoString() string { return c.String() }
-
-// LogValue hides the password.
-func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // ServerAPI declares a version of the Stable API: the server then answers as that
 // version says, whatever its own is.
@@ -224,6 +241,11 @@ func (o *Options) clone() Options {
 		t := *o.TLS
 		c.TLS = &t
 	}
+	if o.Proxy != nil {
+		p := *o.Proxy
+		c.Proxy = &p
+	}
+	c.warnings = slices.Clone(o.warnings)
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/connstring"
@@ -46,7 +45,7 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 		AppName:              cs.AppName,
 		ReplicaSet:           cs.ReplicaSet,
 		DirectConnection:     cs.DirectConnection,
-		LoadBalanced:         value(cs.LoadBalanced),
+		LoadBalanced:         cs.LoadBalanced,
 		ServerMonitoringMode: cs.ServerMonitoringMode,
 
 		ConnectTimeout:         duration(cs.ConnectTimeout, -1),
@@ -65,7 +64,7 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 
 		Compressors:      cs.Compressors,
 		AutoStartRequest: value(cs.AutoStartRequest),
-		ZlibLevel:        value(cs.ZlibCompressionLevel),
+		ZlibLevel:        cs.ZlibCompressionLevel,
 		ReadConcern:      cs.ReadConcernLevel,
 		RetryReads:       cs.RetryReads,
 		RetryWrites:      cs.RetryWrites,
@@ -74,20 +73,34 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 	if err := o.preferences(cs); err != nil {
 		return nil, err
 	}
-	if cred := cs.Credential(); cred != nil {
+	if cs.Credential() != nil {
 		o.Credential = &Credential{
-			Username: cred.Username, Password: cred.Password, PasswordSet: cred.PasswordSet,
-			Source: cred.Source, Mechanism: cred.Mechanism, Properties: cred.Properties,
+			Username: cs.Username, Password: cs.Password, PasswordSet: cs.PasswordSet,
+			Source: cs.AuthSource, Mechanism: cs.AuthMechanism, Properties: cs.AuthMechanismProperties,
 		}
 	}
 	if value(cs.TZAware) {
 		o.TimeLocation = time.UTC
 	}
 	o.TLS = tlsFrom(cs)
-	if cs.ProxyHost != "" {
-		return nil, failure(ErrConfiguration, "proxyHost: SOCKS5 proxies are not supported; set Options.DialContext instead")
-	}
+	o.Proxy = proxyFrom(cs)
+	o.warnOf(cs)
 	return o, nil
+}
+
+// warnOf adds warnings about options that are understood and not acted upon.
+func (o *Options) warnOf(cs *connstring.ConnString) {
+	ignored := func(given bool, name, why string) {
+		if given {
+			o.warnings = append(o.warnings, connstring.Warning{Option: name, Message: why, Offset: -1})
+		}
+	}
+	ignored(cs.MaxAdaptiveRetries != nil, "maxAdaptiveRetries", "is not supported; operations that an overloaded server turns away are retried like others")
+	ignored(cs.EnableOverloadRetargeting != nil, "enableOverloadRetargeting", "is not supported; retries choose a server as first attempts do")
+	ignored(value(cs.ServerSelectionTryOnce), "serverSelectionTryOnce", "has no effect: servers are monitored in the background, and selection waits for serverSelectionTimeoutMS")
+	ignored(cs.SSLCertReqs == "none", "ssl_cert_reqs", "none lets everybody on the way read and change all: the server's certificate is not checked")
+	plain := cs.AuthMechanism == connstring.Plain || cs.AuthMechanism == connstring.MongoDBOIDC
+	ignored(plain && !cs.UseTLS(), "authMechanism", cs.AuthMechanism+" without tls=true lets everybody on the way read the password or token")
 }
 
 // preferences reads what the URI says of reads and writes.
@@ -141,85 +154,9 @@ func duration(d *time.Duration, none time.Duration) time.Duration {
 	return *d
 }
 
-// The defaults of Options.
-const (
-	defaultConnectTimeout   = 10 * time.Second
-	defaultSelectionTimeout = 30 * time.Second
-	defaultHeartbeat        = 10 * time.Second
-	minHeartbeat            = 500 * time.Millisecond
-	defaultLocalThreshold   = 15 * time.Millisecond
-	defaultMaxPoolSize      = 100
-)
-
-// prepare fills in the defaults and refuses what cannot be.
-func (o *Options) prepare() error {
-	fill := func(d *time.Duration, byDefault time.Duration) {
-		if *d == 0 {
-			*d = byDefault
-		}
-		*d = max(*d, 0)
-	}
-	fill(&o.ConnectTimeout, defaultConnectTimeout)
-	fill(&o.ServerSelectionTimeout, defaultSelectionTimeout)
-	fill(&o.HeartbeatInterval, defaultHeartbeat)
-	fill(&o.LocalThreshold, defaultLocalThreshold)
-	for _, d := range []*time.Duration{&o.SocketTimeout, &o.Timeout, &o.MaxIdleTime, &o.WaitQueueTimeout} {
-		fill(d, 0)
-	}
-	if o.MaxPoolSize == nil {
-		n := defaultMaxPoolSize
-		o.MaxPoolSize = &n
-	}
-	if len(o.Hosts) == 0 && o.SRVHost == "" {
-		o.Hosts = []string{"localhost:27017"}
-	}
-	return o.validate()
-}
-
-func (o *Options) validate() error {
-	if o.HeartbeatInterval < minHeartbeat {
-		return failure(ErrConfiguration, "heartbeatFrequencyMS: %v is below the least of %v", o.HeartbeatInterval, minHeartbeat)
-	}
-	if n := *o.MaxPoolSize; n < 0 || o.MinPoolSize < 0 || n > 0 && o.MinPoolSize > n {
-		return failure(ErrConfiguration, "minPoolSize %d and maxPoolSize %d exclude each other", o.MinPoolSize, n)
-	}
-	if o.MaxConnecting < 0 || o.WaitQueueMultiple < 0 {
-		return failure(ErrConfiguration, "maxConnecting %d and waitQueueMultiple %d cannot be negative", o.MaxConnecting, o.WaitQueueMultiple)
-	}
-	if len(o.AppName) > maxAppName {
-		return failure(ErrConfiguration, "appName: %d bytes are more than the %d that servers accept", len(o.AppName), maxAppName)
-	}
-	for _, w := range o.WrapperInfo {
-		if strings.Contains(w.Name+w.Version+w.Platform, "|") {
-			return failure(ErrConfiguration, "wrapper info %q contains the delimiter '|'", w.Name)
-		}
-	}
-	if err := o.ReadPreference.internal().Validate(); err != nil {
-		return category(err, ErrConfiguration)
-	}
-	hosts, err := normalizeHosts(o.Hosts)
-	if err != nil {
-		return err
-	}
-	o.Hosts = hosts
-	return o.WriteConcern.validate()
-}
-
-// normalizeHosts brings hosts into the form that connection strings give them.
-func normalizeHosts(hosts []string) ([]string, error) {
-	if len(hosts) == 0 {
-		return nil, nil
-	}
-	cs, err := connstring.ParseList(hosts, 0)
-	if err != nil {
-		return nil, category(err, ErrConfiguration)
-	}
-	return cs.Hosts, nil
-}
-
 // resolve asks DNS for what a mongodb+srv URI leaves open.
 func (o *Options) resolve(ctx context.Context) error {
-	if o.SRVHost == "" || len(o.Hosts) > 0 {
+	if o.SRVHost == "" {
 		return nil
 	}
 	cs := o.srv()
@@ -235,14 +172,11 @@ func (o *Options) resolve(ctx context.Context) error {
 		}
 		return category(err, kinds...)
 	}
-	o.Hosts = cs.Hosts
-	if o.ReplicaSet == "" {
-		o.ReplicaSet = cs.ReplicaSet
-	}
-	if o.Credential != nil && cs.AuthSource != "" {
+	o.Hosts, o.ReplicaSet, o.LoadBalanced = cs.Hosts, cs.ReplicaSet, cs.LoadBalanced
+	if o.Credential != nil {
 		o.Credential.Source = cs.AuthSource
 	}
-	o.LoadBalanced = o.LoadBalanced || value(cs.LoadBalanced)
+	o.warnings = append(o.warnings, cs.Warnings...)
 	return nil
 }
 
@@ -253,16 +187,18 @@ func (o *Options) resolver() Resolver {
 	return net.DefaultResolver
 }
 
-// srv is the part of a connection string that DNS records complete.
+// srv is the part of a connection string that DNS records complete, with what
+// they must not contradict.
 func (o *Options) srv() *connstring.ConnString {
 	cs := &connstring.ConnString{
-		Scheme: connstring.SchemeSRV, SRVHost: o.SRVHost, SRVServiceName: o.SRVServiceName, ReplicaSet: o.ReplicaSet,
+		Scheme: connstring.SchemeSRV, SRVHost: o.SRVHost, SRVServiceName: o.SRVServiceName,
+		ReplicaSet: o.ReplicaSet, LoadBalanced: o.LoadBalanced, DirectConnection: o.DirectConnection,
 	}
 	if o.SRVMaxHosts > 0 {
 		cs.SRVMaxHosts = &o.SRVMaxHosts
 	}
-	if o.LoadBalanced {
-		cs.LoadBalanced = &o.LoadBalanced
+	if o.Credential != nil {
+		o.Credential.fill(cs)
 	}
 	return cs
 }

@@ -1,9 +1,11 @@
 package mgx
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 
 	"github.com/mgxdb/mgx/connstring"
@@ -37,12 +39,12 @@ type TLS struct {
 	// KeyPassword (tlsCertificateKeyFilePassword) decrypts the private key.
 	KeyPassword string
 
-	// Insecure (tlsInsecure; the classic ssl_cert_reqs=none) accepts every
+	// Insecure (tlsInsecure) accepts every
 	// certificate: whoever is on the way can read and change all. For tests alone.
 	Insecure bool
-	// AllowInvalidCertificates (tlsAllowInvalidCertificates) is the same: the names
-	// in a certificate that anybody can have made prove nothing, so they are not
-	// looked at either.
+	// AllowInvalidCertificates (tlsAllowInvalidCertificates; the classic
+	// ssl_cert_reqs=none) is the same: the names in a certificate that anybody can
+	// have made prove nothing, so they are not looked at either.
 	AllowInvalidCertificates bool
 	// AllowInvalidHostnames (tlsAllowInvalidHostnames) accepts a certificate for
 	// any name, if a trusted authority issued it.
@@ -101,21 +103,22 @@ func tlsFrom(cs *connstring.ConnString) *TLS {
 		CertificateKeyFile: cs.TLSCertificateKeyFile,
 		CertFile:           cs.SSLCertFile, KeyFile: cs.SSLKeyFile,
 		KeyPassword:              cs.TLSCertificateKeyPass,
-		Insecure:                 value(cs.TLSInsecure) || cs.SSLCertReqs == "none",
-		AllowInvalidCertificates: value(cs.TLSAllowInvalidCerts),
+		Insecure:                 value(cs.TLSInsecure),
+		AllowInvalidCertificates: value(cs.TLSAllowInvalidCerts) || cs.SSLCertReqs == "none",
 		AllowInvalidHostnames:    value(cs.TLSAllowInvalidHostnames),
 		DisableOCSPEndpointCheck: value(cs.TLSDisableOCSPEndpoint),
 		DisableRevocationCheck:   value(cs.TLSDisableRevocation),
 	}
 }
 
-// client reads the files.
-func (t *TLS) client() (*tlsclient.Client, error) {
+// client reads the files. dial, if not nil, opens the sockets to OCSP responders.
+func (t *TLS) client(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*tlsclient.Client, error) {
 	c, err := tlsclient.New(tlsclient.Options{
 		Config: t.Config,
 		CAFile: t.CAFile, CertificateKeyFile: t.CertificateKeyFile, CertFile: t.CertFile, KeyFile: t.KeyFile, Password: t.KeyPassword,
 		Insecure: t.Insecure, AllowInvalidCertificates: t.AllowInvalidCertificates, AllowInvalidHostnames: t.AllowInvalidHostnames,
 		DisableOCSPEndpointCheck: t.DisableOCSPEndpointCheck, DisableRevocationCheck: t.DisableRevocationCheck,
+		DialContext: dial,
 	})
 	if err != nil {
 		return nil, category(err, ErrConfiguration)

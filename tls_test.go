@@ -50,18 +50,12 @@ func TestTLS(t *testing.T) {
 		{"no client certificate", mutual, "tlsCAFile=" + caFile, "set tlsCertificateKeyFile"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			uri := "mongodb://" + listenTLS(t, tt.server) + "/?serverSelectionTimeoutMS=300&" + tt.options
-			c, err := Connect(t.Context(), uri)
+			uri := "mongodb://" + listenTLS(t, tt.server) + "/?" + tt.options
 			if tt.want == "" {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := c.Close(t.Context()); err != nil {
-					t.Error(err)
-				}
+				connectTo(t, uri, nil)
 				return
 			}
-			if !errors.Is(err, ErrConnectionFailure) || !strings.Contains(err.Error(), tt.want) {
+			if err := failToConnect(t, uri); !errors.Is(err, ErrConnectionFailure) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v does not say %q", err, tt.want)
 			}
 		})

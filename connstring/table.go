@@ -79,7 +79,7 @@ var table = []option{
 	{OptionInfo: OptionInfo{Name: "tlsInsecure", Field: "TLSInsecure", Type: TypeBool,
 		Default: "false", Meaning: "Whether to accept any certificate for any host name."}},
 	{OptionInfo: OptionInfo{Name: "tlsAllowInvalidCertificates", Field: "TLSAllowInvalidCerts", Type: TypeBool,
-		Default: "false", Meaning: "Whether to accept a certificate that is expired, revoked or from an unknown authority."}},
+		Default: "false", Meaning: "The same as tlsInsecure: names in a certificate that anybody can have made prove nothing."}},
 	{OptionInfo: OptionInfo{Name: "tlsAllowInvalidHostnames", Field: "TLSAllowInvalidHostnames", Type: TypeBool,
 		Default: "false", Meaning: "Whether to accept a certificate for another host name."}},
 	{OptionInfo: OptionInfo{Name: "tlsDisableOCSPEndpointCheck", Field: "TLSDisableOCSPEndpoint", Type: TypeBool,

@@ -32,7 +32,8 @@ func decompressFrame(frame []byte, maxSize int32) (*wire.Buffer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", wire.ErrMalformed, err)
 	}
-	buf := wire.GetBuffer(wire.HeaderLen + int(c.UncompressedSize))
+	// What is announced is believed once the compressor has seen the data.
+	buf := wire.GetBuffer(wire.HeaderLen + min(int(c.UncompressedSize), usualRatio*len(c.Data)))
 	b, start := wire.Begin(buf.B, c.RequestID, c.ResponseTo, c.OriginalOp)
 	if b, err = with.Decompress(b, c.Data, int(c.UncompressedSize)); err != nil {
 		buf.Release()
@@ -41,6 +42,9 @@ func decompressFrame(frame []byte, maxSize int32) (*wire.Buffer, error) {
 	buf.B = wire.End(b, start)
 	return buf, nil
 }
+
+// usualRatio is how many bytes one compressed byte seldom stands for more of.
+const usualRatio = 16
 
 // arrayKey is the key of an array's element.
 func arrayKey(i int) string { return strconv.Itoa(i) }

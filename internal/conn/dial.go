@@ -18,8 +18,7 @@ import (
 
 // Config is how a client makes connections. It must not change while in use.
 type Config struct {
-	// DialContext opens a socket; nil uses a net.Dialer with the keep-alive
-	// settings of the specification. network is "tcp" or "unix".
+	// DialContext opens a socket; nil is OpenSocket. network is "tcp" or "unix".
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// ConnectTimeout bounds dialling, TLS and the hello; 0 is no limit.
 	ConnectTimeout time.Duration
@@ -148,6 +147,11 @@ func open(ctx context.Context, address string, cfg *Config) (net.Conn, error) {
 	if cfg.DialContext != nil {
 		return cfg.DialContext(ctx, network, address)
 	}
+	return OpenSocket(ctx, network, address)
+}
+
+// OpenSocket opens a socket with the keep-alive settings of the specification.
+func OpenSocket(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{KeepAliveConfig: keepAlive}
 	return d.DialContext(ctx, network, address)
 }

@@ -120,6 +120,8 @@ type Request struct {
 	Document  bson.Raw
 	Sequences []wire.Sequence
 	Frame     []byte
+	// Compressor is how the message was compressed, "" if it was not.
+	Compressor string
 }
 
 // Read reads the next message.
@@ -137,6 +139,15 @@ func (p *Peer) Read() (Request, error) {
 		return Request{}, err
 	}
 	r := Request{ID: h.RequestID, OpCode: h.OpCode, Frame: frame}
+	if h.OpCode == wire.OpCompressed {
+		if frame, r.Compressor, err = unpack(frame); err != nil {
+			return r, err
+		}
+		if h, err = wire.ParseHeader(frame, wire.DefaultMaxMessageSize); err != nil {
+			return r, err
+		}
+		r.OpCode = h.OpCode
+	}
 	switch h.OpCode {
 	case wire.OpQuery:
 		q, err := wire.ParseQuery(frame)

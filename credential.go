@@ -1,0 +1,96 @@
+package mgx
+
+import (
+	"log/slog"
+
+	"github.com/mgxdb/mgx/connstring"
+	"github.com/mgxdb/mgx/internal/auth"
+)
+
+// Credential is who a client authenticates as, and how.
+type Credential struct {
+	// Username and Password; PasswordSet tells an empty password from none.
+	Username    string
+	Password    string
+	PasswordSet bool
+	// Source (authSource) is the database that knows the user. By default it is the
+	// database that the connection string names, or else admin; for the mechanisms
+	// whose users no database has, $external.
+	Source string
+	// Mechanism (authMechanism) is SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509, PLAIN,
+	// MONGODB-AWS or MONGODB-OIDC; "" lets the server choose between the first two.
+	Mechanism string
+	// Properties (authMechanismProperties) are the mechanism's own options.
+	Properties map[string]string
+	// OIDCCallback returns access tokens for MONGODB-OIDC, on machines;
+	// OIDCHumanCallback where a person logs in.
+	OIDCCallback, OIDCHumanCallback OIDCCallback
+	// OIDCAllowedHosts are the hosts that may get a token of OIDCHumanCallback.
+	OIDCAllowedHosts []string
+	// AWSProvider returns credentials for MONGODB-AWS; nil looks in the
+	// environment.
+	AWSProvider AWSProvider
+}
+
+// String hides the password.
+func (c Credential) String() string {
+	return "{Username: " + c.Username + ", Source: " + c.Source + ", Mechanism: " + c.Mechanism + "}"
+}
+
+// GoString hides the password.
+func (c Credential) GoString() string { return c.String() }
+
+// LogValue hides the password.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// fill adds the credential to a connection string.
+func (c *Credential) fill(cs *connstring.ConnString) {
+	cs.Username, cs.Password, cs.PasswordSet = c.Username, c.Password, c.PasswordSet
+	cs.AuthSource, cs.AuthMechanism, cs.AuthMechanismProperties = c.Source, c.Mechanism, c.Properties
+}
+
+// validate checks what the mechanism needs and refuses.
+func (c *Credential) validate(database string) error {
+	if c == nil {
+		return nil
+	}
+	cs := connstring.ConnString{Database: database}
+	c.fill(&cs)
+	cred := cs.Credential()
+	if cred == nil {
+		return failure(ErrConfiguration, "credential: it has neither a user name nor a mechanism (authMechanism)")
+	}
+	if err := cred.Validate(c.OIDCCallback != nil || c.OIDCHumanCallback != nil); err != nil {
+		return category(err, ErrConfiguration)
+	}
+	return nil
+}
+
+func (c *Credential) authenticator(database string) (*auth.Authenticator, error) {
+	if c == nil {
+		return nil, nil
+	}
+	return auth.New(auth.Credential{
+		Mechanism: c.Mechanism, Source: c.Source, Database: database,
+		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
+		OIDCCallback: c.OIDCCallback, OIDCHumanCallback: c.OIDCHumanCallback, OIDCAllowedHosts: c.OIDCAllowedHosts,
+		AWSProvider: c.AWSProvider,
+	})
+}
+
+// What callbacks for credentials take and return.
+type (
+	// OIDCCallback returns an access token for MONGODB-OIDC. At most one call for
+	// each client runs at a time, at most ten a second.
+	OIDCCallback = auth.OIDCCallback
+	// OIDCArgs is what an OIDCCallback is told.
+	OIDCArgs = auth.OIDCArgs
+	// OIDCToken is what an OIDCCallback returns.
+	OIDCToken = auth.OIDCToken
+	// OIDCProvider describes the identity provider to an OIDCHumanCallback.
+	OIDCProvider = auth.IDPInfo
+	// AWSProvider returns credentials for MONGODB-AWS, for one connection.
+	AWSProvider = auth.AWSProvider
+	// AWSCredentials is what an AWSProvider returns.
+	AWSCredentials = auth.AWSCredentials
+)

@@ -1,0 +1,74 @@
+package mgx
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strconv"
+
+	"github.com/mgxdb/mgx/connstring"
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/socks5"
+)
+
+// Proxy is a SOCKS5 proxy. The servers' names are resolved by the proxy, not
+// here. DNS records of a mongodb+srv URI do not go through it.
+type Proxy struct {
+	// Host (proxyHost) is the proxy's name or address, Port (proxyPort) its port: 1080.
+	Host string
+	Port int
+	// Username and Password (proxyUsername, proxyPassword) are offered to the
+	// proxy, both or neither.
+	Username, Password string
+}
+
+// String hides the password.
+func (p Proxy) String() string {
+	s := "{" + p.address()
+	if p.Username != "" {
+		s += " as " + strconv.Quote(p.Username)
+	}
+	return s + "}"
+}
+
+// GoString hides the password.
+func (p Proxy) GoString() string { return p.String() }
+
+// LogValue hides the password.
+func (p Proxy) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+func (p Proxy) address() string {
+	port := p.Port
+	if port == 0 {
+		port = socks5.DefaultPort
+	}
+	return net.JoinHostPort(p.Host, strconv.Itoa(port))
+}
+
+func proxyFrom(cs *connstring.ConnString) *Proxy {
+	if cs.ProxyHost == "" {
+		return nil
+	}
+	return &Proxy{Host: cs.ProxyHost, Port: value(cs.ProxyPort), Username: cs.ProxyUsername, Password: cs.ProxyPassword}
+}
+
+func (p *Proxy) validate() error {
+	if p == nil {
+		return nil
+	}
+	if p.Port < 0 || p.Port > 65535 {
+		return failure(ErrConfiguration, "proxyPort: %d is no number from 1 to 65535", p.Port)
+	}
+	if err := p.dialer(nil).Validate(); err != nil {
+		return category(err, ErrConfiguration)
+	}
+	return nil
+}
+
+// dialer opens connections through the proxy. dial opens those to the proxy.
+func (p *Proxy) dialer(dial func(ctx context.Context, network, address string) (net.Conn, error)) *socks5.Proxy {
+	if dial == nil {
+		dial = conn.OpenSocket
+	}
+	return &socks5.Proxy{Address: p.address(), Username: p.Username, Password: p.Password, Dial: dial}
+}
