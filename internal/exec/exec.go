@@ -305,9 +305,10 @@ func (r *run) prepare(desc *sdam.Server) error {
 	}
 	supported := sessions && desc.Kind != sdam.Standalone && desc.MaxWireVersion >= 6
 	switch {
-	case supported && r.txnNumber == 0 && r.attempts == 1:
+	case supported && r.txnNumber == 0:
+		// Not necessarily at the first attempt: it may have got no connection.
 		r.txnNumber = r.session.NextTxnNumber()
-	case !supported && r.attempts > 1:
+	case !supported && r.txnNumber != 0:
 		return errNoRetrySupport
 	}
 	return nil
