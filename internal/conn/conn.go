@@ -202,6 +202,11 @@ func (c *Conn) begin(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return c.fail("write", Context, false, contextErr(ctx))
 	}
+	// A context can be a moment late. Its deadline would hit the write, after
+	// which a TLS connection is of no more use.
+	if d, ok := ctx.Deadline(); ok && time.Until(d) <= 0 {
+		return c.fail("write", Context, false, context.DeadlineExceeded)
+	}
 	return nil
 }
 
@@ -220,10 +225,21 @@ func (c *Conn) write(ctx context.Context, byContext bool, frame []byte, compress
 	if n, err := c.nc.Write(frame); err != nil {
 		kind, err := classify(ctx, byContext, err)
 		// Half a message cannot be taken back, nor half a TLS record resumed.
-		c.broken = err
+		if n > 0 || kind != Context || !plain(c.nc) {
+			c.broken = err
+		}
 		return c.fail("write", kind, n > 0, err)
 	}
 	return nil
+}
+
+// plain tells whether a write that wrote nothing leaves a connection as it was.
+func plain(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
 }
 
 // read waits for the outstanding reply. When the context cuts it off, what was

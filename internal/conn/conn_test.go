@@ -267,6 +267,35 @@ func TestContextBefore(t *testing.T) {
 	}
 }
 
+// lateContext has a deadline in the past and has not noticed yet.
+type lateContext struct{ context.Context }
+
+func (lateContext) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
+
+// A call whose time is over before it has sent anything leaves the connection as
+// it was.
+func TestDeadlineBeforeTheWrite(t *testing.T) {
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), scripted.Ping))
+	c := connect(t, s, nil)
+	sound := func(err error) {
+		t.Helper()
+		var ce *Error
+		if kindOf(t, err) != Context || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &ce) || ce.Sent {
+			t.Errorf("got %v, want the context's error before anything was sent", err)
+		}
+		if c.Pending() || c.Broken() != nil {
+			t.Fatalf("pending %v, broken %v", c.Pending(), c.Broken())
+		}
+		roundTrip(t, c)
+	}
+	_, err := c.RoundTrip(lateContext{t.Context()}, command("ping"), false)
+	sound(err)
+	// The same, but noticed by the socket only.
+	c.setDeadline(longAgo)
+	err = c.write(t.Context(), true, command("ping"), false)
+	sound(err)
+}
+
 func TestSocketTimeout(t *testing.T) {
 	s, _ := slow(t)
 	c := connect(t, s, &Config{SocketTimeout: 20 * time.Millisecond})
