@@ -28,6 +28,7 @@ type Conn struct {
 	desc    *sdam.Server
 	cfg     *Config
 
+	monitor       bool   // watches the server, runs no commands
 	greeting      []byte // the hello's reply, of a monitor's connection
 	greetingTook  time.Duration
 	maxMessage    int32

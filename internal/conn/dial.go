@@ -92,7 +92,7 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 		ctx, cancel = context.WithTimeout(ctx, cfg.ConnectTimeout)
 		defer cancel()
 	}
-	c := &Conn{address: address, cfg: cfg, maxMessage: wire.DefaultMaxMessageSize, interrupted: make(chan struct{}, 1)}
+	c := &Conn{address: address, cfg: cfg, maxMessage: wire.DefaultMaxMessageSize, monitor: how.monitor, interrupted: make(chan struct{}, 1)}
 	c.interrupt = c.onInterrupt
 
 	nc, err := open(ctx, address, cfg)
@@ -128,12 +128,14 @@ func (c *Conn) dialError(ctx, outer context.Context, op string, err error) *Erro
 	}
 	limit, _ := ctx.Deadline()
 	outerLimit, bounded := outer.Deadline()
+	// The context of a check ends with connectTimeoutMS, too: it is the monitor's.
+	check := c.monitor && c.cfg.ConnectTimeout > 0
 	switch {
-	case outer.Err() != nil:
+	case outer.Err() != nil && !(check && errors.Is(outer.Err(), context.DeadlineExceeded)):
 		return c.fail(op, Context, false, contextErr(outer))
 	case ctx.Err() == nil && (inner == nil || inner.Kind != Context):
 		return c.fail(op, Network, false, err)
-	case bounded && limit.Equal(outerLimit):
+	case bounded && limit.Equal(outerLimit) && !check:
 		return c.fail(op, Context, false, context.DeadlineExceeded)
 	}
 	return c.fail(op, SocketTimeout, false, fmt.Errorf("no answer within connectTimeoutMS (%v)", c.cfg.ConnectTimeout))
