@@ -88,6 +88,10 @@ func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
 func (b *batches) readErrors(reply []byte) (stop bool) {
 	writeErrors, concern := readWriteErrors(reply)
 	for _, we := range writeErrors {
+		if we.Index < 0 || we.Index >= b.n {
+			b.errs.Err = failure(ErrProtocol, "%s: the server refuses statement %d of %d", b.op.Name, we.Index, b.n)
+			return true
+		}
 		we.Index += b.first
 		b.errs.WriteErrors = append(b.errs.WriteErrors, we)
 	}
@@ -133,9 +137,7 @@ func (in *inserter) run(ctx context.Context, s *settings) error {
 	in.res.Acknowledged = b.acked
 	if in.res.InsertedIDs != nil {
 		for _, we := range b.errs.WriteErrors {
-			if we.Index < len(in.res.InsertedIDs) {
-				in.res.InsertedIDs[we.Index] = nil
-			}
+			in.res.InsertedIDs[we.Index] = nil
 		}
 		clear(in.res.InsertedIDs[b.errs.Unsent:])
 	}

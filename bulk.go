@@ -151,7 +151,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	b.sent = b.sent || run.first > 0
 	b.res.Acknowledged = run.acked
 	for _, we := range run.errs.WriteErrors {
-		we.Index = group[min(we.Index, len(group)-1)]
+		we.Index = group[we.Index]
 		if b.models[we.Index].kind == writeInsert {
 			b.ids[we.Index] = nil
 		}
@@ -228,7 +228,7 @@ func (b *bulk) read(reply []byte, group []int) {
 		b.res.ModifiedCount += counts.modified
 		b.res.UpsertedCount += int64(len(counts.upserted))
 		for i, id := range counts.upserted {
-			if i < len(group) {
+			if i >= 0 && i < len(group) {
 				if b.res.UpsertedIDs == nil {
 					b.res.UpsertedIDs = map[int]any{}
 				}
