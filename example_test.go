@@ -1,0 +1,222 @@
+package mgx_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"time"
+
+	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/scripted"
+)
+
+// shop is a server with two orders, on which the item is unique.
+func shop() (uri string, stop func()) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	orders := bson.A{
+		bson.D{{"_id", 1}, {"item", "tea"}, {"qty", 2}},
+		bson.D{{"_id", 2}, {"item", "rum"}, {"qty", 9}},
+	}
+	answer := func(p *scripted.Peer, r scripted.Request) bool {
+		reply := bson.D{{"ok", 1}, {"n", 1}}
+		switch r.Name {
+		case "find":
+			reply = bson.D{{"ok", 1}, {"cursor", bson.D{{"id", int64(0)}, {"ns", "shop.orders"}, {"firstBatch", orders}}}}
+		case "insert":
+			reply = append(reply, bson.E{Key: "writeErrors", Value: bson.A{
+				bson.D{{"index", 1}, {"code", 11000}, {"errmsg", "E11000 duplicate key error: item \"tea\""}},
+			}})
+		case "explode":
+			reply = bson.D{{"ok", 0}, {"code", 59}, {"codeName", "CommandNotFound"}, {"errmsg", "no such command: 'explode'"}}
+		}
+		return p.Answer(r, reply) == nil
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				scripted.Greet(scripted.Hello(), answer)(&scripted.Peer{Conn: c})
+			}()
+		}
+	}()
+	return "mongodb://" + l.Addr().String() + "/shop", func() { _ = l.Close() }
+}
+
+func connect() (orders *mgx.Collection, done func()) {
+	uri, stop := shop()
+	client, err := mgx.Connect(context.Background(), uri)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client.Database("shop").Collection("orders"), func() {
+		_ = client.Close(context.Background())
+		stop()
+	}
+}
+
+type Order struct {
+	ID   int    `bson:"_id"`
+	Item string `bson:"item"`
+	Qty  int    `bson:"qty"`
+}
+
+func ExampleConnect() {
+	uri, stop := shop()
+	defer stop()
+
+	ctx := context.Background()
+	client, err := mgx.Connect(ctx, uri)
+	if err != nil {
+		log.Fatal(err) // nobody answered: errors.Is(err, mgx.ErrConnectionFailure)
+	}
+	defer func() { _ = client.Close(ctx) }()
+
+	db, err := client.DefaultDatabase() // the one that the URI names
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(db.Collection("orders").Namespace())
+	// Output: shop.orders
+}
+
+// Nobody listens there: the error has a line for each server.
+func ExampleConnect_failure() {
+	_, err := mgx.Connect(context.Background(), "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100")
+	fmt.Println(errors.Is(err, mgx.ErrConnectionFailure), errors.Is(err, mgx.ErrServerSelection))
+	// Output: true true
+}
+
+// A connection string fills the options; what it cannot express is set in them.
+func ExampleParseURI() {
+	options, err := mgx.ParseURI("mongodb://db1.example.com,db2.example.com/shop?replicaSet=rs0&w=majority")
+	if err != nil {
+		log.Fatal(err)
+	}
+	options.AppName = "checkout"
+	options.ServerSelectionTimeout = 5 * time.Second
+	fmt.Println(options.Hosts, options.ReplicaSet, options.WriteConcern.W)
+
+	client, err := mgx.New(options) // connects in the background
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close(context.Background()) }()
+	// Output: [db1.example.com:27017 db2.example.com:27017] rs0 majority
+}
+
+func ExampleCollect() {
+	orders, done := connect()
+	defer done()
+
+	list, err := mgx.Collect[Order](orders.Find(context.Background(), bson.D{{"qty", bson.D{{"$gt", 1}}}}, mgx.Sort("item"), mgx.Limit(10)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(list)
+	// Output: [{1 tea 2} {2 rum 9}]
+}
+
+func ExampleEach() {
+	orders, done := connect()
+	defer done()
+
+	for order, err := range mgx.Each[Order](orders.Find(context.Background(), nil)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(order.Item, order.Qty)
+	}
+	// Output:
+	// tea 2
+	// rum 9
+}
+
+func ExampleFindOne() {
+	orders, done := connect()
+	defer done()
+
+	order, err := mgx.FindOne[Order](context.Background(), orders, bson.D{{"item", "tea"}})
+	switch {
+	case errors.Is(err, mgx.ErrNoDocuments):
+		fmt.Println("no tea")
+	case err != nil:
+		log.Fatal(err)
+	default:
+		fmt.Println(order.Qty)
+	}
+	// Output: 2
+}
+
+func ExampleCursor() {
+	orders, done := connect()
+	defer done()
+
+	cur := orders.Find(context.Background(), nil, mgx.Projection(bson.D{{"item", 1}}))
+	defer func() { _ = cur.Close() }()
+	for cur.Next() {
+		fmt.Println(cur.Current().Lookup("item").StringValue())
+	}
+	if err := cur.Err(); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// tea
+	// rum
+}
+
+// The error tells which documents were refused, and why.
+func ExampleBulkWriteError() {
+	orders, done := connect()
+	defer done()
+
+	_, err := orders.InsertMany(context.Background(), []Order{{3, "gin", 1}, {4, "tea", 1}}, mgx.Unordered())
+	if failed, ok := errors.AsType[*mgx.BulkWriteError](err); ok {
+		for _, e := range failed.WriteErrors {
+			fmt.Printf("document %d: %s, duplicate: %v\n", e.Index, e.Message, errors.Is(e, mgx.ErrDuplicateKey))
+		}
+	}
+	// Output: document 1: E11000 duplicate key error: item "tea", duplicate: true
+}
+
+func ExampleServerError() {
+	orders, done := connect()
+	defer done()
+
+	err := orders.Database().RunCommand(context.Background(), bson.D{{"explode", 1}}).Err()
+	if refused, ok := errors.AsType[*mgx.ServerError](err); ok {
+		fmt.Println(refused.Code, refused.Name, refused.Message)
+	}
+	// Output: 59 CommandNotFound no such command: 'explode'
+}
+
+func ExampleCollection_FindOneAndUpdate() {
+	orders, done := connect()
+	defer done()
+
+	var order Order
+	err := orders.FindOneAndUpdate(context.Background(),
+		bson.D{{"item", "coffee"}}, bson.D{{"$inc", bson.D{{"qty", -1}}}}, mgx.ReturnAfter()).Decode(&order)
+	fmt.Println(err)
+	// Output: no documents matched
+}
+
+func ExampleKeys() {
+	fmt.Println(mgx.Keys("-qty", "item"))
+	// Output: {"qty":{"$numberInt":"-1"},"item":{"$numberInt":"1"}}
+}
+
+func ExampleReadPreference() {
+	near := mgx.ReadPreference{Mode: mgx.Nearest, TagSets: []map[string]string{{"region": "eu"}, {}}}
+	fmt.Println(near)
+	// Output: {mode: nearest, tagSets: [{region: eu}, {}]}
+}
