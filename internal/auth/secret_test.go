@@ -61,8 +61,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	if !strings.Contains(text, "AKIA") {
 		t.Error("the user name is missing")
 	}
-	//lint:ignore SA9005 that nothing is exported is what is tested
-	if b, err := json.Marshal(aws); err != nil || strings.Contains(string(b), secret) {
+	b, err := json.Marshal(aws) //nolint:staticcheck // SA9005: that nothing is exported is what is tested
+	if err != nil || strings.Contains(string(b), secret) {
 		t.Errorf("JSON: %s, %v", b, err)
 	}
 }
