@@ -38,12 +38,7 @@ type request struct {
 	apiVersion string
 
 	// What the command's work leaves for the reply.
-	wrote    bool
-	wroteAt  opTime
-	wce      *commandError
-	labels   []string
-	forced   bool
-	injected bson.D
+	wce *commandError
 }
 
 // command is an entry of the command table.

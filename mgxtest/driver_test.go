@@ -13,8 +13,6 @@ import (
 	"github.com/mgxdb/mgx/mgxtest"
 )
 
-type d = bson.D
-
 func kv(pairs ...any) bson.D {
 	out := bson.D{}
 	for i := 0; i < len(pairs); i += 2 {

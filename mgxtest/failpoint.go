@@ -60,7 +60,6 @@ type failPoint struct {
 type failPoints struct {
 	mu     sync.Mutex
 	points map[string]*failPoint
-	counts map[string]int64
 }
 
 func (f *failPoints) clear() {

@@ -19,7 +19,6 @@ type config struct {
 	version         string
 	oplogSize       int
 	mongoses        int
-	compressors     []string
 	sessionMinutes  int32
 	ghost           bool
 }

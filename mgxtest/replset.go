@@ -3,7 +3,6 @@ package mgxtest
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -390,11 +389,4 @@ func (s *replSet) primary() *mongod {
 		}
 	}
 	return found
-}
-
-func (s *replSet) byAddr(addr string) *mongod {
-	if i := slices.IndexFunc(s.members, func(m *mongod) bool { return m.host == addr }); i >= 0 {
-		return s.members[i]
-	}
-	return nil
 }

@@ -92,7 +92,6 @@ func inserting(key string, v argument, options *[]mgx.InsertOption) bool {
 // changing are the arguments of all operations that change what they find.
 type changing struct {
 	filter, update any // update: also the replacement
-	requests       bson.A
 }
 
 // modify are the options that all of them have.

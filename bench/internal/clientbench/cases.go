@@ -154,7 +154,7 @@ func find[T any](form string, n int) operation {
 			if err != nil {
 				return err
 			}
-			defer c.Close(ctx)
+			defer func() { _ = c.Close(ctx) }()
 			seen := 0
 			for c.Next(ctx) {
 				if raw {
@@ -213,7 +213,7 @@ func (c *clients) framesOf(ctx context.Context, address string, op *operation) (
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close(ctx)
+	defer func() { _ = client.Close(ctx) }()
 	if err := client.Ping(ctx); err != nil {
 		return nil, err
 	}

@@ -402,7 +402,7 @@ func convertNumber(v any, to string) (any, error) {
 	if isNull(v) {
 		return nil, nil
 	}
-	f := math.NaN()
+	var f float64
 	switch t := v.(type) {
 	case string:
 		n, err := strconv.ParseFloat(t, 64)

@@ -37,8 +37,8 @@ func (a *accumulator) add(v any) error {
 		if isNull(v) {
 			return nil
 		}
-		if c := 0; a.value != nil {
-			c = bsonkit.Compare(v, a.value)
+		if a.value != nil {
+			c := bsonkit.Compare(v, a.value)
 			if a.op == "$min" && c >= 0 || a.op == "$max" && c <= 0 {
 				return nil
 			}

@@ -273,7 +273,7 @@ func sliceValue(v, arg any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	skip, limit := int64(0), int64(0)
+	var skip, limit int64
 	if pair, ok := arg.(bson.A); ok {
 		if len(pair) != 2 {
 			return nil, Errorf(28724, "First argument to $slice must be an array of two numbers")

@@ -313,8 +313,8 @@ func EnsureID(raw []byte) ([]byte, error) {
 
 // IDKey returns the canonical key of a document's _id.
 func IDKey(raw []byte) (string, error) {
-	v, err := bson.Raw(raw).LookupErr("_id")
-	if err != nil {
+	v := bson.Raw(raw).Lookup("_id")
+	if v.IsZero() {
 		return Key(nil), nil
 	}
 	one, err := bson.Marshal(bson.D{{Key: "_id", Value: v}})
