@@ -223,7 +223,7 @@ func readReply(r io.Reader) error {
 	if head[1] != 0 {
 		return &Error{Message: refusal(head[1])}
 	}
-	length := 0
+	var length int
 	switch head[3] {
 	case typeIPv4:
 		length = net.IPv4len
