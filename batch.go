@@ -22,7 +22,8 @@ type batches struct {
 
 	first int    // of the batch
 	n     int    // in the batch
-	spill []byte // the statement that did not fit in the last batch
+	spill []byte // a statement that did not fit in its batch
+	at    int    // which statement that is
 	acked bool   // the server answers
 	errs  BulkWriteError
 }
@@ -64,13 +65,13 @@ func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
 	for i := b.first; i < b.total && b.n < limits.MaxBatch; i++ {
 		at := len(dst)
 		var err error
-		if i == b.first && len(b.spill) > 0 {
+		if i == b.at && len(b.spill) > 0 {
 			dst = append(dst, b.spill...)
 		} else if dst, err = b.append(dst, i); err != nil {
 			return dst, indexed(i, err)
 		}
 		if len(dst) > end && b.n > 0 {
-			b.spill = append(b.spill[:0], dst[at:]...)
+			b.spill, b.at = append(b.spill[:0], dst[at:]...), i
 			return dst[:at], nil
 		}
 		if err := checkSize(len(dst)-at, limits); err != nil {
