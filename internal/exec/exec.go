@@ -411,7 +411,7 @@ func (r *run) mayRetry(ctx context.Context, f *failure) bool {
 		retry, _ := retryableWrite(*f)
 		// Before the first attempt got a connection there is no number yet, and
 		// none is needed: nothing was sent.
-		return retry && r.x.RetryWrites && (r.txnNumber != 0 || f.pool || f.handshake) && r.op.WriteConcern.Acknowledged()
+		return retry && r.x.RetryWrites && (r.txnNumber != 0 || !f.sent && (f.pool || f.handshake)) && r.op.WriteConcern.Acknowledged()
 	case Read, Other:
 		// Of the others, those that list something.
 		return r.x.RetryReads && retryableRead(*f)
@@ -435,7 +435,7 @@ func (r *run) label(f *failure, err error) error {
 		}
 		return err
 	}
-	if r.txnNumber == 0 && !f.pool && !f.handshake {
+	if r.txnNumber == 0 && (f.sent || !f.pool && !f.handshake) {
 		return err
 	}
 	return &OperationError{Command: r.op.Name, Labels: []string{LabelRetryableWrite}, Err: err}

@@ -54,7 +54,7 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 		sf.TopologyVersion = se.topologyVersion
 		f.code, f.message, f.labels = se.Code, se.Message, se.Labels
 	case lease.Interrupted() != nil:
-		f.pool = true
+		f.pool, f.sent = true, true
 		r.dirty()
 		r.avoid(server)
 		return f

@@ -251,7 +251,8 @@ func (op *Op) appendEnvelope(b []byte, env *envelope, writes bool) []byte {
 	if env.clusterTime != nil {
 		b = bsonwire.AppendDocument(b, "$clusterTime", env.clusterTime)
 	}
-	if !env.deadline.IsZero() && op.AwaitMS == 0 {
+	// Servers refuse maxTimeMS in a getMore, but to wait for data.
+	if !env.deadline.IsZero() && op.AwaitMS == 0 && op.Name != "getMore" {
 		// The server should give up a little before the client does.
 		if ms := (time.Until(env.deadline) - env.desc.MinRTT).Milliseconds(); ms > 0 {
 			b = bsonwire.AppendInt64(b, "maxTimeMS", ms)

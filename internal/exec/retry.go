@@ -11,6 +11,9 @@ type failure struct {
 	// network tells that the connection failed, before or after the request was
 	// sent; pool, that none was to be had because the pool was cleared.
 	network, pool bool
+	// sent tells of a pool that was cleared while the command was under way: it may
+	// have taken effect.
+	sent bool
 	// handshake tells that a network error came before the connection was ready.
 	handshake bool
 	// code is the server's error code, or that of its write concern error;
