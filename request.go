@@ -99,7 +99,7 @@ func WithAffinity(ctx context.Context) context.Context {
 func (a *affinity) request(c *Client) *exec.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if req := a.requests[c]; req != nil {
+	if req := a.requests[c]; req != nil && req.Active() {
 		return req.inner
 	}
 	if a.ctx.Err() != nil {
