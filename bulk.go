@@ -91,8 +91,12 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 		return BulkWriteResult{}, failure(ErrInvalidArgument, "bulk write: there are no models")
 	}
 	b := bulk{c: c, s: &s, models: models, id: exec.NextOperationID(), ids: make([]any, len(models)), unsent: len(models)}
-	for _, group := range b.groups() {
+	groups := b.groups()
+	for i, group := range groups {
 		if !b.runGroup(ctx, group) {
+			for _, unsent := range groups[i+1:] {
+				b.unsent = min(b.unsent, unsent[0])
+			}
 			break
 		}
 	}

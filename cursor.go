@@ -118,12 +118,16 @@ func (c *Cursor) TryNext() bool {
 func (c *Cursor) start() {
 	c.started = true
 	res, err := c.client.run(c.ctx, &c.op, exec.KeepSession|exec.KeepConn)
-	if err == nil && c.verify != nil {
-		err = c.verify(res.Body)
-	}
 	switch {
+	case err == nil && res.Unacknowledged:
+		c.pin.Lease = res.Lease
+		c.finish()
+		return
 	case err == nil:
-		err = c.accept(res, "firstBatch")
+		// First of all, the cursor takes over what the result holds.
+		if err = c.accept(res, "firstBatch"); err == nil && c.verify != nil {
+			err = c.verify(res.Body)
+		}
 	case c.missingIsEmpty && isServer(err, ErrNamespaceNotFound):
 		c.finish()
 		return
@@ -238,6 +242,7 @@ func (c *Cursor) namespace(v bsonwire.Value) {
 func (c *Cursor) drop() {
 	if !c.shared {
 		c.res.Release()
+		c.doc = nil
 	}
 	c.shared = false
 	c.batch = bsonwire.Reader{}

@@ -35,9 +35,11 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return exec.Result{}, toPublic(err)
 	}
+	// The connection of a request is not the cursor's alone.
+	exhaust := c.exhaust && c.client.requestOf(ctx) == nil
 	op := exec.Op{
 		Name: "getMore", Database: c.database, Access: exec.Other, Pin: &c.pin, AwaitMS: c.awaitMS,
-		Session: c.res.Session, NoSession: c.res.Session == nil, Exhaust: c.exhaust,
+		Session: c.res.Session, NoSession: c.res.Session == nil, Exhaust: exhaust,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendInt64(dst, "getMore", c.id)
 			dst = bsonwire.AppendString(dst, "collection", c.name)
@@ -50,12 +52,12 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 			return appendOptional(dst, "comment", c.comment)
 		},
 	}
-	if c.res.More {
+	if c.res.More && c.pin.Lease != nil {
 		res, err := c.client.exec.Receive(ctx, &op)
 		return res, toPublic(err)
 	}
 	var keep exec.Keep
-	if c.exhaust {
+	if exhaust {
 		keep = exec.KeepConn
 	}
 	return c.client.run(ctx, &op, keep)
@@ -91,6 +93,10 @@ func (c *Cursor) dropAhead() {
 	a.cancel()
 	<-a.done
 	if a.err == nil {
+		if a.res.Lease != nil {
+			c.pin.Lease = a.res.Lease
+		}
+		c.res.More = a.res.More
 		// The server may have ended the cursor with it.
 		if id, ok := bsonwire.Lookup(a.res.Body, "cursor", "id"); ok {
 			before := c.id
