@@ -32,7 +32,8 @@ type DecodeOptions struct {
 	DocumentType reflect.Type
 	// TimeAware decodes datetimes in an any to time.Time instead of DateTime.
 	TimeAware bool
-	// Location is the time zone of every decoded time.Time. UTC if it is nil.
+	// Location is the time zone of every decoded time.Time. UTC if it is nil. What null becomes, time.Time{}, stays in
+	// UTC.
 	Location *time.Location
 	// AllowInvalidUTF8 decodes strings and keys that are not UTF-8 as they are. They are an error otherwise.
 	AllowInvalidUTF8 bool

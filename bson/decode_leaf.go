@@ -367,6 +367,8 @@ func decodeTime(d *decoder, p pointer, t byte, start, end int) error {
 			return err
 		}
 	case TypeNull, TypeUndefined:
+		*at[time.Time](p) = v // the zero time, as is, wherever the other ones are
+		return nil
 	default:
 		return errMismatch(t, "time.Time")
 	}

@@ -84,6 +84,17 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// Null is the zero time, which is equal to time.Time{} in every zone.
+func TestNullTimeIsZero(t *testing.T) {
+	o := bson.DecodeOptions{Location: time.FixedZone("somewhere", 3600)}
+	for _, null := range []any{bson.Null{}, bson.Undefined{}} {
+		v := struct{ T time.Time }{testTime}
+		if err := o.Unmarshal(mustMarshal(t, doc("t", null)), &v); err != nil || v.T != (time.Time{}) {
+			t.Errorf("%T: got %v, %v", null, v.T, err)
+		}
+	}
+}
+
 func TestSharing(t *testing.T) {
 	data := mustMarshal(t, zoo())
 	for _, o := range []bson.DecodeOptions{{}, {CopyStrings: true}, {ShareInput: true}, {ShareInput: true, CopyStrings: true}} {

@@ -110,11 +110,12 @@ func withTimes(v any, zone *time.Location) any {
 }
 
 // isOtherTime reports whether v becomes a time that the official package leaves
-// in UTC: a location is for all times in mgx. What null is in it is undecided.
+// in UTC: a location is for all times in mgx.
 func isOtherTime(v official.RawValue) bool {
-	if s, ok := v.StringValueOK(); ok {
-		_, err := time.Parse(time.RFC3339, s)
-		return err == nil
+	s, ok := v.StringValueOK()
+	if !ok {
+		return false
 	}
-	return v.Type == official.TypeNull || v.Type == official.TypeUndefined
+	_, err := time.Parse(time.RFC3339, s)
+	return err == nil
 }
