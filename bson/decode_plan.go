@@ -139,11 +139,19 @@ func (c decodeCompiler) method(p *decodePlan) bool {
 		p.dec = pointerMethod(p.typ, byValue, call)
 	case reflect.Interface:
 		p.dec = func(d *decoder, q pointer, t byte, start, end int) error {
-			v := reflect.NewAt(p.typ, q).Elem().Interface()
-			if v == nil {
+			v := reflect.NewAt(p.typ, q).Elem()
+			switch held := v.Elem(); {
+			case v.IsNil():
 				return errNoDecoder(p.typ)
+			case held.Kind() == reflect.Pointer && held.IsNil():
+				// It says what to decode into, but has nothing that a method could be called on.
+				fresh, err := d.planned(decodePlanFor(held.Type()), t, start, end)
+				if err == nil {
+					v.Set(reflect.ValueOf(fresh))
+				}
+				return err
 			}
-			return foreignError(call(v, t, d.bytes(start, end)))
+			return foreignError(call(v.Interface(), t, d.bytes(start, end)))
 		}
 	default:
 		p.dec = func(d *decoder, q pointer, t byte, start, end int) error {

@@ -147,12 +147,16 @@ func (e *encoder) mapValue(m reflect.Value, elem *encodePlan) (byte, error) {
 }
 
 // mapKey returns the BSON key for a key of a map. Strings are what they are, KeyMarshaler comes before TextMarshaler,
-// and then integers are written in decimal.
+// and then integers are written in decimal. Nil pointers, in an interface or not, are empty keys.
 func mapKey(key reflect.Value) (string, error) {
 	if key.Kind() == reflect.String {
 		return key.String(), nil
 	}
-	isNil := key.Kind() == reflect.Pointer && key.IsNil()
+	held := key
+	if key.Kind() == reflect.Interface {
+		held = key.Elem()
+	}
+	isNil := held.Kind() == reflect.Pointer && held.IsNil()
 	switch m := key.Interface().(type) {
 	case KeyMarshaler:
 		if isNil {

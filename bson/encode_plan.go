@@ -168,15 +168,16 @@ func (c encodeCompiler) method(p *encodePlan, addressable bool) bool {
 
 // encodeMethod returns a function that appends what a t, or a pointer to one, encodes itself as.
 func encodeMethod(t reflect.Type, asValue bool) func(*encoder, any) (byte, error) {
-	// The methods of a value cannot be called through a nil pointer to it.
-	base := t
-	for base.Kind() == reflect.Pointer {
-		base = base.Elem()
+	i := marshalerType
+	if asValue {
+		i = valueMarshalerType
 	}
-	nilIsNull := t.Kind() == reflect.Pointer &&
-		(asValue && base.Implements(valueMarshalerType) || !asValue && base.Implements(marshalerType))
+	check := t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer && nilIsNull(t, i)
 	return func(e *encoder, v any) (byte, error) {
-		if v == nil || nilIsNull && reflect.ValueOf(v).IsNil() {
+		if v == nil {
+			return byte(TypeNull), nil
+		}
+		if rv := reflect.ValueOf(v); check && rv.Kind() == reflect.Pointer && rv.IsNil() && nilIsNull(rv.Type(), i) {
 			return byte(TypeNull), nil
 		}
 		if asValue {
@@ -184,6 +185,15 @@ func encodeMethod(t reflect.Type, asValue bool) func(*encoder, any) (byte, error
 		}
 		return e.marshaler(v.(Marshaler))
 	}
+}
+
+// nilIsNull reports whether the pointer type t has interface i from what it points to: the methods of a value cannot be
+// called through a nil pointer to it.
+func nilIsNull(t, i reflect.Type) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Implements(i)
 }
 
 // kind makes the plan for a type that is known by its kind alone.
