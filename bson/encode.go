@@ -16,7 +16,8 @@ import (
 )
 
 // Marshal returns the BSON encoding of v, which must be something that makes a document: a D, an M or another map, a
-// struct, a Raw, a Marshaler, or a pointer to one of these. See the package documentation for how Go values become BSON.
+// struct, a Raw, a Marshaler, or a pointer to one of these or to an interface that holds one. See the package
+// documentation for how Go values become BSON.
 func Marshal(v any) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	e.buf = e.scratch
@@ -264,8 +265,15 @@ func (e *encoder) planned(v any) error {
 		t, err = plan.boxed(e, v)
 	} else {
 		p := dataWord(v)
+		hops := 0
 		for plan = plan.elem; p != nil && plan.shape == shapePointer; plan = plan.elem {
+			if hops++; hops > bsonwire.MaxDepth {
+				return errEncodeDepth // it leads to itself
+			}
 			p = *at[pointer](p)
+		}
+		if p != nil && plan.typ.Kind() == reflect.Interface {
+			return e.held(dynamic(plan.typ, p))
 		}
 		if p == nil || !plan.document {
 			return notDocument(v)
@@ -282,6 +290,16 @@ func (e *encoder) planned(v any) error {
 	e.n = start
 	e.append([]byte{5, 0, 0, 0, 0})
 	return nil
+}
+
+// held is document for what is in an interface that a pointer points to.
+func (e *encoder) held(v any) error {
+	if e.depth++; e.depth > bsonwire.MaxDepth {
+		return errEncodeDepth
+	}
+	err := e.document(v)
+	e.depth--
+	return err
 }
 
 func notDocument(v any) error {

@@ -95,16 +95,6 @@ var differences = []difference{
 	},
 }
 
-// undecided are differences that nobody has decided on.
-var undecided = []difference{
-	{
-		name: "pointers to interfaces are documents",
-		encode: func(e written) bool {
-			return e.officialErr == nil && e.mgxErr != nil && strings.Contains(e.mgxErr.Error(), "*interface {} as a document")
-		},
-	},
-}
-
 func isNoInt64(v official.RawValue) bool {
 	f, ok := v.DoubleOK()
 	return ok && !(f >= math.MinInt64 && f < math.MaxInt64)
@@ -120,7 +110,7 @@ func allowedDecode(d read) bool {
 }
 
 func allowedEncode(e written) bool {
-	for _, row := range append(undecided, differences...) {
+	for _, row := range differences {
 		if row.encode != nil && row.encode(e) {
 			return true
 		}
