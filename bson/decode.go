@@ -58,12 +58,17 @@ func (o *DecodeOptions) Unmarshal(data []byte, v any) error {
 		return fmt.Errorf("%w: %d bytes follow the document", ErrInvalid, len(data)-n)
 	}
 	if u, ok := v.(Unmarshaler); ok {
-		if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
-			return ErrDecodeToNil
-		}
-		return foreignError(u.UnmarshalBSON(bytes.Clone(data)))
+		return unmarshaler(u, data)
 	}
 	return o.decode(0, data, v)
+}
+
+// unmarshaler lets u, the target at the top, decode a copy of data.
+func unmarshaler(u Unmarshaler, data []byte) error {
+	if rv := reflect.ValueOf(u); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return ErrDecodeToNil
+	}
+	return foreignError(u.UnmarshalBSON(append([]byte(nil), data...)))
 }
 
 // UnmarshalValue decodes data, which is exactly one value of type t, into the value that v points to.
@@ -74,6 +79,10 @@ func (o *DecodeOptions) UnmarshalValue(t Type, data []byte, v any) error {
 	}
 	if n != len(data) {
 		return fmt.Errorf("%w: %d bytes follow the %s", ErrInvalid, len(data)-n, t)
+	}
+	// At the top, UnmarshalBSON goes before UnmarshalBSONValue, whatever the type.
+	if u, ok := v.(Unmarshaler); ok {
+		return unmarshaler(u, data)
 	}
 	return o.decode(byte(t), data, v)
 }

@@ -56,7 +56,14 @@ func AppendMarshalValue(dst []byte, v any) (Type, []byte, error) {
 	e := encoders.Get().(*encoder)
 	e.buf, e.n = dst[:cap(dst)], len(dst)
 	e.reserve(slack)
-	t, err := e.value(v)
+	var t byte
+	var err error
+	// At the top, MarshalBSON goes before MarshalBSONValue.
+	if m, ok := v.(Marshaler); ok && !nilWithMethods(v, marshalerType) {
+		t, err = e.marshaler(m)
+	} else {
+		t, err = e.value(v)
+	}
 	if err == nil {
 		dst = e.buf[:e.n]
 	}
@@ -226,8 +233,7 @@ func (e *encoder) document(v any) error {
 		return err
 	case Marshaler:
 		// A nil pointer has the methods of what it points to, but they would panic. Its own ones may know what to do.
-		rv := reflect.ValueOf(v)
-		if rv.Kind() == reflect.Pointer && rv.IsNil() && rv.Type().Elem().Implements(marshalerType) {
+		if nilWithMethods(v, marshalerType) {
 			return notDocument(v)
 		}
 		doc, err := v.MarshalBSON()

@@ -177,7 +177,7 @@ func encodeMethod(t reflect.Type, asValue bool) func(*encoder, any) (byte, error
 		if v == nil {
 			return byte(TypeNull), nil
 		}
-		if rv := reflect.ValueOf(v); check && rv.Kind() == reflect.Pointer && rv.IsNil() && nilIsNull(rv.Type(), i) {
+		if check && nilWithMethods(v, i) {
 			return byte(TypeNull), nil
 		}
 		if asValue {
@@ -194,6 +194,12 @@ func nilIsNull(t, i reflect.Type) bool {
 		t = t.Elem()
 	}
 	return t.Implements(i)
+}
+
+// nilWithMethods reports whether v is a nil pointer for which nilIsNull.
+func nilWithMethods(v any, i reflect.Type) bool {
+	rv := reflect.ValueOf(v)
+	return rv.Kind() == reflect.Pointer && rv.IsNil() && nilIsNull(rv.Type(), i)
 }
 
 // kind makes the plan for a type that is known by its kind alone.
