@@ -96,12 +96,12 @@ func TestLateReplyIsNotMistaken(t *testing.T) {
 	server := dep.Members()[0]
 	client := connect(t, dep.URI(), onePool)
 	db := client.Database("churn")
-	for i := range 20 {
-		server.Delay(20*time.Millisecond, "echo")
+	for i := range 8 {
+		server.Delay(250*time.Millisecond, "echo")
 		dep.Handle("echo", func(c *mgxtest.Command) (bson.D, error) {
 			return bson.D{{Key: "n", Value: c.Body.Lookup("echo")}, {Key: "ok", Value: 1}}, nil
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		err := db.RunCommand(ctx, bson.D{{Key: "echo", Value: -1}}).Err()
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {

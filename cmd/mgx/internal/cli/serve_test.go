@@ -52,7 +52,7 @@ func TestServeTLS(t *testing.T) {
 	uri, stop := serving(t, "--listen", "127.0.0.1:0", "--tls")
 	tool(t, "", "ping", uri).want(t, exitOK, "ping 3", "") // the URI names the authority
 	unknown, _, _ := strings.Cut(uri, "&tlsCAFile=")
-	tool(t, "", "ping", unknown+"&serverSelectionTimeoutMS=300").want(t, exitFailure, "", "certificate")
+	tool(t, "", "ping", unknown+"&serverSelectionTimeoutMS=3000").want(t, exitFailure, "", "certificate")
 	stop().want(t, exitOK, "tls=true", "temporary folder")
 }
 
