@@ -283,17 +283,18 @@ func TestContexts(t *testing.T) {
 			continue
 		}
 		ctx, cancel = context.WithCancelCause(t.Context())
-		time.AfterFunc(2*time.Millisecond, func() { cancel(why) })
+		time.AfterFunc(10*time.Millisecond, func() { cancel(why) })
 		within(t, func() { err = f(ctx) })
 		is(t, err, []error{context.Canceled, why}, s.Address)
 		if errors.Is(err, ErrConnectionFailure) || errors.Is(err, ErrTimeout) {
 			t.Errorf("%s: cancelled meanwhile: %v", name, err)
 		}
-		late, stop := context.WithTimeout(t.Context(), 2*time.Millisecond)
+		late, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		within(t, func() { err = f(late) })
 		stop()
 		is(t, err, []error{context.DeadlineExceeded, ErrTimeout})
-		if errors.Is(err, ErrConnectionFailure) {
+		// On a busy machine, no connection may have been opened in that time.
+		if errors.Is(err, ErrConnectionFailure) && !errors.Is(err, ErrWaitQueueTimeout) {
 			t.Errorf("%s: deadline: %v", name, err)
 		}
 	}
