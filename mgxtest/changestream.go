@@ -23,6 +23,8 @@ type stream struct {
 	// last reported.
 	at          position
 	invalidated bool
+	// reported is the resume token of the last reply.
+	reported any
 }
 
 // position names an event: the operation op of the entry at ts. An op of -1
@@ -32,7 +34,20 @@ type position struct {
 	op int
 }
 
-const allOps = 1<<31 - 1
+const (
+	allOps = 1<<31 - 1
+	// second marks the event that follows that of the operation itself: an
+	// invalidation.
+	second = 1 << 16
+)
+
+// past tells whether all events of an operation of its entry were reported.
+func (p position) past(op int) bool {
+	if p.op < second {
+		return op < p.op
+	}
+	return op+second <= p.op
+}
 
 // token is the resume token of a position.
 func (p position) token() bson.D {
@@ -52,15 +67,17 @@ func parseToken(raw bson.Raw) (position, error) {
 	return position{timestamp{n(1), n(5)}, int(int32(n(9)))}, nil
 }
 
-func (s *stream) token() bson.D { return s.at.token() }
-
-// tokenAfter is the token that a batch ends with: that of the position while
-// nothing is left over, else that of the last event handed out.
+// tokenAfter is the token that a batch ends with. While events are left over it
+// is that of the last one handed out, or what it was before if there was none:
+// who resumes from it must get all that follow.
 func (s *stream) tokenAfter(handed bson.A, left []bson.Raw) any {
-	if len(left) == 0 || len(handed) == 0 {
-		return s.token()
+	switch {
+	case len(left) == 0:
+		s.reported = s.at.token()
+	case len(handed) > 0:
+		s.reported = handed[len(handed)-1].(bson.Raw).Lookup("_id")
 	}
-	return handed[len(handed)-1].(bson.Raw).Lookup("_id")
+	return s.reported
 }
 
 // openStream opens a change stream.
@@ -89,6 +106,7 @@ func (d *mongod) openStream(r *request, p *pipeline) (bson.D, error) {
 	if err := s.configure(d, spec); err != nil {
 		return nil, err
 	}
+	s.reported = s.at.token()
 	c := &cursor{ns: p.ns, watch: s, await: true}
 	if err := s.refill(d, c); err != nil {
 		return nil, err
@@ -119,6 +137,9 @@ func (s *stream) configure(d *mongod, spec bson.Raw) error {
 			at, err := parseToken(raw)
 			if err != nil {
 				return err
+			}
+			if e.Key() == "resumeAfter" && at.op != allOps && at.op >= second {
+				return failf(codeInvalidResumeToken, "Attempting to resume a change stream using 'resumeAfter' is not allowed from an invalidate notification.")
 			}
 			s.at = at
 		case "startAtOperationTime":
@@ -155,19 +176,14 @@ func (s *stream) refill(d *mongod, c *cursor) error {
 		if point.ts.before(e.ts) || s.invalidated {
 			break
 		}
-		from := 0
-		if e.ts == s.at.ts {
-			if s.at.op == allOps {
+		for i, op := range e.ops {
+			if e.ts == s.at.ts && s.at.past(i) {
 				continue
 			}
-			from = s.at.op + 1
-		}
-		for i := from; i < len(e.ops); i++ {
-			events := s.events(d, e, e.ops[i])
-			for k, ev := range events {
-				at := position{e.ts, i}
-				if k > 0 {
-					at.op = i + 1<<16
+			for k, ev := range s.events(d, e, op) {
+				at := position{e.ts, i + k*second}
+				if at == s.at {
+					continue
 				}
 				if err := s.push(c, at, ev); err != nil {
 					return err
@@ -189,7 +205,7 @@ func (s *stream) push(c *cursor, at position, ev bson.D) error {
 		return err
 	}
 	for _, shown := range docs {
-		if _, err := bson.Raw(shown).LookupErr("_id"); err != nil {
+		if id, err := bson.Raw(shown).LookupErr("_id"); err != nil || !id.Equal(bson.Raw(raw).Lookup("_id")) {
 			ce := failf(codeChangeStreamFatalError, "Encountered an event whose _id field, which contains the resume token, was modified by the pipeline.")
 			ce.labels = []string{"NonResumableChangeStreamError"}
 			return ce

@@ -84,7 +84,7 @@ func (d *mongod) openCursor(r *request, c *cursor, size int64, single bool) bson
 		cur = append(cur, doc("atClusterTime", c.atTime.bson())...)
 	}
 	if c.watch != nil {
-		cur = append(cur, doc("postBatchResumeToken", c.watch.token())...)
+		cur = append(cur, doc("postBatchResumeToken", c.watch.tokenAfter(first, c.batch))...)
 	}
 	return doc("cursor", cur)
 }

@@ -47,6 +47,7 @@ const (
 	codeExceededTimeLimit               = 262
 	codeOperationNotSupportedInTxn      = 263
 	codeClientDisconnect                = 279
+	codeInvalidResumeToken              = 260
 	codeChangeStreamFatalError          = 280
 	codeChangeStreamHistoryLost         = 286
 	codeAPIVersionError                 = 322
@@ -78,7 +79,7 @@ var codeNames = map[int32]string{
 	211: "KeyNotFound", 222: "CloseChangeStream", 225: "TransactionTooOld", 234: "RetryChangeStream", 237: "CursorKilled", 238: "NotImplemented",
 	239: "SnapshotTooOld", 246: "SnapshotUnavailable", 251: "NoSuchTransaction", 256: "TransactionCommitted",
 	262: "ExceededTimeLimit", 263: "OperationNotSupportedInTransaction", 276: "IndexBuildAborted", 279: "ClientDisconnect",
-	280: "ChangeStreamFatalError", 286: "ChangeStreamHistoryLost", 290: "TransactionExceededLifetimeLimitSeconds",
+	260: "InvalidResumeToken", 280: "ChangeStreamFatalError", 286: "ChangeStreamHistoryLost", 290: "TransactionExceededLifetimeLimitSeconds",
 	314: "ObjectIsBusy", 322: "APIVersionError", 323: "APIStrictError", 324: "APIDeprecationError", 334: "ReadThroughCacheLookupCanceled",
 	391: "ReauthenticationRequired", 462: "IngressRequestRateLimitExceeded",
 	9001: "SocketException", 10003: "CannotGrowDocumentInCappedNamespace", 10107: "NotWritablePrimary",
