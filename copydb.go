@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -9,8 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/catalog"
 )
 
 // CopyOptions say how CopyDatabase works. The zero value copies within the
@@ -25,23 +25,44 @@ type CopyOptions struct {
 	// Source is a client of the deployment to copy from, instead of FromHost.
 	Source *Client
 
-	// Parallel is how many collections are copied at a time: 4, if 0.
+	// Parallel is how many collections are copied at a time: 4, if 0. Each of them
+	// may have some 50 MB of documents on their way.
 	Parallel int
-	// Merge copies into collections that exist already. Without it, one that does
-	// is an error, before anything is copied.
+	// Drop drops a collection of the target just before the one of its name is
+	// copied, when the source has begun to answer. Other collections of the target
+	// stay.
+	Drop bool
+	// Merge copies into collections that exist already. Without Drop or Merge, one
+	// that does is an ErrNamespaceExists, before anything is copied.
 	Merge bool
-	// Only names the collections to copy, all if empty.
-	Only []string
+	// Only names the collections and views to copy, all if empty; one that the
+	// source does not have is an ErrNamespaceNotFound. Exclude names those to leave
+	// out.
+	Only, Exclude []string
 	// Progress, if not nil, is told how it goes: for each collection at its start,
 	// about ten times a second, and at its end. It is never called twice at a time.
 	Progress func(CopyProgress)
 }
 
+// CopyStage is what the copy of a collection is at.
+type CopyStage uint8
+
+// The stages, in their order.
+const (
+	CopyDocuments CopyStage = iota
+	CopyVerify              // counts are compared
+	CopyIndexes             // the target builds indexes
+)
+
+// String returns the stage in a word.
+func (s CopyStage) String() string { return [...]string{"documents", "verify", "indexes"}[s] }
+
 // CopyProgress is how far the copy of a collection is.
 type CopyProgress struct {
 	Collection string
+	Stage      CopyStage
 	// Documents and Bytes were copied so far. Total is how many documents there
-	// were at the start, by the collection's metadata.
+	// were at the start, by the collection's metadata; 0 if that is not known.
 	Documents, Bytes, Total int64
 	Elapsed                 time.Duration
 	// Done tells that nothing more comes for this collection; Err is why it ended
@@ -64,6 +85,9 @@ type CopiedCollection struct {
 	View             bool
 	Documents, Bytes int64
 	Indexes          int
+	// Begun tells that something was changed in the target: a collection was
+	// dropped or made, or documents were written.
+	Begun bool
 	// Err is why it was not, or not wholly, copied; nil: it was, and the count in
 	// the target was verified.
 	Err error
@@ -84,21 +108,30 @@ type CopyError struct {
 	Err error
 }
 
-// Error implements error.
+// copyErrorLines is how many collections the text of a CopyError names.
+const copyErrorLines = 5
+
+// Error implements error. It names a few of the collections; Result has them all.
 func (e *CopyError) Error() string {
-	var done, failed []string
+	var failed []string
+	done, partly := 0, 0
 	for _, c := range e.Result.Collections {
-		if c.Err == nil {
-			done = append(done, c.Name)
-		} else {
-			failed = append(failed, fmt.Sprintf("%s (%d documents copied): %v", c.Name, c.Documents, c.Err))
+		switch {
+		case c.Err == nil:
+			done++
+		case c.Begun:
+			failed = append(failed, fmt.Sprintf("%s (%d documents were copied): %v", c.Name, c.Documents, c.Err))
+			partly++
+		default:
+			failed = append(failed, fmt.Sprintf("%s: %v", c.Name, c.Err))
 		}
 	}
-	text := fmt.Sprintf("copy database %s to %s: not copied: %s", e.From, e.To, strings.Join(failed, "; "))
-	if len(done) > 0 {
-		text += "; copied: " + strings.Join(done, ", ")
+	n := len(failed)
+	if n > copyErrorLines {
+		failed = append(failed[:copyErrorLines], fmt.Sprintf("and %d more", n-copyErrorLines))
 	}
-	return text
+	return fmt.Sprintf("copy database %s to %s: %d of %d collections were copied, %d in part, %d not: %s",
+		e.From, e.To, done, len(e.Result.Collections), partly, n-partly, strings.Join(failed, "; "))
 }
 
 // Unwrap returns why.
@@ -106,12 +139,14 @@ func (e *CopyError) Unwrap() error { return e.Err }
 
 // CopyDatabase copies a database: collections with their options, documents and
 // indexes, then views. Servers have no command for it any more, so the documents
-// pass through this client: it reads while it writes, several collections at a
-// time, and compares counts in the end.
+// pass through this client, as they are: it reads while it writes, several
+// collections at a time, and compares counts in the end. Of the source it reads
+// with the source client's read preference.
 //
 // What changes in the source meanwhile may or may not be in the copy. When a part
 // fails, the others go on, and the error is a *CopyError that tells which are
-// there; what was copied stays. An invalid target is an ErrInvalidName.
+// there; what was copied stays. When the context ends, so does the copy, with such
+// an error too. An invalid target is an ErrInvalidName.
 func (c *Client) CopyDatabase(ctx context.Context, from, to string, options CopyOptions) (CopyResult, error) {
 	began := time.Now()
 	for _, name := range []string{from, to} {
@@ -124,10 +159,17 @@ func (c *Client) CopyDatabase(ctx context.Context, from, to string, options Copy
 		return CopyResult{}, err
 	}
 	defer done()
+	if options.Drop && options.Merge {
+		return CopyResult{}, failure(ErrInvalidArgument, "copy database: Drop and Merge exclude each other")
+	}
 	if source == c && from == to {
 		return CopyResult{}, failure(ErrInvalidArgument, "copy database: source and target are both %s", from)
 	}
-	cp := copier{from: source.Database(from), to: c.Database(to, WithWriteConcern(copyConcern(c))), options: options}
+	cp := copier{
+		from: source.Database(from), options: options,
+		// What was just written is counted, so not on a secondary.
+		to: c.Database(to, WithWriteConcern(copyConcern(c)), WithReadPreference(ReadPreference{Mode: Primary})),
+	}
 	if err := cp.plan(ctx); err != nil {
 		return CopyResult{}, fmt.Errorf("copy database %s: %w", from, err)
 	}
@@ -185,48 +227,60 @@ type copier struct {
 }
 
 type copyTask struct {
-	spec collectionSpec
-	out  CopiedCollection
-}
-
-// collectionSpec is what listCollections says of a collection.
-type collectionSpec struct {
-	Name    string   `bson:"name"`
-	Type    string   `bson:"type"`
-	Options bson.Raw `bson:"options"`
+	spec     catalog.Collection
+	existing bool // in the target
+	out      CopiedCollection
 }
 
 // plan lists what to copy, and refuses to overwrite.
 func (cp *copier) plan(ctx context.Context) error {
-	specs, err := Collect[collectionSpec](cp.from.ListCollections(ctx, nil))
+	specs, err := Collect[catalog.Collection](cp.from.ListCollections(ctx, nil))
 	if err != nil {
 		return err
 	}
 	if len(specs) == 0 {
 		return failure(ErrNamespaceNotFound, "there is no such database, or it has no collections")
 	}
+	existing, err := Collect[catalog.Collection](cp.to.ListCollections(ctx, nil))
+	if err != nil {
+		return err
+	}
+	for _, name := range cp.options.Only {
+		if !slices.ContainsFunc(specs, func(s catalog.Collection) bool { return s.Name == name }) {
+			return failure(ErrNamespaceNotFound, "it has no collection %q; nothing was copied", name)
+		}
+	}
 	for _, s := range specs {
-		if strings.HasPrefix(s.Name, "system.") || len(cp.options.Only) > 0 && !slices.Contains(cp.options.Only, s.Name) {
+		if catalog.Internal(s.Name) || slices.Contains(cp.options.Exclude, s.Name) ||
+			len(cp.options.Only) > 0 && !slices.Contains(cp.options.Only, s.Name) {
 			continue
 		}
-		task := copyTask{spec: s, out: CopiedCollection{Name: s.Name, View: s.Type == "view"}}
-		if task.out.View {
+		task := copyTask{spec: s, out: CopiedCollection{Name: s.Name, View: s.View()}}
+		if i := slices.IndexFunc(existing, func(e catalog.Collection) bool { return e.Name == s.Name }); i >= 0 {
+			task.existing = true
+			if err := cp.checkTarget(&s, &existing[i]); err != nil {
+				return err
+			}
+		}
+		if s.View() {
 			cp.views = append(cp.views, task)
 		} else {
 			cp.collections = append(cp.collections, task)
 		}
 	}
-	if cp.options.Merge {
+	return nil
+}
+
+// checkTarget decides about a collection that the target has already.
+func (cp *copier) checkTarget(source, target *catalog.Collection) error {
+	switch {
+	case cp.options.Merge:
 		return nil
-	}
-	existing, err := cp.to.ListCollectionNames(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for _, task := range slices.Concat(cp.collections, cp.views) {
-		if slices.Contains(existing, task.spec.Name) {
-			return failure(ErrNamespaceExists, "the target %s has a collection %s already; nothing was copied", cp.to.Name(), task.spec.Name)
-		}
+	case !cp.options.Drop:
+		return failure(ErrNamespaceExists, "the target %s has a collection %q already; nothing was copied", cp.to.Name(), source.Name)
+	case len(source.Info.UUID.Data) > 0 && bytes.Equal(source.Info.UUID.Data, target.Info.UUID.Data):
+		// Two addresses may lead to one server.
+		return failure(ErrInvalidArgument, "the collection %q has the same UUID in source and target, so they seem to be one; nothing was dropped or copied", source.Name)
 	}
 	return nil
 }
@@ -237,7 +291,14 @@ func (cp *copier) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	turns := make(chan struct{}, cmp.Or(max(cp.options.Parallel, 0), defaultParallelCopies))
 	for i := range cp.collections {
-		turns <- struct{}{}
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			cp.collections[i].out.Err = notBegun(ctx)
+			continue
+		}
 		wg.Go(func() {
 			defer func() { <-turns }()
 			cp.copyCollection(ctx, &cp.collections[i])
@@ -247,9 +308,17 @@ func (cp *copier) run(ctx context.Context) {
 	// Views come last, since servers check what they are on.
 	for i := range cp.views {
 		task := &cp.views[i]
-		task.out.Err = cp.create(ctx, &task.spec)
+		if ctx.Err() != nil {
+			task.out.Err = notBegun(ctx)
+			continue
+		}
+		task.out.Err = cp.create(ctx, task)
 		cp.report(CopyProgress{Collection: task.spec.Name, Done: true, Err: task.out.Err})
 	}
+}
+
+func notBegun(ctx context.Context) error {
+	return fmt.Errorf("not begun: %w", toPublic(context.Cause(ctx)))
 }
 
 func (cp *copier) result() CopyResult {
@@ -270,176 +339,4 @@ func (cp *copier) report(p CopyProgress) {
 	cp.progress.Lock()
 	defer cp.progress.Unlock()
 	cp.options.Progress(p)
-}
-
-// create makes the collection or view with the source's options.
-func (cp *copier) create(ctx context.Context, spec *collectionSpec) error {
-	err := cp.to.command(ctx, "create", cp.to.base, func(dst []byte, _ *settings) ([]byte, error) {
-		dst = bsonwire.AppendString(dst, "create", spec.Name)
-		if len(spec.Options) > len(emptyDocument) {
-			dst = append(dst, spec.Options[4:len(spec.Options)-1]...)
-		}
-		return dst, nil
-	})
-	if cp.options.Merge && isServer(err, ErrNamespaceExists) {
-		return nil
-	}
-	return err
-}
-
-func (cp *copier) copyCollection(ctx context.Context, task *copyTask) {
-	began := time.Now()
-	name := task.spec.Name
-	progress := CopyProgress{Collection: name}
-	from, to := cp.from.Collection(name), cp.to.Collection(name)
-	err := cp.create(ctx, &task.spec)
-	var before int64
-	if err == nil && cp.options.Merge {
-		before, err = to.CountDocuments(ctx, nil)
-	}
-	if err == nil {
-		progress.Total, err = from.EstimatedDocumentCount(ctx)
-	}
-	if err == nil {
-		cp.report(progress)
-		err = cp.copyDocuments(ctx, from, to, task, progress, began)
-	}
-	if err == nil {
-		task.out.Indexes, err = copyIndexes(ctx, from, to)
-	}
-	if err == nil {
-		err = verifyCount(ctx, to, before+task.out.Documents)
-	}
-	task.out.Err = err
-	progress.Documents, progress.Bytes, progress.Elapsed = task.out.Documents, task.out.Bytes, time.Since(began)
-	progress.Done, progress.Err = true, err
-	cp.report(progress)
-}
-
-// A batch for the writer: as much as makes a message worth it.
-const (
-	copyBatchBytes     = 4 << 20
-	copyBatchDocuments = 20_000
-	progressInterval   = 100 * time.Millisecond
-)
-
-// copyDocuments reads in one goroutine while it writes in another.
-func (cp *copier) copyDocuments(ctx context.Context, from, to *Collection, task *copyTask, progress CopyProgress, began time.Time) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	batches := make(chan []bson.Raw, 1)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	var readErr error
-	wg.Go(func() {
-		defer close(batches)
-		readErr = readBatches(ctx, from, batches)
-	})
-	last := began
-	for batch := range batches {
-		n, bytes, err := to.insertRaw(ctx, batch)
-		task.out.Documents += n
-		task.out.Bytes += bytes
-		if err != nil {
-			cancel(err)
-			for range batches { // lets the reader end
-			}
-			return err
-		}
-		if now := time.Now(); now.Sub(last) >= progressInterval {
-			last = now
-			progress.Documents, progress.Bytes, progress.Elapsed = task.out.Documents, task.out.Bytes, now.Sub(began)
-			cp.report(progress)
-		}
-	}
-	return readErr
-}
-
-func readBatches(ctx context.Context, from *Collection, out chan<- []bson.Raw) error {
-	var batch []bson.Raw
-	size := 0
-	send := func() error {
-		select {
-		case out <- batch:
-			batch, size = nil, 0
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	for doc, err := range Each[bson.Raw](from.Find(ctx, nil)) {
-		if err != nil {
-			return err
-		}
-		batch = append(batch, doc)
-		if size += len(doc); size >= copyBatchBytes || len(batch) >= copyBatchDocuments {
-			if err := send(); err != nil {
-				return err
-			}
-		}
-	}
-	if len(batch) > 0 {
-		return send()
-	}
-	return nil
-}
-
-// insertRaw inserts documents that have their _id, and returns how many, and how
-// many bytes, went in.
-func (c *Collection) insertRaw(ctx context.Context, docs []bson.Raw) (n, size int64, err error) {
-	in := inserter{c: c, docs: elements{raw: docs}}
-	err = in.run(ctx, &c.base)
-	n = in.res.InsertedCount
-	for _, d := range docs[:min(int(n), len(docs))] {
-		size += int64(len(d))
-	}
-	return n, size, err
-}
-
-// copyIndexes makes the indexes of one collection in another, but that of _id.
-func copyIndexes(ctx context.Context, from, to *Collection) (int, error) {
-	specs, err := Collect[bson.Raw](from.ListIndexes(ctx))
-	if err != nil {
-		return 0, err
-	}
-	var list []byte
-	n := 0
-	for _, spec := range specs {
-		if name, _ := spec.Lookup("name").StringValueOK(); name == "_id_" {
-			continue
-		}
-		doc, at := bsonwire.Begin(nil)
-		for r := bsonwire.NewReader(spec); r.Next(); {
-			// The index version is the target's to choose; ns was told by servers before
-			// 4.4 and is refused by later ones.
-			if key := string(r.Key()); key != "ns" && key != "v" {
-				doc = bsonwire.AppendValue(doc, string(r.Key()), r.Value())
-			}
-		}
-		list = bsonwire.AppendDocument(list, bsonwire.Index(n), bsonwire.End(doc, at))
-		n++
-	}
-	if n == 0 {
-		return 0, nil
-	}
-	err = to.db.command(ctx, "createIndexes", to.base, func(dst []byte, _ *settings) ([]byte, error) {
-		dst = bsonwire.AppendString(dst, "createIndexes", to.name)
-		dst, at := bsonwire.BeginArray(dst, "indexes")
-		return bsonwire.End(append(dst, list...), at), nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n, nil
-}
-
-func verifyCount(ctx context.Context, to *Collection, want int64) error {
-	n, err := to.CountDocuments(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if n != want {
-		return fmt.Errorf("verification: %d documents were written, the target has %d", want, n)
-	}
-	return nil
 }
