@@ -126,8 +126,15 @@ func (c *Conn) dialError(ctx, outer context.Context, op string, err error) *Erro
 	if errors.As(err, &inner) {
 		op, err = inner.Op, inner.Err
 	}
-	limit, _ := ctx.Deadline()
+	limit, limited := ctx.Deadline()
 	outerLimit, bounded := outer.Deadline()
+	if limited && time.Until(limit) <= 0 {
+		// The socket's timer can be a moment ahead of the contexts'.
+		<-ctx.Done()
+		if bounded && !outerLimit.After(limit) {
+			<-outer.Done()
+		}
+	}
 	// The context of a check ends with connectTimeoutMS, too: it is the monitor's.
 	check := c.monitor && c.cfg.ConnectTimeout > 0
 	switch {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 )
@@ -19,7 +20,7 @@ import (
 func Run(ctx context.Context, network, address string, config *tls.Config) (err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
-		return err
+		return causeOf(ctx, err)
 	}
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -32,6 +33,18 @@ func Run(ctx context.Context, network, address string, config *tls.Config) (err 
 		conn = tls.Client(conn, config)
 	}
 	return roundTrip(conn)
+}
+
+// causeOf returns why ctx ended, if that is what err is about. The dialer keeps the
+// deadline by a timer of its own, which can be a moment ahead of the context's.
+func causeOf(ctx context.Context, err error) error {
+	if d, ok := ctx.Deadline(); ok && time.Until(d) <= 0 {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // Refused says whether err is the server's end of the TLS handshake by an alert,

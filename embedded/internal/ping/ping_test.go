@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,24 @@ func document(t *testing.T, d bson.D) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// A dialer's timer can be ahead of its context's: the error is the context's all
+// the same.
+func TestTimeoutIsTheContexts(t *testing.T) {
+	reason := errors.New("took too long")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, reason)
+	defer cancel()
+	late, _ := ctx.Deadline()
+	for time.Now().Before(late) {
+		runtime.Gosched()
+	}
+	if err := causeOf(ctx, os.ErrDeadlineExceeded); !errors.Is(err, reason) {
+		t.Errorf("after the deadline: %v", err)
+	}
+	if err := causeOf(t.Context(), io.EOF); !errors.Is(err, io.EOF) {
+		t.Errorf("without one: %v", err)
+	}
 }
 
 func TestAnswers(t *testing.T) {
