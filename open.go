@@ -81,6 +81,13 @@ func (o *Options) connConfig() (*conn.Config, error) {
 	return cfg, nil
 }
 
+// deployment is what is known of the deployment before it is discovered.
+func (o *Options) deployment() sdam.Settings {
+	return sdam.Settings{
+		Seeds: o.Hosts, SetName: o.ReplicaSet, LoadBalanced: value(o.LoadBalanced), Direct: value(o.DirectConnection),
+	}
+}
+
 // topologyConfig says how the deployment is discovered, and what each of its
 // servers' pools is like.
 func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology.Config[*conn.Conn] {
@@ -89,10 +96,7 @@ func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology
 		selection = -1 // there, too, 0 stands for the default
 	}
 	tc := topology.Config[*conn.Conn]{
-		Settings: sdam.Settings{
-			Seeds: o.Hosts, SetName: o.ReplicaSet, LoadBalanced: value(o.LoadBalanced),
-			Direct: o.DirectConnection != nil && *o.DirectConnection,
-		},
+		Settings:          o.deployment(),
 		HeartbeatInterval: o.HeartbeatInterval,
 		ConnectTimeout:    o.ConnectTimeout,
 		SelectionTimeout:  selection,

@@ -200,7 +200,7 @@ func (c *Conn) hello(ctx context.Context, how setup) error {
 	}
 	c.greetingTook = time.Since(began)
 	defer r.Release()
-	if err := replyError(r.Body); err != nil {
+	if err := Refusal(r.Body); err != nil {
 		return c.fail("hello", Handshake, true, err)
 	}
 	desc, err := sdam.ParseHello(c.address, r.Body)
@@ -339,14 +339,14 @@ func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error
 	return r, nil
 }
 
-// replyError returns the error that a reply with ok: 0 tells.
-func replyError(reply []byte) error {
+// Refusal returns the error that a reply with ok: 0 tells, a *ReplyError, or nil.
+func Refusal(reply []byte) error {
 	if ok, found := bsonwire.Lookup(reply, "ok"); found {
 		if yes, _ := ok.AsBool(); yes {
 			return nil
 		}
 	}
-	message, code := "the server refused the handshake without a reason", int64(0)
+	message, code := "the server refused without a reason", int64(0)
 	if v, ok := bsonwire.Lookup(reply, "errmsg"); ok {
 		if s, ok := v.AsString(); ok {
 			message = s
@@ -358,7 +358,7 @@ func replyError(reply []byte) error {
 	return &ReplyError{Code: int32(code), Message: message, Raw: append([]byte(nil), reply...)}
 }
 
-// ReplyError is a server's refusal of a handshake.
+// ReplyError is a server's refusal of a command.
 type ReplyError struct {
 	Code    int32
 	Message string

@@ -63,7 +63,7 @@ func checked(r Reply, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := replyError(r.Body); err != nil {
+	if err := Refusal(r.Body); err != nil {
 		return nil, err
 	}
 	return r.Body, nil

@@ -81,13 +81,13 @@ func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"help"}, {"--help"}} {
 		o := tool(t, "", args...)
 		o.want(t, exitOK, "Exit status:", "")
-		for _, command := range []string{"demo", "serve", "ping", "info", "find", "insert", "version", "completion"} {
+		for _, command := range []string{"demo", "serve", "ping", "doctor", "info", "find", "insert", "version", "completion"} {
 			if !strings.Contains(o.out, "\n  "+command+" ") {
 				t.Errorf("mgx %q does not name %s", args, command)
 			}
 		}
 	}
-	for _, command := range []string{"demo", "serve", "ping", "info", "find", "insert", "version"} {
+	for _, command := range []string{"demo", "serve", "ping", "doctor", "info", "find", "insert", "version"} {
 		tool(t, "", "help", command).want(t, exitOK, "Usage:\n  mgx "+command, "")
 	}
 	tool(t, "", "completion", "bash").want(t, exitOK, "__start_mgx", "")

@@ -21,12 +21,17 @@ const exitHelp = `Exit status:
   0    it worked
   1    it failed: no connection, a server's error, a file that cannot be read
   2    wrong usage: flags, arguments, a filter or a connection string
-  3    it worked in part: some documents were not inserted
+  3    it worked in part: some documents were not inserted, a server is in trouble
   130  it was interrupted
 `
 
 // errPartly says that a command did a part of its work and has told about the rest.
 var errPartly = errors.New("some documents were not inserted")
+
+// told ends a command that has told all about its outcome with this exit status.
+type told int
+
+func (t told) Error() string { return "the outcome was told" }
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
@@ -36,9 +41,12 @@ func (e usageError) Unwrap() error { return e.error }
 // exitStatus turns the outcome of a command into its exit status.
 func exitStatus(ctx context.Context, err error) int {
 	var usage usageError
+	var done told
 	switch {
 	case err == nil, errors.Is(err, errReaderGone):
 		return exitOK
+	case errors.As(err, &done):
+		return int(done)
 	case errors.As(err, &usage):
 		return exitUsage
 	case ctx.Err() != nil:

@@ -33,7 +33,8 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 		err = usageError{err}
 	}
 	status := exitStatus(ctx, err)
-	if status != exitOK && !errors.Is(err, errPartly) {
+	var done told
+	if status != exitOK && !errors.Is(err, errPartly) && !errors.As(err, &done) {
 		a.report(cmd, err, status)
 	}
 	return status
@@ -100,7 +101,7 @@ func (a *app) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "try", Title: "Without a server at hand:"}, &cobra.Group{ID: "use", Title: "With a server:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"try": {a.demo(), a.serve()},
-		"use": {a.ping(), a.info(), a.find(), a.insert()},
+		"use": {a.ping(), a.doctor(), a.info(), a.find(), a.insert()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group
