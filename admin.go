@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/mgxdb/mgx/bson"
@@ -28,7 +29,8 @@ func (c *Client) ServerInfo(ctx context.Context) (ServerInfo, error) {
 	if err != nil {
 		return ServerInfo{}, err
 	}
-	info := ServerInfo{Raw: res.Body}
+	defer res.Release()
+	info := ServerInfo{Raw: bytes.Clone(res.Body)}
 	if err := bson.Unmarshal(res.Body, &info); err != nil {
 		return info, category(err, ErrProtocol)
 	}

@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,10 +53,12 @@ type Cursor struct {
 	err           error
 	id            int64
 	pin           exec.Pin
-	res           exec.Result     // the reply that the batch is in
-	batch         bsonwire.Reader // of the batch's documents
+	res           exec.Result // the reply that the batch is in, until it is kept
+	docs          []byte      // the batch: an array
+	batch         bsonwire.Reader
+	at            int // documents of the batch so far
 	doc           []byte
-	shared        bool // documents of this batch were handed out
+	kept          bool // the batch is a copy, which is never reused
 }
 
 func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
@@ -151,6 +154,7 @@ func (c *Cursor) take() bool {
 		return false
 	}
 	c.doc = doc
+	c.at++
 	return true
 }
 
@@ -186,7 +190,7 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 	if err := r.Err(); err != nil || !found {
 		return failure(ErrProtocol, "the cursor of %s has no %s", res.Server.Address(), batch)
 	}
-	c.batch = bsonwire.NewReader(docs)
+	c.docs, c.batch = docs, bsonwire.NewReader(docs)
 	c.register(before)
 	switch {
 	case c.id == 0:
@@ -237,15 +241,30 @@ func (c *Cursor) namespace(v bsonwire.Value) {
 	}
 }
 
-// drop lets go of the current batch. Its bytes are reused unless somebody may
-// still look at them.
+// drop lets go of the current batch. Its bytes are reused, or, of one that was
+// kept, left to whoever has its documents.
 func (c *Cursor) drop() {
-	if !c.shared {
-		c.res.Release()
-		c.doc = nil
+	c.res.Release()
+	c.docs, c.batch, c.at = nil, bsonwire.Reader{}, 0
+	c.doc, c.kept = nil, false
+}
+
+// keep returns the current document for good. The first one of a batch to be kept
+// has the whole batch copied, in one piece of just its size: the buffer that it
+// was read into goes back at once, and no document is copied by itself.
+func (c *Cursor) keep() bson.Raw {
+	if c.kept {
+		return c.doc
 	}
-	c.shared = false
-	c.batch = bsonwire.Reader{}
+	c.docs = bytes.Clone(c.docs)
+	c.batch = bsonwire.NewReader(c.docs)
+	for range c.at {
+		c.batch.Next()
+	}
+	c.doc, _ = c.batch.Value().AsDocument()
+	c.kept = true
+	c.res.Release()
+	return c.doc
 }
 
 func (c *Cursor) fail(err error) {
@@ -296,12 +315,11 @@ func (c *Cursor) kill() {
 	_ = c.client.kill(ctx, h, &c.pin, []int64{id})
 }
 
-// Current returns the document that Next moved to. It stays valid: the cursor
-// does not reuse its bytes.
-func (c *Cursor) Current() bson.Raw {
-	c.shared = true
-	return c.doc
-}
+// Current returns the document that Next moved to, nil if there is none. It is a
+// view, valid until the next call of Next, TryNext or Close: the cursor reuses its
+// bytes. Copy it to keep it, or use Collect, Each or Decode, whose documents are
+// the caller's own.
+func (c *Cursor) Current() bson.Raw { return c.doc }
 
 // Decode decodes the current document into the value that v points to.
 func (c *Cursor) Decode(v any) error {
@@ -347,7 +365,7 @@ func (c *Cursor) All(v any) error {
 		slice.SetLen(n + 1)
 		item := slice.Index(n)
 		item.SetZero()
-		if err := decodeDocument(c.dec, c.doc, item.Addr().Interface()); err != nil {
+		if err := c.decodeCurrent(item.Addr().Interface()); err != nil {
 			slice.SetLen(n)
 			return err
 		}
@@ -356,14 +374,15 @@ func (c *Cursor) All(v any) error {
 }
 
 // Collect returns the cursor's remaining documents, and closes it. After an
-// error it returns nil.
+// error it returns nil. Documents as bson.Raw share the memory of their batch, which
+// stays as long as one of them is held.
 func Collect[T any](c *Cursor) ([]T, error) {
 	defer c.finish()
 	list := []T{}
 	for c.Next() {
 		var zero T
 		list = append(list, zero)
-		if err := decodeCurrent(c, &list[len(list)-1]); err != nil {
+		if err := c.decodeCurrent(&list[len(list)-1]); err != nil {
 			return nil, err
 		}
 	}
@@ -374,13 +393,15 @@ func Collect[T any](c *Cursor) ([]T, error) {
 }
 
 // Each goes through the cursor's remaining documents, and closes it, however
-// the loop ends. An error comes as the last value.
+// the loop ends. An error comes as the last value. Documents as bson.Raw may be kept,
+// and share the memory of their batch; who only looks at each saves the copy with
+// Next and Current.
 func Each[T any](c *Cursor) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer c.finish()
 		for c.Next() {
 			var v T
-			if err := decodeCurrent(c, &v); err != nil {
+			if err := c.decodeCurrent(&v); err != nil {
 				yield(v, err)
 				return
 			}
@@ -395,10 +416,11 @@ func Each[T any](c *Cursor) iter.Seq2[T, error] {
 	}
 }
 
-// decodeCurrent decodes the current document. A Raw is a view, not a copy.
-func decodeCurrent[T any](c *Cursor, v *T) error {
-	if raw, ok := any(v).(*bson.Raw); ok {
-		*raw = c.Current()
+// decodeCurrent decodes the current document into a value that is the caller's to
+// keep.
+func (c *Cursor) decodeCurrent(v any) error {
+	if raw, ok := v.(*bson.Raw); ok {
+		*raw = c.keep()
 		return nil
 	}
 	return decodeDocument(c.dec, c.doc, v)

@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -159,5 +160,6 @@ func (c *Cursor) Explain(verbosity string) (bson.Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	return res.Body, nil
+	defer res.Release()
+	return bytes.Clone(res.Body), nil
 }

@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
@@ -102,7 +103,8 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	if err != nil {
 		return &SingleResult{err: err}
 	}
-	return &SingleResult{raw: res.Body, decode: db.client.decode(&s)}
+	defer res.Release()
+	return &SingleResult{raw: bytes.Clone(res.Body), decode: db.client.decode(&s)}
 }
 
 // Aggregate runs a pipeline that starts without a collection, such as one with

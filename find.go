@@ -100,12 +100,9 @@ func (f *findOne) read() error {
 	return nil
 }
 
-// keep returns the document for good. A small one is copied, so that it does not
-// hold a whole buffer.
+// keep returns the document for good: a copy of just its size, for the buffer to
+// be used again.
 func (f *findOne) keep() bson.Raw {
-	if len(f.doc) > 4<<10 {
-		return f.doc
-	}
 	doc := bytes.Clone(f.doc)
 	f.res.Release()
 	return doc
@@ -214,9 +211,11 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 	if err != nil {
 		return &SingleResult{err: err}
 	}
+	defer res.Release()
 	r := &SingleResult{decode: c.db.client.decode(s)}
 	if v, ok := bsonwire.Lookup(res.Body, "value"); ok {
-		r.raw, _ = v.AsDocument()
+		doc, _ := v.AsDocument()
+		r.raw = bytes.Clone(doc)
 	}
 	// The document is there whether or not enough members have confirmed it.
 	if r.err = writeConcernErrorIn(res.Body); r.err == nil && r.raw == nil {

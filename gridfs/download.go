@@ -2,12 +2,14 @@ package gridfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/bson/bsonwire"
 )
 
 // DownloadStream reads a file, from any position. Chunks are asked for when they
@@ -20,7 +22,7 @@ type DownloadStream struct {
 	offset int64 // of the next byte to read
 	cur    *mgx.Cursor
 	next   int64  // the number of the cursor's next chunk
-	data   []byte // what is left of the current chunk
+	data   []byte // what is left of the current chunk: a view into the cursor's
 	closed bool
 }
 
@@ -68,22 +70,43 @@ func (d *DownloadStream) fetch() error {
 		}
 		return d.corrupt("chunk %d is missing", want)
 	}
-	var c struct {
-		N    int32  `bson:"n"`
-		Data []byte `bson:"data"`
-	}
-	if err := d.cur.Decode(&c); err != nil {
+	n, data, err := readChunk(d.cur.Current())
+	if err != nil {
 		return d.corrupt("chunk %d: %v", want, err)
 	}
-	if int64(c.N) != d.next {
-		return d.corrupt("chunk %d is missing, the next one is %d", d.next, c.N)
+	if n != d.next {
+		return d.corrupt("chunk %d is missing, the next one is %d", d.next, n)
 	}
-	if expected := min(size, d.file.Length-d.next*size); int64(len(c.Data)) != expected {
-		return d.corrupt("chunk %d has %d bytes, not %d", c.N, len(c.Data), expected)
+	if expected := min(size, d.file.Length-d.next*size); int64(len(data)) != expected {
+		return d.corrupt("chunk %d has %d bytes, not %d", n, len(data), expected)
 	}
 	d.next++
-	d.data = c.Data[d.offset-want*size:]
+	d.data = data[d.offset-want*size:]
 	return nil
+}
+
+// readChunk takes number and bytes out of a chunk. The bytes are a view, valid as
+// long as the document is.
+func readChunk(doc bson.Raw) (n int64, data []byte, err error) {
+	var hasN, hasData bool
+	r := bsonwire.NewReader(doc)
+	for r.Next() {
+		switch string(r.Key()) {
+		case "n":
+			n, hasN = r.Value().AsInt64()
+		case "data":
+			_, data, hasData = r.Value().AsBinary()
+		}
+	}
+	switch {
+	case r.Err() != nil:
+		return 0, nil, r.Err()
+	case !hasN:
+		return 0, nil, errors.New("it has no number n")
+	case !hasData:
+		return 0, nil, errors.New("it has no binary data")
+	}
+	return n, data, nil
 }
 
 // checkEnd looks for chunks behind the last one.

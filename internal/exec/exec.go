@@ -381,10 +381,12 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 	}
 	h, err := readHead(reply.Body)
 	if err != nil {
+		reply.Release()
 		return Result{}, &ReplyError{Address: server.Address(), Command: op.Name, Err: err}
 	}
 	if !h.ok {
 		err := newServerError(op, server.Address(), &h, reply.Body)
+		reply.Release()
 		r.commandFailure(server, lease, desc, err)
 		return Result{}, err
 	}
