@@ -122,6 +122,7 @@ func (c *collectionCopy) write(ctx context.Context, p *copyPipe) (err error) {
 		n, bytes, err := c.to.insertRaw(ctx, batch.docs)
 		c.task.out.Documents += n
 		c.task.out.Bytes += bytes
+		c.task.out.Begun = c.task.out.Begun || n > 0
 		if err != nil {
 			return err
 		}
@@ -134,7 +135,10 @@ func (c *collectionCopy) write(ctx context.Context, p *copyPipe) (err error) {
 
 // create makes the collection or view with the source's options.
 func (cp *copier) create(ctx context.Context, task *copyTask) error {
-	if cp.options.Drop && task.existing {
+	switch {
+	case task.existing && cp.options.Merge:
+		return nil
+	case task.existing && cp.options.Drop:
 		task.out.Begun = true
 		if err := cp.to.Collection(task.spec.Name).Drop(ctx); err != nil {
 			return err

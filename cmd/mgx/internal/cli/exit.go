@@ -21,12 +21,13 @@ const exitHelp = `Exit status:
   0    it worked
   1    it failed: no connection, a server's error, a file that cannot be read
   2    wrong usage: flags, arguments, a filter or a connection string
-  3    it worked in part: some documents were not inserted, a server is in trouble
+  3    it worked in part, and it said what did not: some documents were not
+       inserted, some collections not copied; or a server is in trouble
   130  it was interrupted
 `
 
 // errPartly says that a command did a part of its work and has told about the rest.
-var errPartly = errors.New("some documents were not inserted")
+var errPartly = errors.New("some of it did not work")
 
 // told ends a command that has told all about its outcome with this exit status.
 type told int

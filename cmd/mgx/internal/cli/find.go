@@ -49,7 +49,7 @@ func (a *app) find() *cobra.Command {
 	f.Int64Var(&flags.limit, "limit", 0, "print at most `n` documents (default: all)")
 	f.Int64Var(&flags.skip, "skip", 0, "leave out the first `n` documents")
 	f.Int32Var(&flags.batch, "batch", 0, "ask for `n` documents at a time (default: as the server likes)")
-	f.VarP(&flags.output, "output", "o", "`kind` of Extended JSON: relaxed is easy to read, canonical keeps all types")
+	f.VarP(&flags.output, "output", "o", outputUsage)
 	return cmd
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mgxdb/mgx"
-	"github.com/mgxdb/mgx/cmd/mgx/internal/jsonlines"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/progress"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )
@@ -131,7 +130,7 @@ func stat(name string) (os.FileInfo, error) {
 // run inserts what the inputs hold and tells how many went in.
 func (in *inserter) run(ctx context.Context, files []string) error {
 	begin := time.Now()
-	err := in.inputs(ctx, files)
+	err := in.app.readInputs(ctx, files, in.bar, in)
 	if errors.Is(err, errStopped) {
 		err = nil
 	}
@@ -152,51 +151,4 @@ func (in *inserter) run(ctx context.Context, files []string) error {
 		err = errPartly
 	}
 	return err
-}
-
-func (in *inserter) inputs(ctx context.Context, files []string) error {
-	if len(files) == 0 {
-		files = []string{"-"}
-	}
-	for _, name := range files {
-		if err := in.input(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// input inserts what one input holds. A line number counts within its input, so no
-// batch reaches over its end.
-func (in *inserter) input(ctx context.Context, name string) error {
-	r, label := in.app.In, "standard input"
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }() // only read
-		r, label = f, name
-	}
-	in.name = label
-	docs := jsonlines.NewReader(&interruptible{ctx: ctx, r: in.bar.Reader(r)})
-	for {
-		doc, err := docs.Next()
-		var wrong *jsonlines.Error
-		switch {
-		case err == io.EOF:
-			return in.flush(ctx)
-		case errors.As(err, &wrong):
-			err = in.malformed(ctx, wrong)
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			return errors.Join(in.flush(ctx), fmt.Errorf("%s: %w", label, err))
-		default:
-			err = in.add(ctx, doc)
-		}
-		if err != nil {
-			return err
-		}
-	}
 }

@@ -55,6 +55,8 @@ func documentLimit(ctx context.Context, client *mgx.Client) (int, error) {
 // idSize is what an _id adds to a document that lacks one.
 const idSize = 1 + len("_id\x00") + len(bson.ObjectID{})
 
+func (in *inserter) begin(label string) { in.name = label }
+
 func (in *inserter) add(ctx context.Context, doc jsonlines.Document) error {
 	size := len(doc.Raw)
 	if _, err := doc.Raw.LookupErr("_id"); err != nil {

@@ -13,10 +13,9 @@ import (
 // parseDocument reads one document in Extended JSON from the command line. what
 // names it in errors.
 func parseDocument(what, text string) (bson.D, error) {
-	var v any
-	decoder := json.NewDecoder(strings.NewReader(text))
-	if err := decoder.Decode(&v); err != nil || decoder.More() {
-		return nil, notJSON(what, text, err)
+	v, err := parseJSON(what, text)
+	if err != nil {
+		return nil, err
 	}
 	if _, ok := v.(map[string]any); !ok {
 		return nil, usageError{fmt.Errorf(`%s is not a document, like {"qty":{"$gt":1}}`, what)}
@@ -26,6 +25,15 @@ func parseDocument(what, text string) (bson.D, error) {
 		return nil, usageError{fmt.Errorf("%s is not Extended JSON: %w", what, err)}
 	}
 	return d, nil
+}
+
+// parseJSON sees that a text is one JSON value, and finds the place where it is not.
+func parseJSON(what, text string) (v any, err error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	if err := decoder.Decode(&v); err != nil || decoder.More() {
+		return nil, notJSON(what, text, err)
+	}
+	return v, nil
 }
 
 func notJSON(what, text string, err error) error {
@@ -94,3 +102,5 @@ func indented(doc any, canonical bool) ([]byte, error) {
 	err = json.Indent(&b, line, "", "  ")
 	return append(b.Bytes(), '\n'), err
 }
+
+const outputUsage = "`kind` of Extended JSON: relaxed is easy to read, canonical keeps all types"

@@ -20,12 +20,17 @@ type app struct {
 	Streams
 	colors  string
 	started bool // the command line was understood
+	asks    bool // somebody answers questions, though the input is no terminal
 }
 
 // Run runs one command line, without the program's name, and returns its exit
 // status. The context is cancelled to interrupt it.
 func Run(ctx context.Context, args []string, streams Streams) int {
 	a := &app{Streams: streams}
+	return a.execute(ctx, args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -108,6 +113,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
+	a.addCommands(root)
 	root.AddCommand(a.version())
 	return root
 }
