@@ -203,12 +203,15 @@ func calls(c *Collection) map[string]func(context.Context) error {
 		"DeleteOne":        func(ctx context.Context) error { return second(c.DeleteOne(ctx, nil)) },
 		"DeleteMany":       func(ctx context.Context) error { return second(c.DeleteMany(ctx, nil)) },
 		"BulkWrite":        func(ctx context.Context) error { return second(c.BulkWrite(ctx, []WriteModel{InsertOneModel(doc)})) },
-		"Find":             func(ctx context.Context) error { return second(Collect[bson.M](c.Find(ctx, nil))) },
-		"FindOne":          func(ctx context.Context) error { return second(FindOne[bson.M](ctx, c, nil)) },
-		"Count":            func(ctx context.Context) error { return second(c.CountDocuments(ctx, nil)) },
-		"EstimatedCount":   func(ctx context.Context) error { return second(c.EstimatedDocumentCount(ctx)) },
-		"Distinct":         func(ctx context.Context) error { return second(c.Distinct(ctx, "a", nil)) },
-		"Aggregate":        func(ctx context.Context) error { return second(Collect[bson.M](c.Aggregate(ctx, nil))) },
+		"Client.BulkWrite": func(ctx context.Context) error {
+			return second(db.Client().BulkWrite(ctx, []ClientWrite{{c, InsertOneModel(doc)}}))
+		},
+		"Find":           func(ctx context.Context) error { return second(Collect[bson.M](c.Find(ctx, nil))) },
+		"FindOne":        func(ctx context.Context) error { return second(FindOne[bson.M](ctx, c, nil)) },
+		"Count":          func(ctx context.Context) error { return second(c.CountDocuments(ctx, nil)) },
+		"EstimatedCount": func(ctx context.Context) error { return second(c.EstimatedDocumentCount(ctx)) },
+		"Distinct":       func(ctx context.Context) error { return second(c.Distinct(ctx, "a", nil)) },
+		"Aggregate":      func(ctx context.Context) error { return second(Collect[bson.M](c.Aggregate(ctx, nil))) },
 		"Aggregate to $out": func(ctx context.Context) error {
 			return second(Collect[bson.M](c.Aggregate(ctx, []bson.D{{{"$out", "x"}}})))
 		},

@@ -19,6 +19,13 @@ type batches struct {
 	// extra is what a statement may take beyond the size of a document.
 	extra   int
 	ordered bool
+	// What a bulk over several namespaces does besides: prepare looks at the batch
+	// that begins at first; begin is told of the limits whenever it is encoded, and
+	// may change them; place completes a statement, and returns how many bytes more
+	// the message needs for it.
+	prepare func()
+	begin   func(*exec.Limits)
+	place   func(i int, statement []byte) (int, error)
 
 	first int    // of the batch
 	n     int    // in the batch
@@ -32,23 +39,34 @@ type batches struct {
 // reply reads what is particular to the operation; first is the index that the
 // reply's count from.
 func (b *batches) run(ctx context.Context, reply func(body []byte, first int)) {
+	b.each(ctx, 0, func(res exec.Result) (stop bool) {
+		reply(res.Body, b.first)
+		stop = b.readErrors(res.Body)
+		res.Release()
+		return stop
+	})
+}
+
+// each sends the batches, and gives the replies to read, which tells whether to
+// stop, and releases them.
+func (b *batches) each(ctx context.Context, keep exec.Keep, read func(exec.Result) (stop bool)) {
 	b.op.Documents = b.fill
 	if b.op.ID == 0 {
 		b.op.ID = exec.NextOperationID()
 	}
 	for b.first < b.total {
-		res, err := b.client.run(ctx, &b.op, 0)
+		if b.prepare != nil {
+			b.prepare()
+		}
+		res, err := b.client.run(ctx, &b.op, keep)
 		if err != nil {
 			b.errs.Err = err
 			break
 		}
-		b.acked = !res.Unacknowledged
 		stop := false
-		if b.acked {
-			reply(res.Body, b.first)
-			stop = b.readErrors(res.Body)
+		if b.acked = !res.Unacknowledged; b.acked {
+			stop = read(res)
 		}
-		res.Release()
 		b.first += b.n
 		if stop {
 			break
@@ -59,8 +77,11 @@ func (b *batches) run(ctx context.Context, reply func(body []byte, first int)) {
 
 // fill fills a message with statements.
 func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
-	end := len(dst) + limits.Room
 	limits.MaxDocument += b.extra
+	if b.begin != nil {
+		b.begin(&limits)
+	}
+	end := len(dst) + limits.Room
 	b.n = 0
 	for i := b.first; i < b.total && b.n < limits.MaxBatch; i++ {
 		at := len(dst)
@@ -69,6 +90,13 @@ func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
 			dst = append(dst, b.spill...)
 		} else if dst, err = b.append(dst, i); err != nil {
 			return dst, indexed(i, err)
+		}
+		if b.place != nil {
+			more, err := b.place(i, dst[at:])
+			if err != nil {
+				return dst, indexed(i, err)
+			}
+			end -= more
 		}
 		if len(dst) > end && b.n > 0 {
 			b.spill, b.at = append(b.spill[:0], dst[at:]...), i

@@ -143,7 +143,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 		client: b.c.db.client, total: len(group), ordered: !b.s.unordered, extra: statementOverhead,
 		append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
 		op: exec.Op{
-			ID: b.id, Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence,
+			ID: b.id, Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
 			Retryable: !slices.ContainsFunc(group, func(i int) bool { return b.models[i].many() }),
 			Body:      func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
 		},
@@ -177,6 +177,14 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 
 func (m *WriteModel) many() bool { return m.kind == writeUpdateMany || m.kind == writeDeleteMany }
 
+// appendChange appends the update or the replacement.
+func (m *WriteModel) appendChange(dst []byte, key string) ([]byte, error) {
+	if m.kind == writeReplaceOne {
+		return appendReplacement(dst, key, m.document)
+	}
+	return appendUpdate(dst, key, m.document)
+}
+
 func (b *bulk) appendBody(dst []byte, name string) ([]byte, error) {
 	dst = bsonwire.AppendString(dst, name, b.c.name)
 	dst = bsonwire.AppendBoolean(dst, "ordered", !b.s.unordered)
@@ -203,13 +211,9 @@ func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 	switch m.kind {
 	case writeDeleteOne, writeDeleteMany:
 		dst, err = appendDeleteStatement(dst, m.filter, m.many(), &m.settings)
-	case writeReplaceOne:
-		dst, err = appendUpdateStatement(dst, m.filter, &m.settings, false, func(dst []byte) ([]byte, error) {
-			return appendReplacement(dst, "u", m.document)
-		})
 	default:
 		dst, err = appendUpdateStatement(dst, m.filter, &m.settings, m.many(), func(dst []byte) ([]byte, error) {
-			return appendUpdate(dst, "u", m.document)
+			return m.appendChange(dst, "u")
 		})
 	}
 	if err != nil {

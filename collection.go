@@ -35,7 +35,7 @@ func (c *Collection) Namespace() string { return c.db.name + "." + c.name }
 // read begins a reading operation.
 func (c *Collection) read(name string, s *settings) exec.Op {
 	op := exec.Op{
-		Name: name, Database: c.db.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
+		Name: name, Database: c.db.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData,
 	}
 	if s.readConcern != nil {
 		op.ReadConcern = *s.readConcern
@@ -236,7 +236,7 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 	}
 	writes := writesOutput(stages)
 	cur.op = exec.Op{
-		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
+		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
 	}
 	if s.readConcern != nil {

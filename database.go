@@ -148,7 +148,7 @@ func (db *Database) command(ctx context.Context, name string, s settings, body f
 		return db.err
 	}
 	op := exec.Op{
-		Name: name, Database: db.name, Access: exec.Write, WriteConcern: s.writeConcern,
+		Name: name, Database: db.name, Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
 	}
 	res, err := db.client.run(ctx, &op, 0)
@@ -165,7 +165,7 @@ func (db *Database) ListCollections(ctx context.Context, filter any, options ...
 	s := collect(db.base, options)
 	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", &s, db.err)
 	c.op = exec.Op{
-		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
+		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendInt32(dst, "listCollections", 1)
 			dst, err := appendField(dst, "filter", filter)

@@ -32,6 +32,9 @@ func shop() (uri string, stop func()) {
 			reply = append(reply, bson.E{Key: "writeErrors", Value: bson.A{
 				bson.D{{"index", 1}, {"code", 11000}, {"errmsg", "E11000 duplicate key error: item \"tea\""}},
 			}})
+		case "bulkWrite":
+			reply = bson.D{{"ok", 1}, {"cursor", bson.D{{"id", int64(0)}, {"ns", "admin.$cmd.bulkWrite"}, {"firstBatch", bson.A{}}}},
+				{"nInserted", 1}, {"nMatched", 1}, {"nModified", 1}, {"nErrors", 0}}
 		case "explode":
 			reply = bson.D{{"ok", 0}, {"code", 59}, {"codeName", "CommandNotFound"}, {"errmsg", "no such command: 'explode'"}}
 		}
@@ -186,6 +189,20 @@ func ExampleBulkWriteError() {
 		}
 	}
 	// Output: document 1: E11000 duplicate key error: item "tea", duplicate: true
+}
+
+// An order and the stock that it takes from, in one message.
+func ExampleClient_BulkWrite() {
+	orders, done := connect()
+	defer done()
+	stock := orders.Database().Collection("stock")
+
+	res, err := orders.Database().Client().BulkWrite(context.Background(), []mgx.ClientWrite{
+		{orders, mgx.InsertOneModel(Order{ID: 3, Item: "tea", Qty: 4})},
+		{stock, mgx.UpdateOneModel(bson.D{{"item", "tea"}}, bson.D{{"$inc", bson.D{{"qty", -4}}}})},
+	})
+	fmt.Println(res.InsertedCount, res.ModifiedCount, err)
+	// Output: 1 1 <nil>
 }
 
 func ExampleServerError() {

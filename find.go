@@ -188,7 +188,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 		return &SingleResult{err: c.err}
 	}
 	op := exec.Op{
-		Name: "findAndModify", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern,
+		Name: "findAndModify", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "findAndModify", c.name)
 			dst, err := appendField(dst, "query", filter)

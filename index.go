@@ -145,7 +145,7 @@ func (c *Collection) ListIndexes(ctx context.Context, options ...IndexOption) *C
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
 	cur.missingIsEmpty = true
 	cur.op = exec.Op{
-		Name: "listIndexes", Database: c.db.name, Access: exec.Other, Retryable: true,
+		Name: "listIndexes", Database: c.db.name, Access: exec.Other, Retryable: true, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = appendCursorOption(bsonwire.AppendString(dst, "listIndexes", c.name), s.batchSize)
 			return appendOptional(dst, "comment", s.comment)

@@ -24,7 +24,7 @@ type settings struct {
 	upsert, unordered, returnAfter, bypassValidation bool
 	nameOnly, authorizedOnly, dropTarget             bool
 	allowDiskUse, allowPartial, noTimeout            *bool
-	returnKey, showRecordID                          bool
+	returnKey, showRecordID, rawData, verbose        bool
 
 	collection collectionSettings
 
@@ -57,6 +57,7 @@ func (option) run()              {}
 func (option) index()            {}
 func (option) drop()             {}
 func (option) bulk()             {}
+func (option) clientBulk()       {}
 
 type applier interface{ apply(*settings) }
 
@@ -108,6 +109,11 @@ type (
 	BulkOption interface {
 		applier
 		bulk()
+	}
+	// ClientBulkOption is an option of Client.BulkWrite, for all its writes.
+	ClientBulkOption interface {
+		applier
+		clientBulk()
 	}
 	// UpdateOption is an option of UpdateOne and UpdateMany.
 	UpdateOption interface {
@@ -182,6 +188,7 @@ type (
 	anyWrite interface {
 		InsertOption
 		BulkOption
+		ClientBulkOption
 		anyModify
 	}
 	// anyModify is an option of every operation that changes what it finds.
@@ -302,6 +309,7 @@ func WithCollation(document any) CollationOption {
 // LetOption is what Let returns.
 type LetOption interface {
 	BulkOption
+	ClientBulkOption
 	FindOption
 	AggregateOption
 	anyModify
@@ -366,6 +374,7 @@ func ReturnAfter() ReturnAfterOption { return option(func(s *settings) { s.retur
 type UnorderedOption interface {
 	InsertOption
 	BulkOption
+	ClientBulkOption
 }
 
 // Unordered goes on after a write that failed, in whatever order the server
@@ -375,6 +384,7 @@ func Unordered() UnorderedOption { return option(func(s *settings) { s.unordered
 // BypassOption is what BypassDocumentValidation returns.
 type BypassOption interface {
 	BulkOption
+	ClientBulkOption
 	InsertOption
 	AggregateOption
 	updating
@@ -385,6 +395,23 @@ type BypassOption interface {
 func BypassDocumentValidation() BypassOption {
 	return option(func(s *settings) { s.bypassValidation = true })
 }
+
+// RawDataOption is what RawData returns.
+type RawDataOption interface {
+	anyRead
+	anyWrite
+	ListOption
+	IndexOption
+}
+
+// RawData works on the documents as they are stored: on the buckets of a time
+// series collection instead of its measurements. Servers before 8.2 do not know
+// it; nothing is sent to them.
+func RawData() RawDataOption { return option(func(s *settings) { s.rawData = true }) }
+
+// VerboseResults has Client.BulkWrite return a result for each write, not only the
+// counts of all.
+func VerboseResults() ClientBulkOption { return option(func(s *settings) { s.verbose = true }) }
 
 // DiskUseOption is what AllowDiskUse returns.
 type DiskUseOption interface {

@@ -87,7 +87,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 
 func (c *Collection) insertOp(s *settings) exec.Op {
 	return exec.Op{
-		Name: "insert", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents",
+		Name: "insert", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents", RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "insert", c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", !s.unordered)
@@ -212,7 +212,10 @@ func appendUpdateStatement(dst []byte, filter any, s *settings, many bool, chang
 	if dst, err = change(dst); err != nil {
 		return dst, err
 	}
-	dst = appendTrue(dst, "multi", many)
+	return appendUpdateOptions(appendTrue(dst, "multi", many), s)
+}
+
+func appendUpdateOptions(dst []byte, s *settings) ([]byte, error) {
 	dst = appendTrue(dst, "upsert", s.upsert)
 	return appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters},
 		field{"hint", s.hint}, field{"sort", s.sort})
@@ -227,7 +230,10 @@ func appendDeleteStatement(dst []byte, filter any, many bool, s *settings) ([]by
 	if many {
 		limit = 0
 	}
-	dst = bsonwire.AppendInt32(dst, "limit", limit)
+	return appendDeleteOptions(bsonwire.AppendInt32(dst, "limit", limit), s)
+}
+
+func appendDeleteOptions(dst []byte, s *settings) ([]byte, error) {
 	return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint})
 }
 
@@ -264,7 +270,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 		return exec.Result{}, c.err
 	}
 	op := exec.Op{
-		Name: name, Database: c.db.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence,
+		Name: name, Database: c.db.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, name, c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", true)

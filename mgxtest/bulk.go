@@ -45,6 +45,11 @@ func cmdBulkWrite(d *mongod, r *request) (bson.D, error) {
 		}
 		b.namespaces = append(b.namespaces, ns)
 	}
+	for i, op := range ops {
+		if _, err := b.namespace(i, op); err != nil {
+			return nil, err
+		}
+	}
 	ordered := true
 	if v, ok := r.get("ordered"); ok {
 		ordered = asBool(v)
@@ -115,17 +120,25 @@ func (b *bulk) ok(i int32, res stmtResult, again, update bool) {
 	b.push(d)
 }
 
-func (b *bulk) run(i int32, op bson.Raw, stmt int32) error {
+// namespace is where an operation goes. Its first field says so, and what it is.
+func (b *bulk) namespace(i int, op bson.Raw) (string, error) {
 	first, err := op.IndexErr(0)
 	if err != nil {
-		return failf(codeFailedToParse, "an operation of bulkWrite is empty")
+		return "", failf(codeFailedToParse, "an operation of bulkWrite is empty")
 	}
-	at, _ := asInt(first.Value())
-	if at < 0 || at >= int64(len(b.namespaces)) {
-		return failf(codeBadValue, "BulkWrite ops entry %d has an invalid nsInfo index.", i)
+	at, ok := asInt(first.Value())
+	if !ok || at < 0 || at >= int64(len(b.namespaces)) {
+		return "", failf(codeBadValue, "BulkWrite ops entry %d has an invalid nsInfo index.", i)
 	}
-	ns := b.namespaces[at]
-	switch first.Key() {
+	return b.namespaces[at], nil
+}
+
+func (b *bulk) run(i int32, op bson.Raw, stmt int32) error {
+	ns, err := b.namespace(int(i), op)
+	if err != nil {
+		return err
+	}
+	switch first := op.Index(0); first.Key() {
 	case "insert":
 		d, _ := op.Lookup("document").DocumentOK()
 		res, again, err := b.w.insert(ns, d, stmt)

@@ -15,7 +15,6 @@ var missing = []struct{ what, reason string }{
 	{"operation withTransaction", "transactions are not part of the API yet"},
 	{"operation startTransaction", "transactions are not part of the API yet"},
 	{"operation createChangeStream", "change streams are not part of the API yet"},
-	{"operation clientBulkWrite", "the client's bulkWrite is not part of the API yet"},
 	{"entity clientEncryption", "client-side encryption is not part of the API"},
 	{"client autoEncryptOpts", "client-side encryption is not part of the API"},
 	{"client observeTracingMessages", "OpenTelemetry is not part of the API yet"},
@@ -25,7 +24,6 @@ var missing = []struct{ what, reason string }{
 	{"argument timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
 	{"argument timeoutMode", "timeoutMode is no option of cursors; contexts have deadlines"},
 	{"handle timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
-	{"argument rawData", "rawData is not part of the API yet"},
 	{"operation mapReduce", "mapReduce is deprecated by the server; aggregate does its work"},
 	{"operation count", "count is deprecated by the specification; countDocuments does its work"},
 }

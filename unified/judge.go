@@ -62,12 +62,16 @@ func (r *run) judgeOne(key string, want any, err error, res result) error {
 			}
 		}
 		return nil
+	case "writeErrors":
+		return r.judgeWriteErrors(want.(bson.D), err)
+	case "writeConcernErrors":
+		return r.judgeWriteConcernErrors(want.(bson.A), err)
 	case "errorResponse":
 		return r.judgeResponse(want, err)
 	case "expectResult":
 		return r.matcher.match("result", want, actual{res.value, res.found}, true)
 	}
-	return skipf("%s is about the client's bulkWrite, which is not there yet", key)
+	return malformedf("an error has no %q", key)
 }
 
 // judgeResponse looks for a reply of the server that matches.

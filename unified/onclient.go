@@ -10,6 +10,8 @@ func (r *run) onClient(c *client, name string, a *arguments) (result, error) {
 	switch name {
 	case "close":
 		return nothing, c.Close(r.ctx)
+	case "clientBulkWrite":
+		return r.clientBulkWrite(c.Client, a)
 	case "listDatabases", "listDatabaseObjects", "listDatabaseNames":
 		return r.listDatabases(c.Client, name == "listDatabaseNames", a)
 	case "dropDatabase":

@@ -136,6 +136,10 @@ func findingMore(key string, v argument, add func(mgx.FindOption)) bool {
 		add(mgx.WithCursorType(t))
 	case "maxAwaitTimeMS":
 		add(mgx.MaxAwaitTime(v.milliseconds()))
+	case "rawData":
+		if v.bool() {
+			add(mgx.RawData())
+		}
 	default:
 		return false
 	}
@@ -172,6 +176,10 @@ func aggregation(a *arguments) (pipeline any, options []mgx.AggregateOption, err
 			if v.bool() {
 				add(mgx.BypassDocumentValidation())
 			}
+		case "rawData":
+			if v.bool() {
+				add(mgx.RawData())
+			}
 		default:
 			return false
 		}
@@ -203,6 +211,10 @@ func (r *run) countDocuments(c *mgx.Collection, a *arguments) (result, error) {
 			add(mgx.Comment(v.value))
 		case "maxTimeMS":
 			add(mgx.MaxTime(v.milliseconds()))
+		case "rawData":
+			if v.bool() {
+				add(mgx.RawData())
+			}
 		default:
 			return false
 		}
@@ -223,6 +235,10 @@ func (r *run) estimatedDocumentCount(c *mgx.Collection, a *arguments) (result, e
 			options = append(options, mgx.Comment(v.value))
 		case "maxTimeMS":
 			options = append(options, mgx.MaxTime(v.milliseconds()))
+		case "rawData":
+			if v.bool() {
+				options = append(options, mgx.RawData())
+			}
 		default:
 			return false
 		}
@@ -257,6 +273,10 @@ func (r *run) distinct(c *mgx.Collection, a *arguments) (result, error) {
 			add(mgx.Comment(v.value))
 		case "maxTimeMS":
 			add(mgx.MaxTime(v.milliseconds()))
+		case "rawData":
+			if v.bool() {
+				add(mgx.RawData())
+			}
 		default:
 			return false
 		}

@@ -273,6 +273,18 @@ func (r *run) listCollections(db *mgx.Database, names bool, a *arguments) (resul
 			options = append(options, mgx.BatchSize(int32(v.int())))
 		case "comment":
 			options = append(options, mgx.Comment(v.value))
+		case "nameOnly":
+			if v.bool() {
+				options = append(options, mgx.NameOnly())
+			}
+		case "authorizedCollections":
+			if v.bool() {
+				options = append(options, mgx.AuthorizedOnly())
+			}
+		case "rawData":
+			if v.bool() {
+				options = append(options, mgx.RawData())
+			}
 		default:
 			return false
 		}

@@ -58,6 +58,10 @@ func aboutIndexes(key string, v argument, options *[]mgx.IndexOption) bool {
 		*options = append(*options, mgx.MaxTime(v.milliseconds()))
 	case "comment":
 		*options = append(*options, mgx.Comment(v.value))
+	case "rawData":
+		if v.bool() {
+			*options = append(*options, mgx.RawData())
+		}
 	default:
 		return false
 	}

@@ -83,6 +83,10 @@ func inserting(key string, v argument, options *[]mgx.InsertOption) bool {
 		}
 	case "comment":
 		*options = append(*options, mgx.Comment(v.value))
+	case "rawData":
+		if v.bool() {
+			*options = append(*options, mgx.RawData())
+		}
 	default:
 		return false
 	}
@@ -143,6 +147,12 @@ func (o *options[O]) read(a *arguments, more func(key string, v argument) bool) 
 		}
 		if m, ok := modifying(key, v); ok {
 			o.add(m)
+			return true
+		}
+		if key == "rawData" {
+			if v.bool() {
+				o.add(mgx.RawData())
+			}
 			return true
 		}
 		return more(key, v)
@@ -318,6 +328,10 @@ func bulkWrite(r *run, c *mgx.Collection, a *arguments) (result, error) {
 			options = append(options, mgx.Let(v.document()))
 		case "comment":
 			options = append(options, mgx.Comment(v.value))
+		case "rawData":
+			if v.bool() {
+				options = append(options, mgx.RawData())
+			}
 		default:
 			return false
 		}
@@ -341,7 +355,8 @@ func model(item any) (mgx.WriteModel, error) {
 	switch d[0].Key {
 	case "insertOne":
 		doc, ok := lookup(spec, "document")
-		if !ok || len(spec) > 1 {
+		_, named := lookup(spec, "namespace")
+		if !ok || len(spec) > 1 && !named || len(spec) > 2 {
 			return mgx.WriteModel{}, malformedf("%s inserts something else than a document", show(item))
 		}
 		return mgx.InsertOneModel(doc), nil

@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/wire"
 )
 
 // commandAttrs is room for the attributes of any command's message.
 const commandAttrs = 12
 
 // CommandStarted logs that a command is about to be sent: its body, and the
-// documents of its sequence, if it has one, as an array. For commands that carry
+// documents of its sequences, if it has any, as arrays. For commands that carry
 // secrets both are to be empty.
-func (l *Log) CommandStarted(ctx context.Context, c *event.CommandInfo, body []byte, sequence string, docs []byte) {
+func (l *Log) CommandStarted(ctx context.Context, c *event.CommandInfo, body []byte, sequences ...wire.Sequence) {
 	attrs := appendCommand(make([]slog.Attr, 0, commandAttrs), c)
-	l.debug(ctx, "Command started", append(attrs, slog.String("command", formatCommand(body, sequence, docs, l.max))))
+	l.debug(ctx, "Command started", append(attrs, slog.String("command", formatCommand(body, sequences, l.max))))
 }
 
 // CommandSucceeded logs that a command was answered.

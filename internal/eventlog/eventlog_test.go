@@ -131,7 +131,7 @@ func TestMaxDocumentLength(t *testing.T) {
 		rec := newRecorder(slog.LevelDebug)
 		env := map[string]string{"MONGODB_LOG_MAX_DOCUMENT_LENGTH": c.env}
 		logs := New(Config{Logger: slog.New(rec), MaxDocumentLength: c.option, Getenv: getenv(env)})
-		logs.Command.CommandStarted(t.Context(), &event.CommandInfo{}, doc, "", nil)
+		logs.Command.CommandStarted(t.Context(), &event.CommandInfo{}, doc)
 		if got := len(rec.take()[0].attrs["command"].(string)); got != c.want {
 			t.Errorf("option %d, environment %q: %d bytes, want %d", c.option, c.env, got, c.want)
 		}

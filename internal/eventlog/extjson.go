@@ -10,6 +10,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/wire"
 )
 
 // maxDepth is how deep documents are written, deeper than servers let them be.
@@ -19,11 +20,11 @@ const maxDepth = 200
 // bytes is cut, at the end of a character, and ends with "..."; a limit below 0
 // is none. The effort depends on the limit, not on the document's size. A
 // document that is not valid ends where it is not. No document is {}.
-func Format(doc []byte, limit int) string { return formatCommand(doc, "", nil, limit) }
+func Format(doc []byte, limit int) string { return formatCommand(doc, nil, limit) }
 
-// formatCommand is Format for a command with a sequence of documents, which
-// becomes its last field.
-func formatCommand(body []byte, sequence string, docs []byte, limit int) string {
+// formatCommand is Format for a command with sequences of documents, which become
+// its last fields.
+func formatCommand(body []byte, sequences []wire.Sequence, limit int) string {
 	if len(body) == 0 {
 		return "{}"
 	}
@@ -33,9 +34,9 @@ func formatCommand(body []byte, sequence string, docs []byte, limit int) string 
 	w := writer{limit: limit, b: make([]byte, 0, min(limit+64, 256))}
 	w.b = append(w.b, '{')
 	n := w.fields(body, 1, true)
-	if len(docs) > 0 && !w.done() {
-		w.key(sequence, n)
-		w.sequence(docs)
+	for i := 0; i < len(sequences) && !w.done(); i++ {
+		w.key(sequences[i].Identifier, n+i)
+		w.sequence(sequences[i].Documents)
 	}
 	w.close('}')
 	return w.String()

@@ -13,6 +13,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/spectest"
+	"github.com/mgxdb/mgx/internal/wire"
 	official "go.mongodb.org/mongo-driver/v2/bson"
 )
 
@@ -128,17 +129,24 @@ func TestFormatEffort(t *testing.T) {
 	}
 }
 
-func TestFormatCommandWithSequence(t *testing.T) {
+func TestFormatCommandWithSequences(t *testing.T) {
 	body := marshal(t, bson.D{{Key: "insert", Value: "c"}})
 	docs := append(marshal(t, bson.D{{Key: "x", Value: 1}}), marshal(t, bson.D{{Key: "x", Value: 2}})...)
-	if got, want := formatCommand(body, "documents", docs, -1), `{"insert":"c","documents":[{"x":1},{"x":2}]}`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got, want := formatCommand(body, "documents", docs, 32), `{"insert":"c","documents":[{"x":...`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got, want := formatCommand(body, "documents", docs[:5], -1), `{"insert":"c","documents":[...`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	whole, short := wire.Sequence{Identifier: "ops", Documents: docs}, wire.Sequence{Identifier: "ns", Documents: docs[:len(docs)/2]}
+	for _, c := range []struct {
+		sequences []wire.Sequence
+		limit     int
+		want      string
+	}{
+		{[]wire.Sequence{whole}, -1, `{"insert":"c","ops":[{"x":1},{"x":2}]}`},
+		{[]wire.Sequence{whole, short}, -1, `{"insert":"c","ops":[{"x":1},{"x":2}],"ns":[{"x":1}]}`},
+		{[]wire.Sequence{whole, short}, 40, `{"insert":"c","ops":[{"x":1},{"x":2}],"n...`},
+		{[]wire.Sequence{whole, short}, 26, `{"insert":"c","ops":[{"x":...`},
+		{[]wire.Sequence{{Identifier: "ops", Documents: docs[:5]}}, -1, `{"insert":"c","ops":[...`},
+	} {
+		if got := formatCommand(body, c.sequences, c.limit); got != c.want {
+			t.Errorf("limit %d: got %s, want %s", c.limit, got, c.want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/wire"
 )
 
 var (
@@ -35,13 +36,13 @@ func TestCommandMessages(t *testing.T) {
 	}
 	short := marshal(t, bson.D{{Key: "find", Value: "c"}})
 	long := marshal(t, bson.D{{Key: "find", Value: "a long collection name"}})
-	log.CommandStarted(t.Context(), &info, short, "", nil)
+	log.CommandStarted(t.Context(), &info, short)
 	rec.one(t, "Command started", with(base, map[string]any{"command": `{"find":"c"}`}))
-	log.CommandStarted(t.Context(), &info, long, "", nil)
+	log.CommandStarted(t.Context(), &info, long)
 	rec.one(t, "Command started", with(base, map[string]any{"command": `{"find":"a long coll...`}))
-	log.CommandStarted(t.Context(), &info, short, "docs", short)
+	log.CommandStarted(t.Context(), &info, short, wire.Sequence{Identifier: "docs", Documents: short})
 	rec.one(t, "Command started", with(base, map[string]any{"command": `{"find":"c","docs":[...`}))
-	log.CommandStarted(t.Context(), &info, nil, "", nil)
+	log.CommandStarted(t.Context(), &info, nil)
 	rec.one(t, "Command started", with(base, map[string]any{"command": `{}`}))
 
 	info.ServerConnectionID, info.ServiceID = 7, &someID

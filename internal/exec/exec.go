@@ -6,6 +6,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -112,11 +113,13 @@ func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
 	for {
 		res, f, err := r.attempt(ctx)
 		if err == nil && (f == nil || !r.mayRetry(ctx, f)) {
+			r.dropFallback()
 			return res, nil
 		}
 		if err == nil {
 			// A write concern error that is worth another try. Its reply is the
 			// result if that does not come about.
+			r.dropFallback()
 			r.fallback = res
 			first = errRetriedReply
 			continue
@@ -178,8 +181,18 @@ func (r *run) settle(first, second error) (Result, error) {
 		}
 		return Result{}, first
 	}
-	r.fallback.Release()
+	r.dropFallback()
+	r.kept = false
 	return Result{}, second
+}
+
+// dropFallback lets go of a reply that is not the result after all.
+func (r *run) dropFallback() {
+	r.fallback.Release()
+	if l := r.fallback.Lease; l != nil {
+		_ = l.Release()
+	}
+	r.fallback = Result{}
 }
 
 // errNoRetrySupport ends a retry on a server that cannot tell a repeated write
@@ -272,7 +285,7 @@ func (r *run) release(server *Server, lease *Lease) {
 
 func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
 	pinned := r.op.Pin != nil && r.op.Pin.Lease != nil
-	if !pinned && r.op.Request == nil && r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
+	if !pinned && r.op.Request == nil && !res.Unacknowledged && r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
 		res.Lease = lease
 		return
 	}
@@ -283,7 +296,7 @@ func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
 func (r *run) prepare(desc *sdam.Server) error {
 	op := r.op
 	if op.MinWireVersion > desc.MaxWireVersion {
-		return &OperationError{Command: op.Name, Err: ErrUnsupported}
+		return &OperationError{Command: op.Name, Err: fmt.Errorf("%w: its wire version is %d, %d is needed", ErrUnsupported, desc.MaxWireVersion, op.MinWireVersion)}
 	}
 	sessions := desc.SessionTimeoutMinutes != nil || desc.ServiceID != nil
 	if m := desc.SessionTimeoutMinutes; m != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
+	"github.com/mgxdb/mgx/internal/wire"
 )
 
 // Monitor tells the outside of commands.
@@ -67,16 +68,16 @@ func (m *Monitor) start(ctx context.Context, r *run, f *frame, lease *Lease) wat
 		CommandName: r.op.Name, DatabaseName: r.op.Database, RequestID: f.requestID, OperationID: r.operationID(),
 		Address: c.Address(), DriverConnectionID: lease.ID(), ServerConnectionID: desc.ConnectionID, ServiceID: desc.ServiceID,
 	}}
-	body, sequence := f.buf.B[f.body[0]:f.body[1]], f.buf.B[f.sequence[0]:f.sequence[1]]
+	body, sequences := f.buf.B[f.body[0]:f.body[1]], f.sequences(r.op)
 	w.secret = carriesSecrets(r.op.Name, body)
 	if w.secret {
-		body, sequence = emptyDocument, nil
+		body, sequences = emptyDocument, nil
 	}
 	if w.logged {
-		m.Log.CommandStarted(ctx, &w.info, body, r.op.Sequence, sequence)
+		m.Log.CommandStarted(ctx, &w.info, body, sequences...)
 	}
 	if m.Handlers != nil && m.Handlers.Started != nil {
-		e := &event.CommandStarted{CommandInfo: w.info, Command: commandDocument(body, r.op.Sequence, sequence)}
+		e := &event.CommandStarted{CommandInfo: w.info, Command: commandDocument(body, sequences)}
 		guard(func() { m.Handlers.Started(e) })
 	}
 	return w
@@ -90,23 +91,29 @@ var (
 	}()
 )
 
-// commandDocument returns the command with its sequence as an array.
-func commandDocument(body []byte, name string, docs []byte) bson.Raw {
-	if len(docs) == 0 {
+// commandDocument returns the command with its sequences as arrays.
+func commandDocument(body []byte, sequences []wire.Sequence) bson.Raw {
+	if len(sequences) == 0 {
 		return body
 	}
-	b, at := bsonwire.Begin(make([]byte, 0, len(body)+len(docs)+64))
-	b = append(b, body[4:len(body)-1]...)
-	b, array := bsonwire.BeginArray(b, name)
-	for i := 0; len(docs) > 0; i++ {
-		n, err := bsonwire.Size(docs)
-		if err != nil {
-			break
-		}
-		b = bsonwire.AppendDocument(b, bsonwire.Index(i), docs[:n])
-		docs = docs[n:]
+	size := len(body) + 64
+	for _, s := range sequences {
+		size += len(s.Documents) + 64
 	}
-	b = bsonwire.End(b, array)
+	b, at := bsonwire.Begin(make([]byte, 0, size))
+	b = append(b, body[4:len(body)-1]...)
+	for _, s := range sequences {
+		var array int
+		b, array = bsonwire.BeginArray(b, s.Identifier)
+		for i := 0; ; i++ {
+			doc, ok := s.Next()
+			if !ok {
+				break
+			}
+			b = bsonwire.AppendDocument(b, bsonwire.Index(i), doc)
+		}
+		b = bsonwire.End(b, array)
+	}
 	return bsonwire.End(b, at)
 }
 

@@ -41,6 +41,11 @@ type Op struct {
 	// limits allow.
 	Sequence  string
 	Documents func(dst []byte, limits Limits) ([]byte, error)
+	// Second names an argument that MoreDocuments appends as another document
+	// sequence, once Documents has decided what there is. Documents leaves room for
+	// it.
+	Second        string
+	MoreDocuments func(dst []byte) []byte
 
 	Access Access
 	// Retryable tells that the command may be sent twice, as the specifications
@@ -68,6 +73,9 @@ type Op struct {
 	MinWireVersion int32
 	// Exhaust lets the server send further replies by itself.
 	Exhaust bool
+	// RawData asks for (or writes) documents as they are stored, where the server
+	// knows how to.
+	RawData bool
 }
 
 // Limits are what the server chosen for a command accepts, in bytes and
@@ -133,6 +141,7 @@ type frame struct {
 	requestID int32
 	body      [2]int // the command document
 	sequence  [2]int // the documents of the sequence
+	second    [2]int // those of the second one
 	ack       bool
 }
 
@@ -228,7 +237,27 @@ func (op *Op) appendSequence(b []byte, start int, f *frame, desc *sdam.Server) (
 		return b, err
 	}
 	f.sequence[1] = len(out)
-	return wire.EndSequence(out, at), nil
+	b = wire.EndSequence(out, at)
+	if op.MoreDocuments == nil {
+		return b, nil
+	}
+	b, at = wire.BeginSequence(b, op.Second)
+	f.second[0] = len(b)
+	b = op.MoreDocuments(b)
+	f.second[1] = len(b)
+	return wire.EndSequence(b, at), nil
+}
+
+// sequences are the document sequences of the frame.
+func (f *frame) sequences(op *Op) []wire.Sequence {
+	var list []wire.Sequence
+	if docs := f.buf.B[f.sequence[0]:f.sequence[1]]; len(docs) > 0 {
+		list = append(list, wire.Sequence{Identifier: op.Sequence, Documents: docs})
+	}
+	if docs := f.buf.B[f.second[0]:f.second[1]]; len(docs) > 0 {
+		list = append(list, wire.Sequence{Identifier: op.Second, Documents: docs})
+	}
+	return list
 }
 
 // appendEnvelope appends what every command carries.
@@ -241,6 +270,9 @@ func (op *Op) appendEnvelope(b []byte, env *envelope, writes bool) []byte {
 	}
 	if writes {
 		b = op.WriteConcern.append(b)
+	}
+	if op.RawData && env.desc.MaxWireVersion >= wireRawData {
+		b = bsonwire.AppendBoolean(b, "rawData", true)
 	}
 	if env.lsid != nil {
 		b = bsonwire.AppendDocument(b, "lsid", env.lsid)
@@ -262,6 +294,9 @@ func (op *Op) appendEnvelope(b []byte, env *envelope, writes bool) []byte {
 	b = env.api.Append(b)
 	return bsonwire.AppendString(b, "$db", op.Database)
 }
+
+// wireRawData is the wire version (MongoDB 8.2) from which servers know rawData.
+const wireRawData = 27
 
 // appendReadPreference appends $readPreference where the specification "Server
 // Selection" asks for it.

@@ -207,7 +207,7 @@ func (p *Peer) Answer(to Request, doc any) error {
 func Hello(more ...bson.E) bson.D {
 	doc := bson.D{
 		{Key: "ok", Value: 1}, {Key: "isWritablePrimary", Value: true}, {Key: "ismaster", Value: true}, {Key: "helloOk", Value: true},
-		{Key: "minWireVersion", Value: 0}, {Key: "maxWireVersion", Value: 21},
+		{Key: "minWireVersion", Value: 0}, {Key: "maxWireVersion", Value: 25},
 		{Key: "maxBsonObjectSize", Value: 16 << 20}, {Key: "maxMessageSizeBytes", Value: 48_000_000}, {Key: "maxWriteBatchSize", Value: 100_000},
 	}
 next:
