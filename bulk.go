@@ -45,27 +45,27 @@ func InsertOneModel(document any) WriteModel {
 
 // UpdateOneModel changes the first document that matches the filter.
 func UpdateOneModel(filter, update any, options ...UpdateOption) WriteModel {
-	return WriteModel{kind: writeUpdateOne, filter: filter, document: update, settings: collect(settings{}, options)}
+	return WriteModel{kind: writeUpdateOne, filter: filter, document: update, settings: collect(&settings{}, options)}
 }
 
 // UpdateManyModel changes every document that matches the filter.
 func UpdateManyModel(filter, update any, options ...UpdateOption) WriteModel {
-	return WriteModel{kind: writeUpdateMany, filter: filter, document: update, settings: collect(settings{}, options)}
+	return WriteModel{kind: writeUpdateMany, filter: filter, document: update, settings: collect(&settings{}, options)}
 }
 
 // ReplaceOneModel replaces the first document that matches the filter.
 func ReplaceOneModel(filter, replacement any, options ...ReplaceOption) WriteModel {
-	return WriteModel{kind: writeReplaceOne, filter: filter, document: replacement, settings: collect(settings{}, options)}
+	return WriteModel{kind: writeReplaceOne, filter: filter, document: replacement, settings: collect(&settings{}, options)}
 }
 
 // DeleteOneModel removes the first document that matches the filter.
 func DeleteOneModel(filter any, options ...DeleteOption) WriteModel {
-	return WriteModel{kind: writeDeleteOne, filter: filter, settings: collect(settings{}, options)}
+	return WriteModel{kind: writeDeleteOne, filter: filter, settings: collect(&settings{}, options)}
 }
 
 // DeleteManyModel removes every document that matches the filter.
 func DeleteManyModel(filter any, options ...DeleteOption) WriteModel {
-	return WriteModel{kind: writeDeleteMany, filter: filter, settings: collect(settings{}, options)}
+	return WriteModel{kind: writeDeleteMany, filter: filter, settings: collect(&settings{}, options)}
 }
 
 // BulkWriteResult is what a BulkWrite did. Its counts are 0 for a write concern

@@ -25,7 +25,7 @@ type Client struct {
 	exec     *exec.Executor
 	logs     *eventlog.Logs
 	dec      bson.DecodeOptions
-	base     settings
+	base     *settings
 
 	writeConcern atomic.Pointer[exec.WriteConcern]
 	manager      atomic.Pointer[CursorManager]
@@ -199,7 +199,7 @@ var primaryPreferred = ReadPreference{Mode: PrimaryPreferred}.internal()
 // Database returns a handle of a database. Options override the client's. An
 // invalid name is reported by the first operation, as an ErrInvalidName.
 func (c *Client) Database(name string, options ...HandleOption) *Database {
-	return &Database{client: c, name: name, err: checkDatabaseName(name), base: collect(c.base, options)}
+	return &Database{client: c, name: name, err: checkDatabaseName(name), base: derive(c.base, options)}
 }
 
 // DefaultDatabase returns the database that the connection string names. Without

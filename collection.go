@@ -20,7 +20,7 @@ type Collection struct {
 	db   *Database
 	name string
 	err  error // an invalid name, for the first use to report
-	base settings
+	base *settings
 }
 
 // Name returns the collection's name.

@@ -144,7 +144,7 @@ func (cp *copier) create(ctx context.Context, task *copyTask) error {
 			return err
 		}
 	}
-	err := cp.to.command(ctx, "create", cp.to.base, func(dst []byte, _ *settings) ([]byte, error) {
+	err := cp.to.command(ctx, "create", *cp.to.base, func(dst []byte, _ *settings) ([]byte, error) {
 		return task.spec.AppendCreate(dst), nil
 	})
 	if cp.options.Merge && isServer(err, ErrNamespaceExists) {
@@ -158,7 +158,7 @@ func (cp *copier) create(ctx context.Context, task *copyTask) error {
 // bytes, went in.
 func (c *Collection) insertRaw(ctx context.Context, docs []bson.Raw) (n, size int64, err error) {
 	in := inserter{c: c, docs: elements{raw: docs}}
-	err = in.run(ctx, &c.base)
+	err = in.run(ctx, c.base)
 	n = in.res.InsertedCount
 	for _, d := range docs[:min(int(n), len(docs))] {
 		size += int64(len(d))
@@ -176,7 +176,7 @@ func (c *collectionCopy) indexes(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
-	err = c.to.db.command(ctx, "createIndexes", c.to.base, func(dst []byte, _ *settings) ([]byte, error) {
+	err = c.to.db.command(ctx, "createIndexes", *c.to.base, func(dst []byte, _ *settings) ([]byte, error) {
 		return append(bsonwire.AppendString(dst, "createIndexes", c.to.name), list...), nil
 	})
 	if err == nil {

@@ -20,11 +20,20 @@ type collectionSettings struct {
 	clustered, preImages              any
 }
 
+// creation returns the options of CreateCollection alone, to be changed.
+func (s *settings) creation() *collectionSettings {
+	if s.collection == nil {
+		s.collection = &collectionSettings{}
+	}
+	return s.collection
+}
+
 // Capped makes a collection of fixed size, in bytes: new documents displace the
 // oldest. maxDocuments also bounds their number; 0 does not.
 func Capped(size, maxDocuments int64) CreateCollectionOption {
 	return option(func(s *settings) {
-		s.collection.capped, s.collection.size, s.collection.max = true, size, maxDocuments
+		c := s.creation()
+		c.capped, c.size, c.max = true, size, maxDocuments
 	})
 }
 
@@ -33,13 +42,17 @@ func Capped(size, maxDocuments int64) CreateCollectionOption {
 // server's default.
 func Validator(expression any, level, action string) CreateCollectionOption {
 	return option(func(s *settings) {
-		s.collection.validator, s.collection.validationLevel, s.collection.validationAction = expression, level, action
+		c := s.creation()
+		c.validator, c.validationLevel, c.validationAction = expression, level, action
 	})
 }
 
 // View makes a read-only view of another collection, through a pipeline.
 func View(on string, pipeline any) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.viewOn, s.collection.pipeline = on, pipeline })
+	return option(func(s *settings) {
+		c := s.creation()
+		c.viewOn, c.pipeline = on, pipeline
+	})
 }
 
 // TimeSeries describes a time series collection: see the server manual's page of
@@ -57,34 +70,34 @@ type TimeSeries struct {
 
 // WithTimeSeries makes a time series collection.
 func WithTimeSeries(ts TimeSeries) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.timeSeries = &ts })
+	return option(func(s *settings) { s.creation().timeSeries = &ts })
 }
 
 // ExpireAfter removes documents of a time series or clustered collection after d.
 func ExpireAfter(d time.Duration) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.expireAfter = &d })
+	return option(func(s *settings) { s.creation().expireAfter = &d })
 }
 
 // Clustered stores the documents in the order of a clustered index, given as the
 // server manual's "Clustered Collections" has it.
 func Clustered(index any) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.clustered = index })
+	return option(func(s *settings) { s.creation().clustered = index })
 }
 
 // PreAndPostImages keeps (or does not keep) documents as they were before and
 // after changes, for change streams.
 func PreAndPostImages(keep bool) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.preImages = bson.D{{Key: "enabled", Value: keep}} })
+	return option(func(s *settings) { s.creation().preImages = bson.D{{Key: "enabled", Value: keep}} })
 }
 
 // IndexDefaults sets the storage engine's defaults for the collection's indexes.
 func IndexDefaults(document any) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.indexDefaults = document })
+	return option(func(s *settings) { s.creation().indexDefaults = document })
 }
 
 // StorageEngine passes options to the server's storage engine.
 func StorageEngine(document any) CreateCollectionOption {
-	return option(func(s *settings) { s.collection.storageEngine = document })
+	return option(func(s *settings) { s.creation().storageEngine = document })
 }
 
 func (c *collectionSettings) append(dst []byte) ([]byte, error) {

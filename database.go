@@ -17,7 +17,7 @@ type Database struct {
 	client *Client
 	name   string
 	err    error // an invalid name, for the first use to report
-	base   settings
+	base   *settings
 }
 
 // Name returns the database's name.
@@ -29,7 +29,7 @@ func (db *Database) Client() *Client { return db.client }
 // Collection returns a handle of a collection. Options override the database's.
 // An invalid name is reported by the first operation, as an ErrInvalidName.
 func (db *Database) Collection(name string, options ...HandleOption) *Collection {
-	c := &Collection{db: db, name: name, err: db.err, base: collect(db.base, options)}
+	c := &Collection{db: db, name: name, err: db.err, base: derive(db.base, options)}
 	if c.err == nil {
 		c.err = checkCollectionName(name)
 	}
@@ -81,7 +81,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	if db.err != nil {
 		return &SingleResult{err: db.err}
 	}
-	s := collect(settings{}, options)
+	s := collect(&settings{}, options)
 	body, err := appendDocument(nil, "command", command)
 	if err != nil {
 		return &SingleResult{err: err}
@@ -131,7 +131,7 @@ func (db *Database) CreateCollection(ctx context.Context, name string, options .
 	}
 	return db.command(ctx, "create", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "create", name)
-		dst, err := s.collection.append(dst)
+		dst, err := s.creation().append(dst)
 		if err != nil {
 			return dst, err
 		}

@@ -3,6 +3,7 @@ package mgx
 import (
 	"bytes"
 	"context"
+	"sync"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -30,54 +31,74 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 // name returns it typed.
 func (c *Collection) FindOne(ctx context.Context, filter any, options ...FindOption) *SingleResult {
 	f := c.findOne(ctx, filter, options)
+	defer f.free()
 	if f.err != nil {
 		return &SingleResult{err: f.err}
 	}
-	return &SingleResult{raw: f.keep(), decode: c.db.client.decode(&f.s)}
+	return &SingleResult{raw: bytes.Clone(f.doc), decode: c.db.client.decode(&f.s)}
 }
 
 // FindOne returns the first document that matches the filter, or
 // ErrNoDocuments.
 func FindOne[T any](ctx context.Context, c *Collection, filter any, options ...FindOption) (T, error) {
 	f := c.findOne(ctx, filter, options)
-	if f.err != nil {
-		var zero T
-		return zero, f.err
-	}
-	if _, ok := any((*T)(nil)).(*bson.Raw); ok {
-		return any(f.keep()).(T), nil
-	}
+	defer f.free()
 	var v T
+	if f.err != nil {
+		return v, f.err
+	}
+	if raw, ok := any(&v).(*bson.Raw); ok {
+		*raw = bytes.Clone(f.doc)
+		return v, nil
+	}
 	err := decodeDocument(c.db.client.decode(&f.s), f.doc, &v)
-	f.res.Release()
 	return v, err
 }
 
-// findOne is a FindOne, with all that it needs in one place.
+// findOne is a FindOne, with all that it needs in one place. They are used again:
+// what a call costs is then its document.
 type findOne struct {
-	s   settings
-	op  exec.Op
-	res exec.Result
-	doc bson.Raw // a view into res
-	err error
+	c      *Collection
+	filter any
+	s      settings
+	op     exec.Op
+	res    exec.Result
+	doc    bson.Raw // a view into res
+	err    error
+	body   func(dst []byte) ([]byte, error) // appendTo, bound once
 }
 
-// findOne runs the operation. The caller uses the document, and then releases or
-// keeps it.
+var findOnes = sync.Pool{New: func() any {
+	f := &findOne{}
+	f.body = f.appendTo
+	return f
+}}
+
+// findOne runs the operation. The caller uses the document, and then frees it all.
 func (c *Collection) findOne(ctx context.Context, filter any, options []FindOption) *findOne {
-	if c.err != nil {
-		return &findOne{err: c.err}
+	f := findOnes.Get().(*findOne)
+	if f.err = c.err; f.err != nil {
+		return f
 	}
-	f := &findOne{s: collect(c.base, options)}
+	f.c, f.filter, f.s = c, filter, collect(c.base, options)
 	f.s.limit = 1
 	f.op = c.read("find", &f.s)
-	f.op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &f.s, true) }
+	f.op.Body = f.body
 	if f.res, f.err = c.db.client.run(ctx, &f.op, 0); f.err == nil {
-		if f.err = f.read(); f.err != nil {
-			f.res.Release()
-		}
+		f.err = f.read()
 	}
 	return f
+}
+
+func (f *findOne) appendTo(dst []byte) ([]byte, error) {
+	return f.c.appendFind(dst, f.filter, &f.s, true)
+}
+
+// free gives back the reply's buffer and f itself.
+func (f *findOne) free() {
+	f.res.Release()
+	*f = findOne{body: f.body}
+	findOnes.Put(f)
 }
 
 // read takes the document out of the reply.
@@ -98,14 +119,6 @@ func (f *findOne) read() error {
 		return failure(ErrProtocol, "find: the batch of %s holds something else than documents", f.res.Server.Address())
 	}
 	return nil
-}
-
-// keep returns the document for good: a copy of just its size, for the buffer to
-// be used again.
-func (f *findOne) keep() bson.Raw {
-	doc := bytes.Clone(f.doc)
-	f.res.Release()
-	return doc
 }
 
 func (c *Collection) appendFind(dst []byte, filter any, s *settings, single bool) ([]byte, error) {

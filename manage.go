@@ -52,7 +52,7 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 	if err != nil {
 		return err
 	}
-	return db.command(ctx, "collMod", db.base, func(dst []byte, _ *settings) ([]byte, error) {
+	return db.command(ctx, "collMod", *db.base, func(dst []byte, _ *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "collMod", name)
 		return append(dst, body[4:len(body)-1]...), nil
 	})
@@ -70,7 +70,7 @@ func (option) runCursor() {}
 // sends the command as it is; BatchSize, MaxAwaitTime and Comment are for the
 // getMores that follow. It is sent when the first document is asked for.
 func (db *Database) RunCursorCommand(ctx context.Context, command any, options ...RunCursorOption) *Cursor {
-	s := collect(settings{}, options)
+	s := collect(&settings{}, options)
 	cur := db.client.newCursor(ctx, db.name, "", &s, db.err)
 	cur.awaitMS = s.maxAwait.Milliseconds()
 	body, err := appendDocument(nil, "command", command)
@@ -156,8 +156,9 @@ func (c *Collection) ListSearchIndexes(ctx context.Context, name string, options
 	if name != "" {
 		stage = append(stage, bson.E{Key: "name", Value: name})
 	}
-	plain := *c // the server refuses a read concern here
-	plain.base.readConcern = nil
+	base := *c.base
+	base.readConcern = nil // the server refuses one here
+	plain := Collection{db: c.db, name: c.name, err: c.err, base: &base}
 	return plain.Aggregate(ctx, bson.A{bson.D{{Key: "$listSearchIndexes", Value: stage}}}, options...)
 }
 

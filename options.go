@@ -250,8 +250,8 @@ func (o *Options) clone() Options {
 }
 
 // settings are the defaults that the client's handles begin with.
-func (o *Options) settings() settings {
-	var s settings
+func (o *Options) settings() *settings {
+	s := &settings{}
 	if !o.ReadPreference.isDefault() {
 		s.readPreference = o.ReadPreference.internal()
 	}

@@ -26,7 +26,7 @@ type settings struct {
 	allowDiskUse, allowPartial, noTimeout            *bool
 	returnKey, showRecordID, rawData, verbose        bool
 
-	collection collectionSettings
+	collection *collectionSettings // nil: none
 
 	readPreference *sdam.ReadPreference
 	readConcern    *string
@@ -62,15 +62,25 @@ func (option) clientBulk()       {}
 type applier interface{ apply(*settings) }
 
 // collect applies options in order, so that a later one wins.
-func collect[O applier](base settings, options []O) settings {
+func collect[O applier](base *settings, options []O) settings {
 	if len(options) == 0 {
-		return base
+		return *base
 	}
-	s := base
+	s := *base
 	for _, o := range options {
 		o.apply(&s)
 	}
 	return s
+}
+
+// derive returns the settings of a handle: those that it was derived from, which
+// nobody changes, if there are no options.
+func derive(base *settings, options []HandleOption) *settings {
+	if len(options) == 0 {
+		return base
+	}
+	s := collect(base, options)
+	return &s
 }
 
 // The options that each operation takes.

@@ -11,21 +11,25 @@ var longAgo = time.Unix(1, 0)
 // arm makes the socket obey ctx and the socket timeout until disarm. It tells
 // whether the socket's deadline is the context's.
 //
-// A context without deadline and cancellation costs nothing here. One with a
-// deadline costs a change of the socket's timer; one that can be cancelled, a
-// registration with it. No goroutine runs unless the context ends.
+// A context without deadline and cancellation costs nothing here. One that ends by
+// itself or can be cancelled costs a registration with it, and leaves the socket's
+// own timer alone: the context has one. No goroutine runs unless it ends.
 func (c *Conn) arm(ctx context.Context) (byContext bool) {
 	var want time.Time
 	if c.socketTimeout > 0 {
 		want = time.Now().Add(c.socketTimeout)
 	}
-	if d, ok := ctx.Deadline(); ok && (want.IsZero() || !d.After(want)) {
-		want, byContext = d, true
+	done := ctx.Done()
+	if done == nil {
+		// A context may have a deadline without ever saying that it is over.
+		if d, ok := ctx.Deadline(); ok && (want.IsZero() || !d.After(want)) {
+			want, byContext = d, true
+		}
 	}
 	if !want.Equal(c.deadline) {
 		c.setDeadline(want)
 	}
-	if ctx.Done() != nil {
+	if done != nil {
 		c.stop = context.AfterFunc(ctx, c.interrupt)
 	}
 	return byContext

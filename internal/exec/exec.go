@@ -146,6 +146,7 @@ type run struct {
 	attempts  int
 	failed    []string // addresses to avoid
 	session   *session.Server
+	taken     time.Time // when the session was
 	implicit  bool
 	kept      bool
 	txnNumber int64
@@ -155,7 +156,8 @@ type run struct {
 
 func (r *run) end() {
 	if r.implicit && r.session != nil && !r.kept {
-		r.x.PutSession(r.session)
+		// Whether it has expired by now is looked at when it is taken again.
+		r.x.Sessions.Put(r.session, r.x.sessionTimeout(), r.taken)
 	}
 }
 
@@ -310,7 +312,8 @@ func (r *run) prepare(desc *sdam.Server) error {
 		case op.Session != nil:
 			r.session = op.Session
 		case sessions && acknowledged && !op.NoSession:
-			r.session, r.implicit = r.x.Sessions.Get(r.x.sessionTimeout(), time.Now()), true
+			r.taken = time.Now()
+			r.session, r.implicit = r.x.Sessions.Get(r.x.sessionTimeout(), r.taken), true
 		}
 	}
 	if op.Access != Write || !op.Retryable || !r.x.RetryWrites || !acknowledged || r.session == nil {
