@@ -153,7 +153,7 @@ func unmannered(ctx context.Context, w *walk, s *server, waited time.Duration, e
 			advise("or what accepts is not the server: a proxy, a load balancer or a port mapping with nothing behind it")
 	case closed(err):
 		return find(Failed, "hello.closed", "%v, without an answer", err).
-			advise("see the server's log: it may be out of connections (net.maxIncomingConnections), or refuse this address (net.compression, net.tls, clusterIpSourceAllowlist)").
+			advise("see the server's log: it may be out of connections (net.maxIncomingConnections), or refuse this address").
 			advise("or what accepts is not the server: a proxy or a port mapping with nothing behind it")
 	case w.options.LoadBalanced != nil && *w.options.LoadBalanced && strings.Contains(err.Error(), "serviceId"):
 		return find(Failed, "hello.noLoadBalancer", "%v", err).advise("leave loadBalanced=true away")
