@@ -7,6 +7,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/sdam"
@@ -24,6 +25,7 @@ type Client struct {
 	topology *exec.Topology
 	exec     *exec.Executor
 	logs     *eventlog.Logs
+	identity *conn.Identity
 	dec      bson.DecodeOptions
 	base     *settings
 
@@ -106,6 +108,19 @@ func (c *Client) Ping(ctx context.Context) error {
 		return err
 	}
 	res.Release()
+	return nil
+}
+
+// AppendWrapper names a library that wraps mgx, for the server's logs, as
+// Options.WrapperInfo does. New connections say it; those that are open do not. One
+// that was named before is not named again. Errors are ErrConfiguration.
+//
+// See the specification "MongoDB Handshake", on supporting wrapping libraries.
+func (c *Client) AppendWrapper(w WrapperInfo) error {
+	if err := w.validate(); err != nil {
+		return err
+	}
+	c.identity.Append(conn.DriverInfo(w))
 	return nil
 }
 

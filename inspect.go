@@ -11,7 +11,10 @@ import (
 func init() {
 	inspect.Prepare = func(o any) error { return o.(*Options).prepare() }
 	inspect.Resolve = func(ctx context.Context, o any) error { return o.(*Options).resolve(ctx) }
-	inspect.Connections = func(o any) (*conn.Config, error) { return o.(*Options).connConfig() }
+	inspect.Connections = func(o any) (*conn.Config, error) {
+		options := o.(*Options)
+		return options.connConfig(options.identity())
+	}
 	inspect.Deployment = func(o any) sdam.Settings { return o.(*Options).deployment() }
 	inspect.Reads = func(o any) *sdam.Selection {
 		options := o.(*Options)

@@ -20,7 +20,8 @@ const maxAppName = conn.MaxAppName
 func (c *Client) open() error {
 	o := &c.options
 	c.logs = o.openLogs()
-	cfg, err := o.connConfig()
+	c.identity = o.identity()
+	cfg, err := o.connConfig(c.identity)
 	if err != nil {
 		return err
 	}
@@ -42,8 +43,17 @@ func (c *Client) open() error {
 	return nil
 }
 
+// identity is who connects.
+func (o *Options) identity() *conn.Identity {
+	wrappers := make([]conn.DriverInfo, len(o.WrapperInfo))
+	for i, w := range o.WrapperInfo {
+		wrappers[i] = conn.DriverInfo(w)
+	}
+	return conn.NewIdentity(o.AppName, Version, wrappers)
+}
+
 // connConfig says how connections are made.
-func (o *Options) connConfig() (*conn.Config, error) {
+func (o *Options) connConfig(who *conn.Identity) (*conn.Config, error) {
 	cfg := &conn.Config{
 		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout,
 		LoadBalanced: value(o.LoadBalanced),
@@ -51,12 +61,7 @@ func (o *Options) connConfig() (*conn.Config, error) {
 	if o.Proxy != nil {
 		cfg.DialContext = o.Proxy.dialer(o.DialContext).DialContext
 	}
-	wrappers := make([]conn.DriverInfo, len(o.WrapperInfo))
-	for i, w := range o.WrapperInfo {
-		wrappers[i] = conn.DriverInfo(w)
-	}
-	metadata := conn.Metadata(o.AppName, Version, wrappers)
-	cfg.Metadata = func() []byte { return metadata }
+	cfg.Metadata = who.Document
 	if a := o.ServerAPI; a != nil {
 		cfg.API = &conn.API{Version: a.Version, Strict: a.Strict, DeprecationErrors: a.DeprecationErrors}
 	}

@@ -218,7 +218,8 @@ type ServerAPI struct {
 	Strict, DeprecationErrors *bool
 }
 
-// WrapperInfo names a library that wraps mgx.
+// WrapperInfo names a library that wraps mgx. Its texts cannot contain a "|", and
+// what exceeds the 512 bytes of a hello is cut. See [Client.AppendWrapper].
 type WrapperInfo struct {
 	Name, Version, Platform string
 }

@@ -109,12 +109,22 @@ func (o *Options) checkIdentity() error {
 		return failure(ErrConfiguration, "appName: %d bytes are more than the %d that servers accept", len(o.AppName), maxAppName)
 	}
 	for _, w := range o.WrapperInfo {
-		if strings.Contains(w.Name+w.Version+w.Platform, "|") {
-			return failure(ErrConfiguration, "wrapper info %q contains the delimiter '|'", w.Name)
+		if err := w.validate(); err != nil {
+			return err
 		}
 	}
 	if o.ServerAPI != nil && o.ServerAPI.Version != "1" {
 		return failure(ErrConfiguration, "ServerAPI: version %q is not known; the one there is is \"1\"", o.ServerAPI.Version)
+	}
+	return nil
+}
+
+func (w *WrapperInfo) validate() error {
+	if w.Name == "" {
+		return failure(ErrConfiguration, "wrapper info has no name")
+	}
+	if strings.Contains(w.Name+w.Version+w.Platform, "|") {
+		return failure(ErrConfiguration, "wrapper info %q contains the delimiter '|'", w.Name)
 	}
 	return nil
 }

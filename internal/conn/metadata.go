@@ -3,9 +3,11 @@ package conn
 import (
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 )
@@ -19,6 +21,44 @@ const (
 // DriverInfo names a library that wraps mgx.
 type DriverInfo struct {
 	Name, Version, Platform string
+}
+
+// Identity is who connects, as new connections say it in their hello. It may
+// grow. It is safe for concurrent use.
+type Identity struct {
+	appName, version string
+
+	mu       sync.Mutex
+	wrappers []DriverInfo
+	document []byte
+}
+
+// NewIdentity makes the identity of a client of this version.
+func NewIdentity(appName, version string, wrappers []DriverInfo) *Identity {
+	i := &Identity{appName: appName, version: version}
+	for _, w := range wrappers {
+		i.Append(w)
+	}
+	return i
+}
+
+// Append adds a library that wraps mgx, unless it was added before.
+func (i *Identity) Append(w DriverInfo) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !slices.Contains(i.wrappers, w) {
+		i.wrappers, i.document = append(i.wrappers, w), nil
+	}
+}
+
+// Document returns the client document of a hello.
+func (i *Identity) Document() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.document == nil {
+		i.document = Metadata(i.appName, i.version, i.wrappers)
+	}
+	return i.document
 }
 
 // Metadata returns the client document of a hello: who connects, for the
@@ -55,11 +95,20 @@ func metadataIn(m metadata, appName, version string, wrappers []DriverInfo) []by
 	}
 	for _, s := range []*string{&m.platform, &m.version, &m.name} {
 		if over := len(doc) - maxMetadata; over > 0 {
-			*s = (*s)[:max(len(*s)-over, 0)]
+			*s = cut(*s, len(*s)-over)
 			doc = m.document()
 		}
 	}
 	return doc
+}
+
+// cut keeps at most n bytes of a text, and no half of a character.
+func cut(s string, n int) string {
+	n = max(n, 0)
+	for n > 0 && n < len(s) && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:min(n, len(s))]
 }
 
 type metadata struct {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/mgxdb/mgx/bson"
 )
@@ -85,5 +86,25 @@ func TestMetadataSize(t *testing.T) {
 	small := bson.Raw(metadataIn(env, "app", "1.0", []DriverInfo{{Name: "odm", Version: "2", Platform: "p"}}))
 	if v, _ := small.Lookup("driver", "version").StringValueOK(); v != "1.0|2" {
 		t.Errorf("driver version %q", v)
+	}
+}
+
+// What is cut to the limit stays UTF-8, whatever it is cut at.
+func TestMetadataCutInCharacters(t *testing.T) {
+	for n := range 8 {
+		for _, w := range []DriverInfo{
+			{Name: "odm", Platform: strings.Repeat("x", n) + strings.Repeat("é", 300)},
+			{Name: "odm", Version: strings.Repeat("x", n) + strings.Repeat("世", 300)},
+		} {
+			doc := bson.Raw(metadataIn(metadata{osType: "Linux"}, "", "1", []DriverInfo{w}))
+			for _, path := range [][]string{{"platform"}, {"driver", "version"}} {
+				if s, _ := doc.Lookup(path...).StringValueOK(); !utf8.ValidString(s) {
+					t.Errorf("%d: %q is not UTF-8", n, s)
+				}
+			}
+			if len(doc) > maxMetadata {
+				t.Errorf("%d bytes", len(doc))
+			}
+		}
 	}
 }
