@@ -1,6 +1,8 @@
 package mgx
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/mgxdb/mgx/connstring"
@@ -37,8 +39,11 @@ func (c Credential) String() string {
 	return "{Username: " + c.Username + ", Source: " + c.Source + ", Mechanism: " + c.Mechanism + "}"
 }
 
-// GoString hides the password.
-func (c Credential) GoString() string { return c.String() }
+// Format is String for every verb: none prints a secret.
+func (c Credential) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
+
+// MarshalText is String: no JSON shows a secret.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // LogValue hides the password.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -3,6 +3,7 @@ package mgx
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -48,8 +49,8 @@ type Options struct {
 	// ReplicaSet (replicaSet) is the name that the servers' set must have.
 	ReplicaSet string
 	// DirectConnection (directConnection) talks to the one given host alone,
-	// whatever it is a member of. nil discovers its replica set only where
-	// ReplicaSet is given or there are several hosts.
+	// whatever it is a member of. nil, like false, discovers the deployment that
+	// the hosts belong to.
 	DirectConnection *bool
 	// LoadBalanced (loadBalanced) says that the one host is a load balancer. nil
 	// is false, or what the DNS records of a mongodb+srv URI say.
@@ -200,8 +201,11 @@ func describe(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// GoString is String: no verb prints a secret.
-func (o Options) GoString() string { return o.String() }
+// Format is String for every verb: none prints a secret.
+func (o Options) Format(f fmt.State, _ rune) { io.WriteString(f, o.String()) }
+
+// MarshalText is String: no JSON shows a secret.
+func (o Options) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // LogValue is String: no log shows a secret.
 func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }

@@ -1,8 +1,10 @@
 package mgx
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -126,9 +128,28 @@ func TestOptionsSecrets(t *testing.T) {
 	o.Logger, o.DocumentType, o.Resolver = slog.Default(), reflect.TypeFor[bson.M](), net.DefaultResolver
 	o.TLS.Config = &tls.Config{}
 	o.DialContext = new(net.Dialer).DialContext
-	for _, s := range []string{fmt.Sprint(o), fmt.Sprint(*o), fmt.Sprintf("%v %+v %#v %s", o, *o, o, *o), o.LogValue().String(), fmt.Sprintf("%#v %v %+v %#v", *o, o.Credential, *o.Proxy, o.Proxy)} {
-		if strings.Contains(s, "hunter2") {
-			t.Errorf("%s shows a secret", s)
+	type config struct {
+		Options    Options
+		Credential *Credential
+		TLS        *TLS
+		Proxy      Proxy
+	}
+	for _, v := range []any{o, *o, o.Credential, *o.Credential, o.TLS, *o.TLS, o.Proxy, *o.Proxy, config{*o, o.Credential, o.TLS, *o.Proxy}} {
+		var shown []string
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%t"} {
+			shown = append(shown, fmt.Sprintf(verb, v))
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Error(err)
+		}
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("tea", "options", v)
+		slog.New(slog.NewTextHandler(&log, nil)).Info("tea", "options", v)
+		for _, s := range append(shown, string(b), log.String()) {
+			if strings.Contains(s, "hunter2") || strings.Contains(s, fmt.Sprintf("%x", "hunter2")) {
+				t.Errorf("%s shows a secret", s)
+			}
 		}
 	}
 	for _, want := range []string{"Hosts: [h:27017]", "Username: tea", "WriteConcern: {w: majority}", "MaxPoolSize: 7", "TimeLocation: UTC", "DocumentType: bson.M", "Resolver: *net.Resolver", "DialContext: set", `Proxy: {p:1080 as "u"}`} {

@@ -2,6 +2,8 @@ package mgx
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -31,8 +33,11 @@ func (p Proxy) String() string {
 	return s + "}"
 }
 
-// GoString hides the password.
-func (p Proxy) GoString() string { return p.String() }
+// Format is String for every verb: none prints a secret.
+func (p Proxy) Format(f fmt.State, _ rune) { io.WriteString(f, p.String()) }
+
+// MarshalText is String: no JSON shows a secret.
+func (p Proxy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // LogValue hides the password.
 func (p Proxy) LogValue() slog.Value { return slog.StringValue(p.String()) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -87,8 +88,11 @@ func (t TLS) String() string {
 	return "{" + strings.TrimPrefix(b.String(), " ") + "}"
 }
 
-// GoString hides the password.
-func (t TLS) GoString() string { return t.String() }
+// Format is String for every verb: none prints a secret.
+func (t TLS) Format(f fmt.State, _ rune) { io.WriteString(f, t.String()) }
+
+// MarshalText is String: no JSON shows a secret.
+func (t TLS) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // LogValue hides the password.
 func (t TLS) LogValue() slog.Value { return slog.StringValue(t.String()) }

@@ -1,6 +1,8 @@
 package connstring
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -79,8 +81,11 @@ func (cr Credential) String() string {
 	return cr.mechanism() + " as " + strconv.Quote(cr.Username) + " of " + strconv.Quote(cr.Source)
 }
 
-// GoString returns the same, so that %#v shows no secret either.
-func (cr Credential) GoString() string { return cr.String() }
+// Format is String for every verb: none prints a secret.
+func (cr Credential) Format(f fmt.State, _ rune) { io.WriteString(f, cr.String()) }
+
+// MarshalText is String: no JSON shows a secret.
+func (cr Credential) MarshalText() ([]byte, error) { return []byte(cr.String()), nil }
 
 // LogValue returns the same, so that no log shows a secret.
 func (cr Credential) LogValue() slog.Value { return slog.StringValue(cr.String()) }

@@ -2,6 +2,7 @@ package connstring
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -15,8 +16,11 @@ import (
 // [AllOptions], and with xxxxx for every secret.
 func (c ConnString) String() string { return c.format(true) }
 
-// GoString returns the same, so that %#v shows no secret either.
-func (c ConnString) GoString() string { return c.format(true) }
+// Format is String for every verb: none prints a secret.
+func (c ConnString) Format(f fmt.State, _ rune) { io.WriteString(f, c.format(true)) }
+
+// MarshalText is String: no JSON shows a secret.
+func (c ConnString) MarshalText() ([]byte, error) { return []byte(c.format(true)), nil }
 
 // LogValue returns the same, so that no log shows a secret.
 func (c ConnString) LogValue() slog.Value { return slog.StringValue(c.format(true)) }
