@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/wire"
@@ -27,6 +28,7 @@ type Conn struct {
 	address string
 	desc    *sdam.Server
 	cfg     *Config
+	proof   auth.Conversation // what authenticated the connection; nil: nothing did
 
 	monitor       bool   // watches the server, runs no commands
 	greeting      []byte // the hello's reply, of a monitor's connection

@@ -286,10 +286,31 @@ func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc
 	return c.converse(ctx, conv, reply)
 }
 
+// Authenticated tells whether the connection has proven who the client is.
+func (c *Conn) Authenticated() bool { return c.proof != nil }
+
+// Reauthenticate proves anew who the client is, after the server answered a
+// command with [auth.CodeReauthenticationRequired]: the credential has expired.
+// The connection must have been authenticated. After an error it is of no more
+// use.
+func (c *Conn) Reauthenticate(ctx context.Context) error {
+	conv, err := c.cfg.Auth.Reauthenticate(ctx, c.address, c.proof)
+	if err != nil {
+		err = c.authError(err)
+	} else {
+		err = c.converse(ctx, conv, nil)
+	}
+	if err != nil && c.broken == nil {
+		c.broken = err
+	}
+	return err
+}
+
 // maxRounds bounds a conversation with a server that never comes to an end.
 const maxRounds = 16
 
 func (c *Conn) converse(ctx context.Context, conv auth.Conversation, reply []byte) error {
+	c.proof = conv
 	var held Reply
 	defer func() { held.Release() }()
 	for range maxRounds {

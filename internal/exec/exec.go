@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/pool"
@@ -230,6 +231,13 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 		return Result{}, nil, err
 	}
 	res, h, err := r.exchange(ctx, server, lease)
+	if expired(err) && lease.Conn().Authenticated() {
+		// Whether the operation may be repeated does not matter: the server has not
+		// run it.
+		if err = lease.Conn().Reauthenticate(ctx); err == nil {
+			res, h, err = r.exchange(ctx, server, lease)
+		}
+	}
 	if err != nil {
 		f := r.commandFailure(server, lease, desc, err)
 		if cut := lease.Interrupted(); cut != nil {
@@ -382,6 +390,12 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 		res.Session, r.kept = r.session, true
 	}
 	return res, h, nil
+}
+
+// expired tells whether the server demands to authenticate again.
+func expired(err error) bool {
+	var server *ServerError
+	return errors.As(err, &server) && server.Code == auth.CodeReauthenticationRequired
 }
 
 // Receive waits for the next reply that the server of a pinned connection sends by

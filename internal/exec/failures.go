@@ -62,6 +62,10 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 		if ce.Sent || ce.Kind != conn.Context {
 			r.dirty()
 		}
+		if ce.Kind == conn.Auth {
+			// The server works, and other connections are none the worse for it.
+			return nil
+		}
 		if ce.Kind == conn.Context {
 			// The server may be healthy, and the connection is: its reply is drained.
 			return nil

@@ -119,6 +119,17 @@ func (p *Pool[C]) established(h *Handle[C]) {
 	}
 }
 
+// besides counts the connections beside h, of its generation and service, that
+// were established. The lock is held.
+func (p *Pool[C]) besides(h *Handle[C]) (n int) {
+	for _, o := range p.all {
+		if o != h && o.live && o.service == h.service && !p.stale(o) {
+			n++
+		}
+	}
+	return n
+}
+
 // failed ends a connection that could not be established, and tells the caller
 // on whose behalf it was. The lock is held, and released.
 func (p *Pool[C]) failed(h *Handle[C], err error) {
@@ -129,7 +140,9 @@ func (p *Pool[C]) failed(h *Handle[C], err error) {
 		// Its service was cleared, and the dialling broken off for that.
 		err, reason = &PoolClearedError{Address: p.opts.Address, Cause: p.clearedFor(h)}, event.CloseStale
 	} else if p.opts.OnDialError != nil {
-		failure := DialFailure{Err: err, ConnectionID: h.id, Generation: h.generation, ServiceID: h.service}
+		failure := DialFailure{
+			Err: err, ConnectionID: h.id, Generation: h.generation, ServiceID: h.service, Established: p.besides(h),
+		}
 		p.mu.Unlock()
 		// The connection counts still, so that no other is begun before the pool
 		// is cleared, if it is.

@@ -66,6 +66,9 @@ type DialFailure struct {
 	// Generation is that of the pool when the dialling began, or that of the
 	// service once BindService was called.
 	Generation uint64
+	// Established is how many connections of this generation (and service) the
+	// pool has that were established.
+	Established int
 	// ServiceID is zero, except behind a load balancer once the service is known.
 	ServiceID bson.ObjectID
 }

@@ -200,7 +200,7 @@ func TestServices(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		}
-		want := []DialFailure{{Err: refused, ConnectionID: 5}, {Err: refused, ConnectionID: 6, ServiceID: services[0]}}
+		want := []DialFailure{{Err: refused, ConnectionID: 5}, {Err: refused, ConnectionID: 6, ServiceID: services[0], Established: 2}}
 		if len(failures) != 2 || failures[0] != want[0] || failures[1] != want[1] {
 			t.Errorf("%+v", failures)
 		}

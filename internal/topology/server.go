@@ -216,7 +216,7 @@ func (s *Server[C]) enact(d sdam.Decision, cause error, service bson.ObjectID) {
 // dialFailed hears of a connection that the pool could not establish.
 func (s *Server[C]) dialFailed(d pool.DialFailure) {
 	f := s.topology.cfg.Classify(d.Err)
-	f.Err, f.Generation, f.HandshakeDone = d.Err, d.Generation, false
+	f.Err, f.Generation, f.HandshakeDone, f.Proven = d.Err, d.Generation, false, d.Established > 0
 	if !d.ServiceID.IsZero() {
 		f.ServiceID = &d.ServiceID
 	}
