@@ -18,8 +18,8 @@ func runBSON(args []string, out io.Writer) error {
 	asJSON := flags.Bool("json", false, "print JSON lines instead of a table")
 	quick := flags.Bool("quick", false, "measure as briefly as can be; the figures are worth little")
 	pattern := flags.String("run", "", "measure only what matches this regular `expression`, like decode/tweet")
-	rounds := flags.Int("rounds", measure.Default.Rounds, "rounds to measure, of which the median counts")
-	duration := flags.Duration("time", measure.Default.Time, "how long one round of one codec takes")
+	rounds := flags.Int("rounds", bsonbench.Settings.Rounds, "rounds to measure, of which the median counts")
+	duration := flags.Duration("time", bsonbench.Settings.Time, "how long one round of one codec takes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -30,9 +30,10 @@ func runBSON(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	settings := measure.Settings{Rounds: *rounds, Time: *duration}
+	settings := bsonbench.Settings
+	settings.Rounds, settings.Time = *rounds, *duration
 	if *quick {
-		settings = measure.Quick
+		settings.Rounds, settings.Time = measure.Quick.Rounds, measure.Quick.Time
 	}
 	dir, err := benchdata.Dir()
 	if err != nil {
@@ -62,14 +63,14 @@ func bsonTable(settings measure.Settings, cases []bsonbench.Case, out io.Writer)
 		for _, one := range r.Results {
 			row = append(row, report.Time(one.NsOp), report.Rate(r.Size, one.NsOp), report.Count(one.AllocsOp), report.Count(one.BytesOp))
 		}
-		row = append(row, report.Ratio(official.NsOp, mgx.NsOp)+"×", report.Ratio(official.AllocsOp, mgx.AllocsOp)+"×")
+		row = append(row, report.Ratio(measure.Times(official, mgx), 1)+"×", report.Ratio(official.AllocsOp, mgx.AllocsOp)+"×")
 		t.Row(row...)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "BSON: medians of %d rounds of %v, %s, %s/%s, %d CPUs\n\n",
+	fmt.Fprintf(out, "BSON: medians of %d rounds of %v; faster: the median of the rounds' ratios; %s, %s/%s, %d CPUs\n\n",
 		settings.Rounds, settings.Time, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	return t.Write(out)
 }

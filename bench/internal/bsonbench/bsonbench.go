@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"time"
 
 	official "go.mongodb.org/mongo-driver/v2/bson"
 
@@ -229,6 +230,10 @@ func rawCase(data official.Raw) (Case, error) {
 		}},
 	}}, nil
 }
+
+// Settings make the ratios of a busy machine settle: rounds so short that both
+// codecs see the same of what else it does, and many of them.
+var Settings = measure.Settings{Rounds: 201, Time: 500 * time.Microsecond, CollectEvery: 10, Limit: time.Second}
 
 // Run measures the cases, and hands each result over as soon as it is there.
 func Run(settings measure.Settings, cases []Case, done func(Result) error) error {

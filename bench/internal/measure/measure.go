@@ -3,13 +3,15 @@
 // What is compared is measured in rounds: in every round each subject runs for
 // about the same time, and the one that went first goes last in the next, so
 // that whatever the machine does meanwhile does it to all of them. Between the
-// subjects the garbage of the one before is collected. The figures of a subject
-// are the medians of its rounds.
+// subjects the garbage of the one before is collected, or, with
+// Settings.CollectEvery, only between some rounds. The figures of a subject are
+// the medians of its rounds.
 package measure
 
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"time"
 )
 
@@ -20,11 +22,22 @@ type Subject struct {
 	Run func(n int) error
 }
 
-// Settings say how long to measure. Both fields must be positive.
+// Settings say how long to measure. Rounds and Time must be positive.
 type Settings struct {
 	Rounds int           // of each subject
 	Time   time.Duration // of one round of one subject, about
+	// CollectEvery lets the garbage collector run after so many rounds, and only
+	// then: rounds may be so short that collecting before each would take longer
+	// than the round, and that a collection within one would be all that it
+	// shows. What garbage costs is left out that way, and has to be read from the
+	// allocations. 0 collects before each subject, and leaves the collector on.
+	CollectEvery int
+	// Limit ends the rounds early, but not before fewestRounds. 0 means never.
+	Limit time.Duration
 }
+
+// fewestRounds are enough for a median that one or two bad rounds do not move.
+const fewestRounds = 11
 
 // Default is long enough to tell a few per cent on a quiet machine.
 var Default = Settings{Rounds: 11, Time: 60 * time.Millisecond}
@@ -42,6 +55,17 @@ type Result struct {
 	Rounds   []float64 // ns/op of each round, in order
 }
 
+// Times returns how many times as long as b an operation of a took: the median of
+// the rounds' ratios. What slows the machine down for some rounds hits both sides
+// of their ratios, so it is steadier than the ratio of the medians.
+func Times(a, b Result) float64 {
+	ratios := make([]float64, min(len(a.Rounds), len(b.Rounds)))
+	for i := range ratios {
+		ratios[i] = a.Rounds[i] / b.Rounds[i]
+	}
+	return Median(ratios)
+}
+
 // Compare measures the subjects and returns a result for each, in order.
 func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 	if s.Rounds < 1 || s.Time <= 0 {
@@ -55,10 +79,23 @@ func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 		}
 		iterations[i] = n
 	}
+	if s.CollectEvery > 0 {
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	}
 	samples := make([][]sample, len(subjects))
+	start := time.Now()
 	for round := range s.Rounds {
+		if s.Limit > 0 && round >= fewestRounds && time.Since(start) > s.Limit {
+			break
+		}
+		if s.CollectEvery > 0 && round%s.CollectEvery == 0 {
+			runtime.GC()
+		}
 		for i := range subjects {
 			k := order(i, round, len(subjects))
+			if s.CollectEvery == 0 {
+				runtime.GC()
+			}
 			one, err := run(subjects[k], iterations[k])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", subjects[k].Name, err)
@@ -105,7 +142,6 @@ func calibrate(s Subject, d time.Duration) (int, error) {
 }
 
 func run(s Subject, n int) (sample, error) {
-	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	worked, start := cpu(), time.Now()

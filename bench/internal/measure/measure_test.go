@@ -3,6 +3,8 @@ package measure
 import (
 	"errors"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -116,5 +118,61 @@ func TestCalibrate(t *testing.T) {
 	n, err := calibrate(Subject{"sleeps", func(n int) error { time.Sleep(time.Duration(n) * 100 * time.Microsecond); return nil }}, 20*time.Millisecond)
 	if err != nil || n < 5 || n > 250 {
 		t.Errorf("%d times 100 µs for 20 ms, %v", n, err)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	// The machine was slow in the second round, and slower still for a while in the fourth.
+	a := Result{Rounds: []float64{30, 90, 30, 900, 33}}
+	b := Result{Rounds: []float64{10, 30, 10, 100, 10}}
+	if got := Times(a, b); got != 3 {
+		t.Errorf("%g times, want 3", got)
+	}
+	if !math.IsNaN(Times(Result{}, b)) {
+		t.Error("no rounds have a ratio")
+	}
+}
+
+// TestCollectEvery sees that the garbage collector rests within the rounds, and
+// is on again afterwards.
+func TestCollectEvery(t *testing.T) {
+	cycles := func() uint32 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.NumGC
+	}
+	calls, during := 0, 0
+	settings := Settings{Rounds: 4, Time: time.Microsecond, CollectEvery: 2}
+	_, err := Compare(settings, Subject{"garbage", func(int) error {
+		calls++
+		before := cycles()
+		for range 200 {
+			sink = make([]byte, 100_000)
+		}
+		if before == cycles() {
+			during++
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls < 5 || during < 4 {
+		t.Errorf("%d calls, %d of them without the garbage collector, want the 4 rounds", calls, during)
+	}
+	before := debug.SetGCPercent(100)
+	debug.SetGCPercent(before)
+	if before < 0 {
+		t.Error("the garbage collector was left off")
+	}
+}
+
+func TestLimit(t *testing.T) {
+	r, err := Compare(Settings{Rounds: 1000, Time: time.Millisecond, Limit: time.Nanosecond}, Subject{"slow", func(int) error {
+		time.Sleep(time.Millisecond)
+		return nil
+	}})
+	if err != nil || len(r[0].Rounds) != fewestRounds {
+		t.Errorf("%d rounds, %v; want %d", len(r[0].Rounds), err, fewestRounds)
 	}
 }
