@@ -57,6 +57,13 @@ func (o *DecodeOptions) Unmarshal(data []byte, v any) error {
 	if n != len(data) {
 		return fmt.Errorf("%w: %d bytes follow the document", ErrInvalid, len(data)-n)
 	}
+	d := decoders.Get().(*decoder)
+	if plan := d.plans.get(typeWord(v)); plan != nil {
+		if p := dataWord(v); p != nil {
+			return o.run(d, plan, p, 0, data)
+		}
+	}
+	decoders.Put(d)
 	if u, ok := v.(Unmarshaler); ok {
 		return unmarshaler(u, data)
 	}
@@ -111,8 +118,16 @@ func (o *DecodeOptions) decode(t byte, data []byte, v any) error {
 		return ErrDecodeToNil
 	}
 	d := decoders.Get().(*decoder)
-	d.src, d.opts = data, o
 	plan := decodePlanFor(rt)
+	if _, own := v.(Unmarshaler); !own && reflect.TypeOf(v).Kind() == reflect.Pointer {
+		d.plans.put(typeWord(v), plan)
+	}
+	return o.run(d, plan, p, t, data)
+}
+
+// run decodes data as plan says, and gives d back.
+func (o *DecodeOptions) run(d *decoder, plan *decodePlan, p pointer, t byte, data []byte) error {
+	d.src, d.opts = data, o
 	if o.ShareInput {
 		d.own = data
 	} else if plan.sharesCopy(len(data)) && !o.CopyStrings {
@@ -133,15 +148,21 @@ type decoder struct {
 	opts     *DecodeOptions
 	depth    int
 	truncate bool // whether numbers may lose their fraction
+	building bool // whether tree is in use
 	tree     tree
+	slabs    []slab
+
+	// These outlive the document.
+	plans     planCache[decodePlan] // of pointers to what the plans are for
+	surprises uint                  // documents that were not as a layout has them
 }
 
 func (d *decoder) release() {
-	tape := d.tree.tape
-	if cap(tape) > maxTape {
-		tape = nil
-	}
-	*d = decoder{tree: tree{tape: tape[:0]}}
+	d.src, d.own, d.base, d.opts = nil, nil, 0, nil
+	d.depth, d.truncate, d.building = 0, false, false
+	d.tree.reset()
+	clear(d.slabs)
+	d.slabs = d.slabs[:0]
 	decoders.Put(d)
 }
 

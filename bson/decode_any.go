@@ -47,10 +47,35 @@ type tree struct {
 // begin makes the slabs.
 func (t *tree) begin() {
 	c := &t.counts
-	t.elements, t.values = make([]E, c.elements), make([]any, c.values)
-	t.strings, t.words = make([]string, c.strings), make([]uint64, c.words)
-	t.docs, t.arrays = make([]D, c.docs), make([]A, c.arrays)
-	t.times, t.ids, t.bins = make([]time.Time, c.times), make([]ObjectID, c.ids), make([]Binary, c.bins)
+	reserve(&t.elements, c.elements)
+	reserve(&t.values, c.values)
+	reserve(&t.strings, c.strings)
+	reserve(&t.words, c.words)
+	reserve(&t.docs, c.docs)
+	reserve(&t.arrays, c.arrays)
+	reserve(&t.times, c.times)
+	reserve(&t.ids, c.ids)
+	reserve(&t.bins, c.bins)
+}
+
+func reserve[T any](s *[]T, n int) {
+	if n > 0 {
+		*s = make([]T, n)
+	} else {
+		*s = []T{}
+	}
+}
+
+// reset makes t ready for another document.
+func (t *tree) reset() {
+	if len(t.tape) == 0 {
+		return
+	}
+	tape := t.tape
+	if cap(tape) > maxTape {
+		tape = nil
+	}
+	*t = tree{tape: tape[:0]}
 }
 
 // take cuts n values off a slab.
@@ -81,6 +106,7 @@ var (
 	binaryWord     = typeWord(Binary{})
 	dWord          = typeWord(D(nil))
 	aWord          = typeWord(A(nil))
+	boolWord       = typeWord(false)
 )
 
 // Small integers are boxed once and for all.
@@ -121,6 +147,7 @@ type builder struct {
 	*tree
 	kind   documentKind
 	plan   *decodePlan // for kindPlan
+	nested bool        // in another one, whose tree is outer
 	outer  tree
 	copied bool
 }
@@ -128,12 +155,18 @@ type builder struct {
 // open scans the document or array in src[start:end], whose elements will be in as, and returns how many there are.
 // After that, begin must be called, then what builds values, and then end.
 func (d *decoder) open(start, end int, as documentKind, array bool) (builder, int, error) {
-	b := builder{decoder: d, tree: &d.tree, kind: d.opts.documentKind(), outer: d.tree}
+	b := builder{decoder: d, tree: &d.tree, kind: d.opts.documentKind()}
 	if b.kind == kindPlan {
 		b.plan = decodePlanFor(d.opts.DocumentType)
 	}
-	// A document inside of another one that is being built goes on behind the outer one's tape.
-	d.tree = tree{tape: b.outer.tape[len(b.outer.tape):]}
+	if b.nested = d.building; b.nested {
+		// A document inside of another one that is being built goes on behind the outer one's tape.
+		b.outer = d.tree
+		d.tree = tree{tape: b.outer.tape[len(b.outer.tape):]}
+	} else {
+		d.building = true
+		d.tree.reset()
+	}
 	n, err := b.scan(start, end, as, array)
 	if err == nil && d.own == nil && !d.opts.CopyStrings {
 		d.own, d.base = bytes.Clone(d.src[start:end]), start
@@ -147,10 +180,11 @@ func (b *builder) end() {
 	if b.copied {
 		b.decoder.own, b.decoder.base = nil, 0
 	}
-	if len(b.outer.tape) == 0 {
-		b.outer.tape = b.decoder.tree.tape[:0] // the larger one
+	if b.nested {
+		b.decoder.tree = b.outer
+	} else {
+		b.decoder.building = false
 	}
-	b.decoder.tree = b.outer
 }
 
 // scan checks the document or array in src[start:end] and appends its tokens to the tape. It returns how many elements

@@ -19,6 +19,12 @@ type decodePlan struct {
 	missing error
 	// strings says how many strings a value may hold, roughly. It decides whether they share an allocation.
 	strings int
+	fields  *structDecoder // of a struct
+	target  *decodePlan    // of what a pointer points to
+	// slices is the type of slices of typ, for typ a struct that pointers in documents lead to.
+	slices reflect.Type
+	// building is whether the compiler is at work on it, and recursive, whether it was when something referred to it.
+	building, recursive bool
 }
 
 // manyStrings stands for a number of strings that only the document knows.
@@ -61,8 +67,9 @@ func (c decodeCompiler) plan(t reflect.Type) *decodePlan {
 	if p, ok := c[t]; ok {
 		return p
 	}
-	p := &decodePlan{typ: t}
+	p := &decodePlan{typ: t, building: true}
 	c[t] = p
+	defer func() { p.building = false }()
 	if exact, ok := exactDecoders[t]; ok {
 		p.dec, p.strings = exact.dec, exact.strings
 	} else if isCoreDocument(t) {
@@ -100,7 +107,7 @@ func init() {
 		reflect.TypeFor[Regex]():         {only(TypeRegex, (*decoder).readRegex), 2},
 		reflect.TypeFor[DBPointer]():     {only(TypeDBPointer, (*decoder).readDBPointer), 1},
 		reflect.TypeFor[JavaScript]():    {only(TypeJavaScript, (*decoder).readJavaScript), 1},
-		reflect.TypeFor[CodeWithScope](): {only(TypeCodeWithScope, (*decoder).readCodeWithScope), 1},
+		reflect.TypeFor[CodeWithScope](): {only(TypeCodeWithScope, (*decoder).readCodeWithScope), 4}, // the code, and those of the scope
 		reflect.TypeFor[Symbol]():        {decodeSymbol, 1},
 		reflect.TypeFor[ObjectID]():      {decodeObjectID, 0},
 		reflect.TypeFor[time.Time]():     {decodeTime, 0},
@@ -205,7 +212,12 @@ func (c decodeCompiler) kind(p *decodePlan) {
 func (c decodeCompiler) pointerPlan(p *decodePlan) {
 	elem := p.typ.Elem()
 	plan := c.plan(elem)
+	p.target = plan
 	p.strings = plan.strings
+	p.recursive = plan.building
+	if elem.Kind() == reflect.Struct {
+		plan.slices = reflect.SliceOf(elem)
+	}
 	p.dec = func(d *decoder, q pointer, t byte, start, end int) error {
 		v := at[pointer](q)
 		if isNull(t) {
@@ -213,10 +225,51 @@ func (c decodeCompiler) pointerPlan(p *decodePlan) {
 			return nil
 		}
 		if *v == nil {
-			*v = reflect.New(elem).UnsafePointer()
+			*v = d.new(plan)
 		}
 		return plan.dec(d, *v, t, start, end)
 	}
+}
+
+// A slab is where the structs that pointers of one type point to come from. The first ones are allocated one by one; as
+// it becomes clear that a document has many, more and more at once.
+type slab struct {
+	plan   *decodePlan
+	values pointer
+	used   int // of the values
+	n      int // the values
+	made   int // values in all
+}
+
+// maxSlab is the most bytes that are allocated for structs that a document may not have.
+const maxSlab = 8 << 10
+
+// new returns a pointer to a new value of the plan's type.
+func (d *decoder) new(plan *decodePlan) pointer {
+	if plan.slices == nil || d.opts.CopyStrings {
+		return reflect.New(plan.typ).UnsafePointer()
+	}
+	for i := range d.slabs {
+		if s := &d.slabs[i]; s.plan == plan {
+			if s.used == s.n {
+				s.more()
+			}
+			s.used++
+			return add(s.values, uintptr(s.used-1)*plan.typ.Size())
+		}
+	}
+	d.slabs = append(d.slabs, slab{plan: plan, made: 1})
+	return reflect.New(plan.typ).UnsafePointer()
+}
+
+// more allocates the next values.
+func (s *slab) more() {
+	s.used, s.n = 0, 1
+	if s.made > 1 {
+		s.n = max(1, min(s.made, maxSlab/int(max(s.plan.typ.Size(), 1))))
+	}
+	s.values = reflect.MakeSlice(s.plan.slices, s.n, s.n).UnsafePointer()
+	s.made += s.n
 }
 
 // mapPlan makes the plan for a map. Elements are added to a map that is there already.

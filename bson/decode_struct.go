@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -21,6 +22,7 @@ type decodeField struct {
 	path     *fieldPath // instead of offset, if there are pointers on the way
 	offset   uintptr
 	plan     *decodePlan
+	fields   *structDecoder // for opStruct and opPointer
 	typ      reflect.Type
 }
 
@@ -29,6 +31,7 @@ type structDecoder struct {
 	typ    reflect.Type
 	fields []decodeField
 	index  fieldIndex
+	layout atomic.Pointer[layout]
 	inline *inlineDecoder
 	err    error
 }
@@ -44,12 +47,13 @@ type inlineDecoder struct {
 func (c decodeCompiler) structPlan(p *decodePlan) {
 	t := p.typ
 	s := &structDecoder{typ: t}
-	p.dec = s.decode
+	p.dec, p.fields = s.decode, s
 	info, err := describeStruct(t)
 	if err != nil {
 		s.err = structError(err)
 		return
 	}
+	recursive := false
 	for _, f := range info.fields {
 		if strings.IndexByte(f.name, 0) >= 0 {
 			continue // no key is like that
@@ -65,15 +69,33 @@ func (c decodeCompiler) structPlan(p *decodePlan) {
 		}
 		if _, exact := exactDecoders[f.typ]; !exact && !f.truncate && !hasDecodeMethod(f.typ) {
 			field.op = fieldOps[f.typ.Kind()]
+			field.structOp()
 		}
 		p.strings = min(manyStrings, p.strings+field.plan.strings)
+		recursive = recursive || field.plan.recursive || field.plan.building
 		s.fields = append(s.fields, field)
 	}
+	if recursive && p.strings > 0 {
+		p.strings = manyStrings
+	}
 	s.index = newFieldIndex(s.fields)
+	s.guessLayout()
 	if info.inlineMap >= 0 {
 		f := t.Field(info.inlineMap)
 		s.inline = &inlineDecoder{typ: f.Type, offset: f.Offset, plan: c.plan(f.Type.Elem())}
 		p.strings = manyStrings
+	}
+}
+
+// structOp lets structs, and pointers to them, be decoded without the way through their plans.
+func (f *decodeField) structOp() {
+	switch f.typ.Kind() {
+	case reflect.Struct:
+		f.op, f.fields = opStruct, f.plan.fields
+	case reflect.Pointer:
+		if target := f.plan.target; target != nil && target.fields != nil {
+			f.op, f.fields = opPointer, target.fields
+		}
 	}
 }
 
@@ -91,6 +113,11 @@ func (s *structDecoder) decode(d *decoder, p pointer, t byte, start, end int) er
 	default:
 		return errMismatch(t, s.typ)
 	}
+	return s.document(d, p, start, end)
+}
+
+// document decodes the document in src[start:end] into the struct at p.
+func (s *structDecoder) document(d *decoder, p pointer, start, end int) error {
 	if s.err != nil {
 		return s.err
 	}
@@ -110,34 +137,59 @@ func (s *structDecoder) decode(d *decoder, p pointer, t byte, start, end int) er
 
 // elements decodes the elements in src[pos:last] into the struct at p.
 func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
-	src := d.src[:last]
-	next := 0 // the field that comes next if the document has the order of the struct, -1 if it has not
+	src, expected, begin := d.src[:last], s.layout.Load(), pos
+	next, surprises := 0, 0
 	for pos < last {
-		f, keyEnd := s.guess(src, pos+1, next)
-		if f == nil {
-			if pos, keyEnd = s.search(src, pos); pos >= last {
-				break
+		var st *step
+		var val, end int
+		if st, pos, val, end, next = expected.follow(src, pos, next, s.inline != nil); st != nil {
+			if end > last {
+				return valueError(src, src[pos], pos+1, val-1)
 			}
-			if keyEnd < 0 {
-				return errKeyEnd(pos)
+			if f := st.field; f != nil {
+				if err := f.decode(d, p, src[pos], val, end); err != nil {
+					return decodeErrorAt(f.name, err)
+				}
+			} else if s.inline != nil {
+				if err := s.inline.decode(d, p, pos+1, src[pos], val, end); err != nil {
+					return err
+				}
 			}
-			f, next = s.index.find(s.fields, src[pos+1:keyEnd]), -1
+			if st.head[0] == 0 {
+				surprises++ // its type was not known
+			}
+			pos = end
+			continue
 		}
-		t, key := src[pos], pos+1
-		val := keyEnd + 1
-		if pos = valueEnd(src, t, val); pos > last {
-			return valueError(src, t, key, keyEnd)
+		if pos == last {
+			break
+		}
+		if next < len(expected.steps) || !expected.full {
+			surprises++
+		}
+		f, at, val, end, err := s.find(src, pos)
+		if err != nil {
+			return err
+		}
+		if pos = at; pos == last {
+			break
 		}
 		if f != nil {
-			next = f.number + 1
-			if err := f.decode(d, p, t, val, pos); err != nil {
+			if places := expected.places; places[f.number] > 0 {
+				next = places[f.number]
+			}
+			if err := f.decode(d, p, src[pos], val, end); err != nil {
 				return decodeErrorAt(f.name, err)
 			}
 		} else if s.inline != nil {
-			if err := s.inline.decode(d, p, key, keyEnd, t, val, pos); err != nil {
-				return decodeErrorAt(string(src[key:keyEnd]), err)
+			if err := s.inline.decode(d, p, pos+1, src[pos], val, end); err != nil {
+				return err
 			}
 		}
+		pos = end
+	}
+	if surprises > 0 || expected.lessons == 0 {
+		s.surprised(d, expected, src, begin)
 	}
 	return nil
 }
@@ -203,25 +255,25 @@ func findKeyEnd(src []byte, key int) (end int, ascii bool) {
 	return bsonwire.KeyEnd(src, key), false
 }
 
-// search returns where, from src[pos] on, the next element is that has to be looked at, and the end of its key.
-func (s *structDecoder) search(src []byte, pos int) (at, keyEnd int) {
+// find returns the next element, from src[pos] on, that has to be looked at, and its field, nil if there is none: where it
+// is, its value, and its end. At the end of src, there is no such element.
+func (s *structDecoder) find(src []byte, pos int) (f *decodeField, at, val, end int, err error) {
+	keyEnd := 0
 	if s.inline == nil {
-		if pos, keyEnd = s.index.skip(src, pos); keyEnd > 0 || pos >= len(src) {
-			return pos, keyEnd
+		pos, keyEnd = s.index.skip(src, pos)
+	}
+	if pos == len(src) {
+		return nil, pos, 0, 0, nil
+	}
+	if keyEnd <= 0 {
+		if keyEnd = bsonwire.KeyEnd(src, pos+1); keyEnd < 0 {
+			return nil, pos, 0, 0, errKeyEnd(pos)
 		}
 	}
-	return pos, bsonwire.KeyEnd(src, pos+1)
-}
-
-// guess returns the field with number i and the end of its key, if that is the key that starts at src[key].
-func (s *structDecoder) guess(src []byte, key, i int) (*decodeField, int) {
-	if uint(i) < uint(len(s.fields)) {
-		f := &s.fields[i]
-		if end := key + len(f.name); end < len(src) && src[end] == 0 && string(src[key:end]) == f.name {
-			return f, end
-		}
+	if end = valueEnd(src, src[pos], keyEnd+1); end > len(src) {
+		return nil, pos, 0, 0, valueError(src, src[pos], pos+1, keyEnd)
 	}
-	return nil, 0
+	return s.index.find(s.fields, src[pos+1:keyEnd]), pos, keyEnd + 1, end, nil
 }
 
 // decode decodes the value of type t in src[start:end] into the field of the struct at p.
@@ -261,6 +313,23 @@ func (f *decodeField) decode(d *decoder, p pointer, t byte, start, end int) erro
 			*at[float64](p) = d.double(start)
 			return nil
 		}
+	case opBool:
+		if t == byte(TypeBoolean) && d.src[start] <= 1 {
+			*at[bool](p) = d.src[start] == 1
+			return nil
+		}
+	case opStruct:
+		if t == byte(TypeEmbeddedDocument) {
+			return f.fields.document(d, p, start, end)
+		}
+	case opPointer:
+		if t == byte(TypeEmbeddedDocument) {
+			v := at[pointer](p)
+			if *v == nil {
+				*v = d.new(f.plan.target)
+			}
+			return f.fields.document(d, *v, start, end)
+		}
 	case opPlan:
 		if f.iface {
 			return f.decodeInterface(d, p, t, start, end)
@@ -287,15 +356,16 @@ func (f *decodeField) decodeInterface(d *decoder, p pointer, t byte, start, end 
 	return f.plan.dec(d, p, t, start, end)
 }
 
-// decode adds the element to the inlined map of the struct at p.
-func (m *inlineDecoder) decode(d *decoder, p pointer, key, keyEnd int, t byte, start, end int) error {
-	name, err := d.text(key, keyEnd)
+// decode adds the element to the inlined map of the struct at p. Its key starts at src[key], its value of type t is
+// src[start:end].
+func (m *inlineDecoder) decode(d *decoder, p pointer, key int, t byte, start, end int) error {
+	name, err := d.text(key, start-1)
 	if err != nil {
-		return err
+		return decodeErrorAt(string(d.src[key:start-1]), err)
 	}
 	v := reflect.New(m.typ.Elem())
 	if err := m.plan.dec(d, v.UnsafePointer(), t, start, end); err != nil {
-		return err
+		return decodeErrorAt(name, err)
 	}
 	mv := reflect.NewAt(m.typ, add(p, m.offset)).Elem()
 	if mv.IsNil() {

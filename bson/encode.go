@@ -1,6 +1,7 @@
 package bson
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -19,14 +21,22 @@ import (
 // struct, a Raw, a Marshaler, or a pointer to one of these or to an interface that holds one. See the package
 // documentation for how Go values become BSON.
 func Marshal(v any) ([]byte, error) {
+	if raw, ok := v.(Raw); ok {
+		n, err := checkRaw(raw)
+		if err != nil {
+			return nil, err
+		}
+		doc := make([]byte, n)
+		copy(doc, raw)
+		return doc, nil
+	}
 	e := encoders.Get().(*encoder)
 	e.buf = e.scratch
 	err := e.document(v)
 	var doc []byte
 	if err == nil {
-		doc = append([]byte(nil), e.buf[:e.n]...)
+		doc = e.detach()
 	}
-	e.scratch = e.buf
 	e.release()
 	return doc, err
 }
@@ -34,6 +44,13 @@ func Marshal(v any) ([]byte, error) {
 // AppendMarshal appends the BSON encoding of v, as Marshal makes it, to dst and returns it. If dst has the capacity,
 // nothing is allocated. After an error it returns dst as it was.
 func AppendMarshal(dst []byte, v any) ([]byte, error) {
+	if cap(dst) == 0 {
+		doc, err := Marshal(v)
+		if err != nil {
+			doc = dst
+		}
+		return doc, err
+	}
 	e := encoders.Get().(*encoder)
 	e.buf, e.n = dst[:cap(dst)], len(dst)
 	err := e.document(v)
@@ -71,10 +88,24 @@ func AppendMarshalValue(dst []byte, v any) (Type, []byte, error) {
 	return Type(t), dst, err
 }
 
-// maxScratch is the largest buffer that is kept for the next Marshal: what a document can have at most.
-const maxScratch = 16 << 20
+// Marshal encodes into memory that is used again, up to maxScratch bytes, and copies the document from there: only then
+// its size is known. A larger document gets memory of its own, right away as much as the last large one had, so that
+// among documents of about one size it need neither grow nor be copied.
+const (
+	minScratch = 1 << 10
+	maxScratch = 64 << 10
+)
 
-var encoders = sync.Pool{New: func() any { return &encoder{scratch: make([]byte, 1024)} }}
+// lastLarge is the size of the last document that did not fit into maxScratch.
+var lastLarge atomic.Int64
+
+var encoders = sync.Pool{New: func() any {
+	size := minScratch
+	if lastLarge.Load() > 0 {
+		size = maxScratch // it would grow, again and again if the garbage collector is busy with large documents
+	}
+	return &encoder{scratch: make([]byte, size)}
+}}
 
 // An encoder appends values to buf[:n]. Growing a slice would store its pointer again and again, which the garbage
 // collector wants to know about each time; a number it does not.
@@ -83,14 +114,29 @@ type encoder struct {
 	n       int
 	depth   int
 	minSize bool // whether integers are written as int32 if they fit
+
+	// These outlive the document.
 	scratch []byte
+	plans   planCache[encodePlan] // of what Marshal is given
+}
+
+// detach returns the document in buf, which Marshal has filled, in memory of its own.
+func (e *encoder) detach() []byte {
+	if len(e.buf) <= maxScratch {
+		e.scratch = e.buf
+		doc := make([]byte, e.n)
+		copy(doc, e.buf)
+		return doc
+	}
+	lastLarge.Store(int64(e.n))
+	if e.n >= len(e.buf)-len(e.buf)/8 {
+		return e.buf[:e.n:e.n]
+	}
+	return bytes.Clone(e.buf[:e.n])
 }
 
 func (e *encoder) release() {
 	e.buf, e.n, e.depth, e.minSize = nil, 0, 0, false
-	if cap(e.scratch) > maxScratch {
-		e.scratch = nil
-	}
 	encoders.Put(e)
 }
 
@@ -110,7 +156,11 @@ func (e *encoder) reserve(n int) {
 }
 
 func (e *encoder) grow(n int) {
-	b := slices.Grow(e.buf[:e.n], n)
+	size := max(e.n+n, 2*len(e.buf))
+	if size > maxScratch && len(e.buf) <= maxScratch {
+		size = max(size, int(lastLarge.Load())+slack)
+	}
+	b := slices.Grow(e.buf[:e.n], size-e.n)
 	e.buf = b[:cap(b)]
 }
 
@@ -150,33 +200,68 @@ const lowBits, highBits = 0x0101010101010101, 0x8080808080808080
 // key opens an element: it appends a place for its type, and its key.
 func (e *encoder) key(key string) error {
 	e.reserve(len(key) + 2 + slack)
-	b := e.buf[e.n+1:]
-	odd := uint64(0) // gets a high bit if there is a zero byte, or one that is not ASCII
-	if last := len(key) - 8; last >= 0 {
-		for i := 0; i < last; i += 8 {
-			x := load64(key, i)
-			odd |= (x-lowBits)&^x | x
-			binary.LittleEndian.PutUint64(b[i:], x)
-		}
-		x := load64(key, last) // overlaps what is copied already
-		odd |= (x-lowBits)&^x | x
-		binary.LittleEndian.PutUint64(b[last:], x)
-	} else {
-		for i := range len(key) {
-			c := key[i]
-			odd |= uint64(c) | uint64(c-1)
-			b[i] = c
+	if copyKey(e.buf[e.n+1:], key)&highBits != 0 {
+		if err := e.oddKey(key); err != nil {
+			return err
 		}
 	}
-	if odd&highBits != 0 {
-		return e.oddKey(key)
-	}
-	b[len(key)] = 0
 	e.n += len(key) + 2
 	return nil
 }
 
-// oddKey is key for keys with bytes that are zero or not ASCII.
+// copyKey copies key, and a zero byte behind it, to b, which has room for slack more. What it returns has one of the
+// highBits if key has a zero byte, or one that is not ASCII.
+func copyKey(b []byte, key string) (odd uint64) {
+	n := len(key)
+	if n < 8 {
+		x := loadShort(key)
+		binary.LittleEndian.PutUint64(b, x)
+		x |= lowBits << (8 * n & 63) // no zero bytes behind the key
+		return x | (x - lowBits)
+	}
+	b = b[:n+1]
+	b[n] = 0
+	for i := 8; i < n-8; i += 8 {
+		x := load64(key[i:])
+		odd |= x | (x - lowBits)
+		binary.LittleEndian.PutUint64(b[i:], x)
+	}
+	x, y := load64(key), load64(key[n-8:]) // which may overlap
+	binary.LittleEndian.PutUint64(b, x)
+	binary.LittleEndian.PutUint64(b[n-8:], y)
+	return odd | x | (x - lowBits) | y | (y - lowBits)
+}
+
+// copyText copies s, and a zero byte behind it, to b, which has room for slack more. What it returns has one of the
+// highBits if s has a byte that is not ASCII.
+func copyText(b []byte, s string) (wide uint64) {
+	n := len(s)
+	if n < 8 {
+		x := loadShort(s)
+		binary.LittleEndian.PutUint64(b, x)
+		return x
+	}
+	b = b[:n+1]
+	b[n] = 0
+	i := 8
+	for ; i < n-16; i += 16 {
+		x, y := load64(s[i:]), load64(s[i+8:])
+		wide |= x | y
+		binary.LittleEndian.PutUint64(b[i:], x)
+		binary.LittleEndian.PutUint64(b[i+8:], y)
+	}
+	if i < n-8 {
+		x := load64(s[i:])
+		wide |= x
+		binary.LittleEndian.PutUint64(b[i:], x)
+	}
+	x, y := load64(s), load64(s[n-8:]) // which may overlap
+	binary.LittleEndian.PutUint64(b, x)
+	binary.LittleEndian.PutUint64(b[n-8:], y)
+	return wide | x | y
+}
+
+// oddKey is copyKey for keys with bytes that are zero or not ASCII.
 func (e *encoder) oddKey(key string) error {
 	if strings.IndexByte(key, 0) >= 0 {
 		return errKeyZero
@@ -186,15 +271,28 @@ func (e *encoder) oddKey(key string) error {
 	}
 	b := e.buf[e.n+1:]
 	b[copy(b, key)] = 0
-	e.n += len(key) + 2
 	return nil
 }
 
-// load64 returns the eight bytes at s[i].
-func load64(s string, i int) uint64 {
-	s = s[i : i+8]
+// load64 returns the first eight bytes of s.
+func load64(s string) uint64 {
+	s = s[:8]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// loadShort returns s, which has less than eight bytes, with zero bytes behind it.
+func loadShort(s string) uint64 {
+	n := len(s)
+	switch {
+	case n >= 4:
+		low := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+		s = s[n-4:]
+		return low | (uint64(s[0])|uint64(s[1])<<8|uint64(s[2])<<16|uint64(s[3])<<24)<<(8*(n-4)&63)
+	case n > 0:
+		return uint64(s[0]) | uint64(s[n/2])<<(8*(n/2)&63) | uint64(s[n-1])<<(8*(n-1)&63)
+	}
+	return 0
 }
 
 // index opens the element of an array with index i.
@@ -217,6 +315,9 @@ func (e *encoder) index(i int) {
 
 // document appends v as a document of its own.
 func (e *encoder) document(v any) error {
+	if plan := e.plans.get(typeWord(v)); plan != nil && v != nil {
+		return e.withPlan(plan, v)
+	}
 	switch v := v.(type) {
 	case D:
 		if v == nil {
@@ -259,6 +360,11 @@ func (e *encoder) topMap(m map[string]any) error {
 // planned is document for types that need a plan.
 func (e *encoder) planned(v any) error {
 	plan := encodePlanFor(reflect.TypeOf(v))
+	e.plans.put(typeWord(v), plan)
+	return e.withPlan(plan, v)
+}
+
+func (e *encoder) withPlan(plan *encodePlan, v any) error {
 	start := e.n
 	var (
 		t   byte

@@ -28,6 +28,8 @@ const (
 	opInt64
 	opFloat64
 	opBool
+	opStruct  // decoding only
+	opPointer // to a struct, decoding only
 )
 
 var fieldOps = map[reflect.Kind]fieldOp{

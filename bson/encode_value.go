@@ -139,35 +139,11 @@ func (e *encoder) time(t *time.Time) byte {
 
 func (e *encoder) string(s string) error {
 	e.reserve(len(s) + 5 + slack)
-	b := e.buf[e.n+4:]
-	wide := uint64(0) // gets a high bit if there is a byte that is not ASCII
-	if last := len(s) - 8; last >= 0 {
-		i := 0
-		for ; i < last-8; i += 16 {
-			x, y := load64(s, i), load64(s, i+8)
-			wide |= x | y
-			binary.LittleEndian.PutUint64(b[i:], x)
-			binary.LittleEndian.PutUint64(b[i+8:], y)
-		}
-		if i < last {
-			x := load64(s, i)
-			wide |= x
-			binary.LittleEndian.PutUint64(b[i:], x)
-		}
-		x := load64(s, last) // overlaps what is copied already
-		wide |= x
-		binary.LittleEndian.PutUint64(b[last:], x)
-	} else {
-		for i := range len(s) {
-			wide |= uint64(s[i])
-			b[i] = s[i]
-		}
-	}
-	if wide&highBits != 0 {
+	b := e.buf[e.n:]
+	if copyText(b[4:], s)&highBits != 0 {
 		return e.wideString(s)
 	}
-	b[len(s)] = 0
-	binary.LittleEndian.PutUint32(e.buf[e.n:], uint32(len(s)+1))
+	binary.LittleEndian.PutUint32(b, uint32(len(s)+1))
 	e.n += len(s) + 5
 	return nil
 }
@@ -276,9 +252,19 @@ func (e *encoder) jsonNumber(n json.Number) (byte, error) {
 
 func (e *encoder) url(u *url.URL) (byte, error) { return byte(TypeString), e.string(u.String()) }
 
-// raw appends the document at the start of doc. Its elements must have lengths that fit; their values are not looked
-// into.
+// raw appends the document at the start of doc.
 func (e *encoder) raw(doc []byte) (byte, error) {
+	n, err := checkRaw(doc)
+	if err != nil {
+		return 0, err
+	}
+	e.append(doc[:n])
+	return byte(TypeEmbeddedDocument), nil
+}
+
+// checkRaw returns the size of the document at the start of doc. Its elements must have lengths that fit; their values
+// are not looked into.
+func checkRaw(doc []byte) (int, error) {
 	n, err := bsonwire.Size(doc)
 	if err != nil {
 		return 0, err
@@ -295,8 +281,7 @@ func (e *encoder) raw(doc []byte) (byte, error) {
 		}
 		pos = after
 	}
-	e.append(doc[:n])
-	return byte(TypeEmbeddedDocument), nil
+	return n, nil
 }
 
 // rawValue appends data, which must be exactly a value of type t.
@@ -364,23 +349,52 @@ func (e *encoder) m(m map[string]any) (byte, error) {
 	return byte(TypeEmbeddedDocument), e.end(start)
 }
 
-// element appends key and v.
+// element appends key and v. The usual types are written in one go with their keys.
 func (e *encoder) element(key string, v any) error {
-	pos := e.n
-	if err := e.key(key); err != nil {
-		return encodeErrorAt(key, err)
+	start := e.n
+	e.reserve(len(key) + 2 + slack)
+	b := e.buf[start:]
+	if copyKey(b[1:], key)&highBits != 0 {
+		if err := e.oddKey(key); err != nil {
+			return encodeErrorAt(key, err)
+		}
 	}
-	t := byte(TypeString)
-	var err error
-	if s, ok := v.(string); ok {
-		err = e.string(s)
-	} else {
-		t, err = e.value(v)
+	n := len(key) + 2
+	p := dataWord(v)
+	switch typeWord(v) {
+	case stringWord:
+		s := *at[string](p)
+		if len(b) < n+len(s)+5+slack {
+			break
+		}
+		if copyText(b[n+4:], s)&highBits != 0 {
+			break
+		}
+		b[0] = byte(TypeString)
+		binary.LittleEndian.PutUint32(b[n:], uint32(len(s)+1))
+		e.n = start + n + len(s) + 5
+		return nil
+	case int32Word:
+		b[0] = byte(TypeInt32)
+		binary.LittleEndian.PutUint32(b[n:], *at[uint32](p))
+		e.n = start + n + 4
+		return nil
+	case boolWord:
+		b[0], b[n] = byte(TypeBoolean), *at[byte](p)
+		e.n = start + n + 1
+		return nil
+	case doubleWord:
+		b[0] = byte(TypeDouble)
+		binary.LittleEndian.PutUint64(b[n:], *at[uint64](p))
+		e.n = start + n + 8
+		return nil
 	}
+	e.n = start + n
+	t, err := e.value(v)
 	if err != nil {
 		return encodeErrorAt(key, err)
 	}
-	e.buf[pos] = t
+	e.buf[start] = t
 	return nil
 }
 

@@ -86,3 +86,6 @@ func storedDirectly(t reflect.Type) bool {
 func viewSlice[T any](p pointer, n int) []T { return unsafe.Slice((*T)(p), n) }
 
 func sizeOf[T any](v T) uintptr { return unsafe.Sizeof(v) }
+
+// slotOf returns a number below n, a power of two, that depends on the address p alone. Types have fixed addresses.
+func slotOf(p pointer, n int) int { return int((uintptr(p)>>5 ^ uintptr(p)>>9) & uintptr(n-1)) }
