@@ -16,6 +16,8 @@ type Environment struct {
 	Let   []byte
 	// Collation is a collation document or nil.
 	Collation []byte
+
+	depth int // of the view whose pipeline this is
 }
 
 // Aggregate runs a pipeline without its $out, $merge and source stages over

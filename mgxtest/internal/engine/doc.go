@@ -45,6 +45,7 @@ const (
 	CodeIndexOptionsConflict    = 85
 	CodeIndexKeySpecsConflict   = 86
 	CodeDocumentValidation      = 121
+	CodeViewDepthLimitExceeded  = 165
 	CodeCommandNotSupportedView = 166
 	CodeInvalidPipelineOperator = 168
 	CodeBSONObjectTooLarge      = 10334

@@ -25,7 +25,7 @@ var functions = map[string]*function{
 	"$subtract":    {2, 2, subtract},
 	"$multiply":    {0, -1, multiplyAll},
 	"$divide":      {2, 2, divide},
-	"$mod":         {2, 2, func(a []any) (any, error) { return arithmetic(a, bsonkit.Mod) }},
+	"$mod":         {2, 2, modulo},
 	"$abs":         {1, 1, rounding(math.Abs)},
 	"$ceil":        {1, 1, rounding(math.Ceil)},
 	"$floor":       {1, 1, rounding(math.Floor)},
@@ -176,6 +176,13 @@ func divide(a []any) (any, error) {
 	return toFloat(a[0]) / toFloat(a[1]), nil
 }
 
+func modulo(a []any) (any, error) {
+	if isNumber(a[1]) && toFloat(a[1]) == 0 {
+		return nil, Errorf(16610, "can't $mod by zero")
+	}
+	return arithmetic(a, bsonkit.Mod)
+}
+
 func rounding(fn func(float64) float64) func([]any) (any, error) {
 	return func(a []any) (any, error) {
 		switch t := a[0].(type) {
@@ -240,8 +247,8 @@ func substring(a []any) (any, error) {
 	r := []rune(s)
 	start = max(0, min(start, int64(len(r))))
 	end := int64(len(r))
-	if length >= 0 {
-		end = min(start+length, end)
+	if length >= 0 && length < end-start {
+		end = start + length
 	}
 	return string(r[start:end]), nil
 }
@@ -297,17 +304,23 @@ func reverseArray(a []any) (any, error) {
 	return out, nil
 }
 
+// maxRange bounds how long an array $range makes.
+const maxRange = 1 << 20
+
 func rangeOf(a []any) (any, error) {
-	start, _ := integer(a[0])
-	end, _ := integer(a[1])
-	step := int64(1)
-	if len(a) == 3 {
-		step, _ = integer(a[2])
+	bounds := [3]int64{2: 1}
+	for i, v := range a {
+		n, ok := integer(v)
+		if !ok || n != int64(int32(n)) {
+			return nil, Errorf(34444, "$range requires values that can be represented as a 32-bit integer, found %v", display(v))
+		}
+		bounds[i] = n
 	}
+	start, end, step := bounds[0], bounds[1], bounds[2]
 	if step == 0 {
 		return nil, Errorf(34449, "$range requires a non-zero step value")
 	}
-	if (end-start)/step > 1<<20 {
+	if (end-start)/step > maxRange {
 		return nil, Errorf(CodeBadValue, "$range is too long")
 	}
 	out := bson.A{}

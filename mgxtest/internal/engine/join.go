@@ -10,7 +10,7 @@ func (env *Environment) foreign(name string) ([]bson.D, error) {
 	if env == nil || env.Store == nil {
 		return nil, Errorf(CodeInvalidOptions, "other collections cannot be read here")
 	}
-	raws, err := env.Store.Documents(env.DB + "." + name)
+	raws, err := env.Store.documents(env.DB+"."+name, env.depth)
 	if err != nil {
 		return nil, err
 	}
@@ -23,19 +23,28 @@ func (env *Environment) foreign(name string) ([]bson.D, error) {
 	return docs, nil
 }
 
+// maxViewDepth is how many views may lie over each other.
+const maxViewDepth = 20
+
 // Documents returns all documents of a collection, or what a view shows.
-func (s *Store) Documents(ns string) ([][]byte, error) {
+func (s *Store) Documents(ns string) ([][]byte, error) { return s.documents(ns, 0) }
+
+// documents is Documents for a view that depth others lie over.
+func (s *Store) documents(ns string, depth int) ([][]byte, error) {
 	c := s.colls[ns]
 	if c == nil {
 		return nil, nil
 	}
 	if c.View != nil {
+		if depth++; depth > maxViewDepth {
+			return nil, Errorf(CodeViewDepthLimitExceeded, "View depth limit exceeded; maximum depth is %d", maxViewDepth)
+		}
 		db, _ := SplitNS(ns)
-		in, err := s.Documents(db + "." + c.View.On)
+		in, err := s.documents(db+"."+c.View.On, depth)
 		if err != nil {
 			return nil, err
 		}
-		return Aggregate(&Environment{Store: s, DB: db}, c.View.Pipeline, in)
+		return Aggregate(&Environment{Store: s, DB: db, depth: depth}, c.View.Pipeline, in)
 	}
 	var out [][]byte
 	c.records.Scan(func(_ int64, r *Record) bool {

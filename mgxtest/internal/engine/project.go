@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/256dpi/lungo/bsonkit"
@@ -71,7 +72,7 @@ func parseProjection(d bson.D) (*Projection, error) {
 					}
 					continue
 				}
-				if len(v) == 1 && (v[0].Key == "$slice" || v[0].Key == "$elemMatch" || v[0].Key == "$meta") {
+				if len(v) == 1 && isProjectionOperator(v[0]) {
 					node.op, node.expr = v[0].Key, v[0].Value
 					if v[0].Key == "$elemMatch" {
 						include = true
@@ -100,6 +101,19 @@ func parseProjection(d bson.D) (*Projection, error) {
 	idNode := p.tree.children["_id"]
 	p.inclusion = include || !exclude && idNode != nil && idNode.op == ""
 	return p, nil
+}
+
+// isProjectionOperator tells the operators of projections from expressions.
+// $slice is both: a projection's takes numbers alone.
+func isProjectionOperator(e bson.E) bool {
+	switch e.Key {
+	case "$elemMatch", "$meta":
+		return true
+	case "$slice":
+		list, ok := e.Value.(bson.A)
+		return !ok || !slices.ContainsFunc(list, func(v any) bool { return !isNumber(v) })
+	}
+	return false
 }
 
 func (n *projNode) put(path []string, leaf *projNode) error {
@@ -285,11 +299,14 @@ func sliceValue(v, arg any) (any, error) {
 	} else if limit < 0 {
 		skip, limit = limit, -limit
 	}
+	if limit < 0 {
+		return nil, Errorf(28724, "$slice limit must be positive")
+	}
 	if skip < 0 {
 		skip = max(0, int64(len(list))+skip)
 	}
-	skip = min(skip, int64(len(list)))
-	return append(bson.A{}, list[skip:min(skip+limit, int64(len(list)))]...), nil
+	rest := list[min(skip, int64(len(list))):]
+	return append(bson.A{}, rest[:min(limit, int64(len(rest)))]...), nil
 }
 
 func without(d bson.D, key string) bson.D {

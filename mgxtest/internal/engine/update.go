@@ -61,7 +61,39 @@ func ParseUpdate(doc []byte, arrayFilters [][]byte, let []byte) (*Update, error)
 		}
 	}
 	u.operators = d
-	return u, nil
+	return u, checkConflicts(d)
+}
+
+// checkConflicts refuses two operators on one path, or on a path and a part of it.
+func checkConflicts(operators bson.D) error {
+	paths := map[string]bool{}
+	add := func(path string) error {
+		if paths[path] {
+			return Errorf(CodeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", path, path)
+		}
+		paths[path] = true
+		return nil
+	}
+	for _, op := range operators {
+		for _, e := range op.Value.(bson.D) {
+			if err := add(e.Key); err != nil {
+				return err
+			}
+			if to, ok := e.Value.(string); ok && op.Key == "$rename" {
+				if err := add(to); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for path := range paths {
+		for i, c := range path {
+			if c == '.' && paths[path[:i]] {
+				return Errorf(CodeConflictingUpdate, "Updating the path '%s' would create a conflict at '%s'", path, path[:i])
+			}
+		}
+	}
+	return nil
 }
 
 // ParsePipelineUpdate reads an update that is an aggregation pipeline.
