@@ -118,8 +118,10 @@ func (c *collectionCopy) write(ctx context.Context, p *copyPipe) (err error) {
 			return err
 		}
 	}
+	// What a validator says now does not matter: the source has these documents.
+	_, validated := bsonwire.Lookup(c.task.spec.Options, "validator")
 	for ; ok; batch, ok = p.next(batch) {
-		n, bytes, err := c.to.insertRaw(ctx, batch.docs)
+		n, bytes, err := c.to.insertRaw(ctx, batch.docs, validated)
 		c.task.out.Documents += n
 		c.task.out.Bytes += bytes
 		c.task.out.Begun = c.task.out.Begun || n > 0
@@ -156,9 +158,11 @@ func (cp *copier) create(ctx context.Context, task *copyTask) error {
 
 // insertRaw inserts documents as they are, and returns how many, and how many
 // bytes, went in.
-func (c *Collection) insertRaw(ctx context.Context, docs []bson.Raw) (n, size int64, err error) {
+func (c *Collection) insertRaw(ctx context.Context, docs []bson.Raw, bypassValidation bool) (n, size int64, err error) {
 	in := inserter{c: c, docs: elements{raw: docs}}
-	err = in.run(ctx, c.base)
+	s := *c.base
+	s.bypassValidation = s.bypassValidation || bypassValidation
+	err = in.run(ctx, &s)
 	n = in.res.InsertedCount
 	for _, d := range docs[:min(int(n), len(docs))] {
 		size += int64(len(d))

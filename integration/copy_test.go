@@ -77,6 +77,14 @@ func names(r mgx.CopyResult) (list []string) {
 
 func TestCopyAll(t *testing.T) {
 	source, target, _ := copyServers(t)
+	// A document from before there was a validator.
+	checked := source.Database("shop")
+	if err := checked.CreateCollection(t.Context(), "checked", mgx.Validator(bson.D{{"qty", bson.D{{"$gt", 0}}}}, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checked.Collection("checked").InsertOne(t.Context(), bson.D{{"_id", 1}}, mgx.BypassDocumentValidation()); err != nil {
+		t.Fatal(err)
+	}
 	var stages []string
 	res, err := target.CopyDatabase(t.Context(), "shop", "copy", mgx.CopyOptions{Source: source, Parallel: 1, Progress: func(p mgx.CopyProgress) {
 		if text := fmt.Sprint(p.Collection, " ", p.Stage); !slices.Contains(stages, text) {
@@ -86,13 +94,13 @@ func TestCopyAll(t *testing.T) {
 			t.Errorf("progress: %+v", p)
 		}
 	}})
-	if err != nil || res.Documents != 200 || res.Bytes == 0 || res.Elapsed <= 0 {
+	if err != nil || res.Documents != 201 || res.Bytes == 0 || res.Elapsed <= 0 {
 		t.Fatalf("%+v: %v", res, err)
 	}
-	if got := fmt.Sprint(names(res)); got != "[items log orders sevens]" {
+	if got := fmt.Sprint(names(res)); got != "[checked items log orders sevens]" {
 		t.Error(got)
 	}
-	if o := res.Collections[2]; o.Indexes != 1 || !o.Begun || o.Documents != 100 {
+	if o := res.Collections[3]; o.Indexes != 1 || !o.Begun || o.Documents != 100 {
 		t.Errorf("%+v", o)
 	}
 	if want, got := described(t, source.Database("shop")), described(t, target.Database("copy")); !slices.Equal(want, got) {

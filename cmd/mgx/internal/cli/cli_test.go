@@ -146,6 +146,11 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"copy", "a", "b", "--parallel", "0"}, "--parallel"},
 		{[]string{"copy", "a", "b", "--drop", "--merge"}, "exclude each other"},
 
+		{[]string{"dump", "a", "b"}, "one argument too many"},
+		{[]string{"dump", "a", "--parallel", "0"}, "--parallel"},
+		{[]string{"restore", "a", "b"}, "one argument too many"},
+		{[]string{"restore", "a", "--drop", "--merge"}, "exclude each other"},
+
 		{[]string{"dbs", "x"}, `"x" is not a connection string`},
 		{[]string{"dbs", "--names", "--json"}, "exclude each other"},
 		{[]string{"collections"}, "which database?"},

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -144,4 +147,65 @@ func portion(done, all int) string {
 		return screen.Count(all, "collection", "collections")
 	}
 	return fmt.Sprintf("%s of %s", screen.Number(done), screen.Count(all, "collection", "collections"))
+}
+
+// wants tells whether a collection is to move.
+func (m *moveFlags) wants(name string) bool {
+	return !slices.Contains(m.exclude, name) && (len(m.collections) == 0 || slices.Contains(m.collections, name))
+}
+
+// missing is the error of a collection that was asked for and is not there, or of
+// nothing to do.
+func (m *moveFlags) missing(n int, there func(name string) bool) error {
+	for _, name := range m.collections {
+		if !there(name) && !slices.Contains(m.exclude, name) {
+			return fmt.Errorf("there is no collection %q; nothing was done", name)
+		}
+	}
+	if n == 0 {
+		return errors.New("there is no collection to work on")
+	}
+	return nil
+}
+
+// each runs f for collections, a number of them at a time, and returns the first
+// error. What is not begun when the context ends, never is.
+func (m *mover) each(ctx context.Context, parallel int, list []mgx.CopiedCollection, f func(c *mgx.CopiedCollection, i int) error) error {
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, parallel)
+	for i := range list {
+		c := &list[i]
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			c.Err = fmt.Errorf("not begun: %w", context.Cause(ctx))
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			began := time.Now()
+			c.Err = f(c, i)
+			m.progress(mgx.CopyProgress{Collection: c.Name, Documents: c.Documents, Bytes: c.Bytes, Elapsed: time.Since(began), Done: true, Err: c.Err})
+		})
+	}
+	wg.Wait()
+	for i := range list {
+		if list[i].Err != nil {
+			return list[i].Err
+		}
+	}
+	return nil
+}
+
+// total sums collections up.
+func total(list []mgx.CopiedCollection, began time.Time) mgx.CopyResult {
+	res := mgx.CopyResult{Collections: list, Elapsed: time.Since(began)}
+	for _, c := range list {
+		res.Documents += c.Documents
+		res.Bytes += c.Bytes
+	}
+	slices.SortFunc(res.Collections, func(a, b mgx.CopiedCollection) int { return strings.Compare(a.Name, b.Name) })
+	return res
 }

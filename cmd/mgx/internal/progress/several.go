@@ -36,6 +36,9 @@ type shown struct {
 	lined time.Time // when it last got a line
 }
 
+// Interval is how often it is worth it to call Set.
+const Interval = 100 * time.Millisecond
+
 // lineInterval is how often something that goes on gets a line, without a terminal.
 const lineInterval = 10 * time.Second
 
@@ -49,7 +52,7 @@ func NewSeveral(w io.Writer) *Several {
 }
 
 func newBars(w io.Writer, options ...mpb.ContainerOption) *mpb.Progress {
-	return mpb.New(append(options, mpb.WithOutput(w), mpb.WithWidth(30), mpb.WithRefreshRate(100*time.Millisecond))...)
+	return mpb.New(append(options, mpb.WithOutput(w), mpb.WithWidth(30), mpb.WithRefreshRate(Interval))...)
 }
 
 // Set says how far the thing of a name is.
