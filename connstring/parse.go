@@ -3,6 +3,7 @@ package connstring
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,8 +29,10 @@ type parser struct {
 	// at is the last at-sign. Text before it may be part of a password that was
 	// not encoded, so messages do not quote it.
 	at int
-	// seen are the places of the options, by canonical name.
-	seen map[string]int
+	// seen are the places of the options, by canonical name, and spelled are those
+	// of their names that differ from it.
+	seen    map[string]int
+	spelled map[string]string
 }
 
 func (p *parser) fail(offset int, part, format string, args ...any) *ParseError {
@@ -77,10 +80,19 @@ func (p *parser) run() error {
 		}
 	}
 	if err := p.c.validate(p.has); err != nil {
+		err.Message = p.asSpelled(err.Message)
 		return err.in(p.uri, p.place(err.Part))
 	}
 	p.hints()
 	return nil
+}
+
+// asSpelled calls options by the names that the URI gives them.
+func (p *parser) asSpelled(message string) string {
+	for name, spelled := range p.spelled {
+		message = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllLiteralString(message, spelled)
+	}
+	return message
 }
 
 // scheme returns where it ends.

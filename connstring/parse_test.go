@@ -382,3 +382,22 @@ func TestAllOptionsIsComplete(t *testing.T) {
 		t.Error("the table can be changed from outside")
 	}
 }
+
+// Errors call options by the names that the URI gives them.
+func TestErrorsSpellOptionsAsGiven(t *testing.T) {
+	for query, want := range map[string]string{
+		"ssl=false&ssl_ca_certs=f":               "ssl=false and ssl_ca_certs cannot be used together",
+		"tls=false&ssl_ca_certs=f":               "tls=false and ssl_ca_certs cannot be used together",
+		"SSL=false&tlsCAFile=f":                  "SSL=false and tlsCAFile cannot be used together",
+		"j=true&w=0":                             "j=true and w=0 cannot be used together",
+		"j=true&fsync=true":                      "fsync=true and j=true cannot be used together",
+		"journal=true&j=false&fsync=true":        "fsync=true and journal=true cannot be used together",
+		"max_pool_size=1&minPoolSize=2":          "minPoolSize=2 is more than max_pool_size=1",
+		"read_preference=primary&tag_sets=dc:ny": "needs a read_preference other than primary",
+	} {
+		_, err := connstring.Parse("mongodb://h/?" + query)
+		if wrong, ok := errors.AsType[*connstring.ParseError](err); !ok || wrong.Message != want || wrong.Offset < len("mongodb://h/?") {
+			t.Errorf("%s: %v, want %q", query, err, want)
+		}
+	}
+}

@@ -23,10 +23,13 @@ func (p *parser) options(start int) error {
 	if err != nil {
 		return err
 	}
-	p.seen = map[string]int{}
+	p.seen, p.spelled = map[string]int{}, map[string]string{}
 	for _, e := range entries {
 		if e.row != nil && (e.canonical() || !given(entries, e.row.Name)) {
 			p.seen[e.row.Name] = e.offset
+			if !e.canonical() {
+				p.spelled[e.row.Name] = e.name
+			}
 		}
 	}
 	if err := p.sameTLS(entries); err != nil {
