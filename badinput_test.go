@@ -109,6 +109,7 @@ func TestBadOptions(t *testing.T) {
 		"max pool size":  {MaxPoolSize: n(-1)},
 		"min pool size":  {MaxPoolSize: n(2), MinPoolSize: 3},
 		"max connecting": {MaxConnecting: -1},
+		"max adaptive":   {MaxAdaptiveRetries: new(-1)},
 		"app name":       {AppName: strings.Repeat("x", 129)},
 		"host":           {Hosts: []string{"a:b:c"}},
 		"empty host":     {Hosts: []string{""}},

@@ -16,6 +16,9 @@ import (
 
 const maxAppName = conn.MaxAppName
 
+// defaultAdaptiveRetries is the specification's: see "Client Backpressure".
+const defaultAdaptiveRetries = 2
+
 // open puts the layers below the client together.
 func (c *Client) open() error {
 	o := &c.options
@@ -32,7 +35,11 @@ func (c *Client) open() error {
 	c.exec = &exec.Executor{
 		Topology: c.topology, API: cfg.API,
 		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
+		MaxAdaptiveRetries: defaultAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
 		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, Timeout: o.Timeout,
+	}
+	if n := o.MaxAdaptiveRetries; n != nil {
+		c.exec.MaxAdaptiveRetries = *n
 	}
 	if o.CommandMonitor != nil || c.logs.Command != nil {
 		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Log: c.logs.Command, Failure: toPublic}

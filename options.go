@@ -126,6 +126,13 @@ type Options struct {
 	// RetryReads (retryReads) and RetryWrites (retryWrites) repeat an operation
 	// once that failed for a reason which may pass: nil is true.
 	RetryReads, RetryWrites *bool
+	// MaxAdaptiveRetries (maxAdaptiveRetries) is how often an operation of any kind
+	// is repeated that a server turned away because it is overloaded, after pauses
+	// of up to 100 ms, 200 ms, 400 ms, … each. nil is 2; 0 repeats none for that.
+	MaxAdaptiveRetries *int
+	// EnableOverloadRetargeting (enableOverloadRetargeting) sends such an operation
+	// to another server if one suits; behind several mongos that is always so.
+	EnableOverloadRetargeting bool
 	// ServerAPI declares a version of the Stable API; nil declares none.
 	ServerAPI *ServerAPI
 

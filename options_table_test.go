@@ -99,8 +99,8 @@ var optionFields = map[string]optionField{
 	"safe":        {"WriteConcern.W", "", "false"},
 	"retryWrites": {"RetryWrites", "", "false"},
 
-	"maxAdaptiveRetries":        {onlyWarns, "", "1"},
-	"enableOverloadRetargeting": {onlyWarns, "", "true"},
+	"maxAdaptiveRetries":        {"MaxAdaptiveRetries", "", "1"},
+	"enableOverloadRetargeting": {"EnableOverloadRetargeting", "", "true"},
 
 	"tz_aware": {"TimeLocation", "", "true"},
 }

@@ -161,7 +161,7 @@ func TestOptionsSecrets(t *testing.T) {
 
 // What is understood and not acted upon is a warning, which the logger gets.
 func TestWarnings(t *testing.T) {
-	uri := "mongodb://u:p@h/?maxAdaptiveRetries=3&enableOverloadRetargeting=true&serverSelectionTryOnce=true&authMechanism=PLAIN&tea=pot&serverSelectionTimeoutMS=1"
+	uri := "mongodb://u:p@h/?serverSelectionTryOnce=true&authMechanism=PLAIN&tea=pot&serverSelectionTimeoutMS=1"
 	o, err := ParseURI(uri)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(t.Context())
-	for _, name := range []string{"maxAdaptiveRetries", "enableOverloadRetargeting", "serverSelectionTryOnce", "authMechanism", "tea"} {
+	for _, name := range []string{"serverSelectionTryOnce", "authMechanism", "tea"} {
 		found := false
 		for _, w := range o.Warnings() {
 			found = found || w.Option == name
@@ -182,7 +182,7 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("no warning about %s", name)
 		}
 	}
-	if n := len(o.Warnings()); n != 5 {
+	if n := len(o.Warnings()); n != 3 {
 		t.Errorf("%d warnings: %v", n, o.Warnings())
 	}
 }

@@ -68,7 +68,11 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 		ReadConcern:      cs.ReadConcernLevel,
 		RetryReads:       cs.RetryReads,
 		RetryWrites:      cs.RetryWrites,
-		warnings:         cs.Warnings,
+
+		MaxAdaptiveRetries:        cs.MaxAdaptiveRetries,
+		EnableOverloadRetargeting: value(cs.EnableOverloadRetargeting),
+
+		warnings: cs.Warnings,
 	}
 	if err := o.preferences(cs); err != nil {
 		return nil, err
@@ -95,8 +99,6 @@ func (o *Options) warnOf(cs *connstring.ConnString) {
 			o.warnings = append(o.warnings, connstring.Warning{Option: name, Message: why, Offset: -1})
 		}
 	}
-	ignored(cs.MaxAdaptiveRetries != nil, "maxAdaptiveRetries", "is not supported; operations that an overloaded server turns away are retried like others")
-	ignored(cs.EnableOverloadRetargeting != nil, "enableOverloadRetargeting", "is not supported; retries choose a server as first attempts do")
 	ignored(value(cs.ServerSelectionTryOnce), "serverSelectionTryOnce", "has no effect: servers are monitored in the background, and selection waits for serverSelectionTimeoutMS")
 	ignored(cs.SSLCertReqs == "none", "ssl_cert_reqs", "none lets everybody on the way read and change all: the server's certificate is not checked")
 	plain := cs.AuthMechanism == connstring.Plain || cs.AuthMechanism == connstring.MongoDBOIDC

@@ -22,6 +22,10 @@ func toPublic(err error) error {
 		cleared   *pool.PoolClearedError
 		selection *sdam.SelectionError
 	)
+	var retry *exec.RetryError
+	if errors.As(err, &retry) {
+		return newRetried(retry)
+	}
 	// What a pool was cleared for, or a selection ended with, is not what happened
 	// to this operation.
 	foreign := errors.As(err, &cleared) || errors.As(err, &selection)
@@ -57,6 +61,28 @@ func toPublic(err error) error {
 	}
 	return e
 }
+
+// retried is an error of an operation whose retry came to nothing.
+type retried struct {
+	text string
+	errs []error
+}
+
+func newRetried(e *exec.RetryError) error {
+	first, second := toPublic(e.Err), toPublic(e.Retry)
+	r := &retried{text: first.Error() + "; no luck with the retry: " + second.Error(), errs: []error{first}}
+	if e.Ended() {
+		r.errs = append(r.errs, second)
+	}
+	return r
+}
+
+func (e *retried) Error() string { return e.text }
+
+func (e *retried) Unwrap() []error { return e.errs }
+
+// Timeout implements net.Error's method.
+func (e *retried) Timeout() bool { return errors.Is(e, ErrTimeout) }
 
 func selectionKinds(e *sdam.SelectionError) []error {
 	kinds := []error{ErrServerSelection, ErrConnectionFailure}

@@ -62,6 +62,9 @@ func (o *Options) checkPool() error {
 	if n := *o.MaxPoolSize; n < 0 || o.MinPoolSize < 0 || n > 0 && o.MinPoolSize > n {
 		return failure(ErrConfiguration, "minPoolSize %d and maxPoolSize %d exclude each other", o.MinPoolSize, n)
 	}
+	if n := o.MaxAdaptiveRetries; n != nil && *n < 0 {
+		return failure(ErrConfiguration, "maxAdaptiveRetries %d cannot be negative", *n)
+	}
 	if o.MaxConnecting < 0 || o.WaitQueueMultiple < 0 {
 		return failure(ErrConfiguration, "maxConnecting %d and waitQueueMultiple %d cannot be negative", o.MaxConnecting, o.WaitQueueMultiple)
 	}

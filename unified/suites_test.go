@@ -18,6 +18,7 @@ import (
 
 // suites are the folders of test files that mgx is held to.
 var suites = []string{
+	"client-backpressure",
 	"collection-management",
 	"command-logging-and-monitoring",
 	"connection-monitoring-and-pooling/tests/logging",

@@ -236,6 +236,7 @@ func (c *Conn) helloDocument(useMsg bool, authn *auth.Authenticator, speculative
 		doc = bsonwire.AppendInt32(doc, "isMaster", 1)
 	}
 	doc = bsonwire.AppendBoolean(doc, "helloOk", true)
+	doc = bsonwire.AppendBoolean(doc, "backpressure", true) // this client slows down when asked to
 	if c.cfg.Metadata != nil {
 		if m := c.cfg.Metadata(); m != nil {
 			doc = bsonwire.AppendDocument(doc, "client", m)

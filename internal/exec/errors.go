@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -55,11 +56,16 @@ func newServerError(op *Op, address string, h *head, reply []byte) *ServerError 
 		Raw:     bytes.Clone(reply),
 	}
 	e.topologyVersion = topologyVersion(h)
+	if e.Code == codeIllegalOperation && strings.HasPrefix(e.Message, "Transaction numbers") {
+		e.Message = "This MongoDB deployment does not support retryable writes. Please add retryWrites=false to your connection string."
+	}
 	if e.Message == "" {
 		e.Message = "the server refused the command without a reason"
 	}
 	return e
 }
+
+const codeIllegalOperation = 20
 
 func topologyVersion(h *head) *sdam.TopologyVersion {
 	if h.topologyVersion == nil {

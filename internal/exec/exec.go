@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,8 +42,15 @@ type Executor struct {
 	Sessions session.Pool
 	Time     session.ClusterTime
 
-	RetryReads     bool
-	RetryWrites    bool
+	RetryReads  bool
+	RetryWrites bool
+	// MaxAdaptiveRetries is how often an operation is tried again that an
+	// overloaded server turned away; Retarget, whether on another server.
+	MaxAdaptiveRetries int
+	Retarget           bool
+	// Jitter spreads the pauses before such attempts: from 0 to 1, nil is random.
+	Jitter func() float64
+
 	LocalThreshold time.Duration
 	Heartbeat      time.Duration
 	// Timeout is timeoutMS: it bounds an operation whose context has no deadline,
@@ -110,33 +116,18 @@ func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
 	}
 	r := run{x: x, op: op, keep: keep}
 	defer r.end()
-	var first error
 	for {
 		res, f, err := r.attempt(ctx)
-		if err == nil && (f == nil || !r.mayRetry(ctx, f)) {
-			r.dropFallback()
-			return res, nil
-		}
-		if err == nil {
-			// A write concern error that is worth another try. Its reply is the
-			// result if that does not come about.
-			r.dropFallback()
-			r.fallback = res
-			first = errRetriedReply
-			continue
-		}
-		if first != nil {
-			return r.settle(first, err)
-		}
 		if f == nil || !r.mayRetry(ctx, f) {
-			return Result{}, err
+			return r.settle(ctx, res, f, err)
 		}
-		first = err
+		r.remember(res, f, err)
+		if f.overloaded && !r.backOff(ctx, err) {
+			r.kept = r.kept && r.last.err == nil
+			return r.last.res, r.last.err
+		}
 	}
 }
-
-// errRetriedReply stands for the error of an attempt that got a reply.
-var errRetriedReply = errors.New("retried after a write concern error")
 
 // run is the state of one Run.
 type run struct {
@@ -144,15 +135,20 @@ type run struct {
 	op   *Op
 	keep Keep
 
-	attempts  int
-	failed    []string // addresses to avoid
+	// retries are the attempts after the first; turnedAway those, not among them,
+	// that got no connection because the pool was cleared.
+	retries, turnedAway int
+	overloads           int     // attempts that an overloaded server turned away
+	sent                bool    // the attempt at hand got as far as sending
+	last                outcome // of the attempts so far
+
+	avoided   []string // addresses to avoid
 	session   *session.Server
 	taken     time.Time // when the session was
 	implicit  bool
 	kept      bool
 	txnNumber int64
 	opID      int64
-	fallback  Result
 }
 
 func (r *run) end() {
@@ -173,31 +169,6 @@ func (r *run) operationID() int64 {
 	return r.opID
 }
 
-// settle chooses between the errors of two attempts.
-func (r *run) settle(first, second error) (Result, error) {
-	var selection *sdam.SelectionError
-	var server *ServerError
-	noWrites := errors.As(second, &server) && server.HasLabel(LabelNoWritesPerformed)
-	if errors.As(second, &selection) || noWrites || errors.Is(second, errNoRetrySupport) {
-		if first == errRetriedReply {
-			return r.fallback, nil
-		}
-		return Result{}, first
-	}
-	r.dropFallback()
-	r.kept = false
-	return Result{}, second
-}
-
-// dropFallback lets go of a reply that is not the result after all.
-func (r *run) dropFallback() {
-	r.fallback.Release()
-	if l := r.fallback.Lease; l != nil {
-		_ = l.Release()
-	}
-	r.fallback = Result{}
-}
-
 // errNoRetrySupport ends a retry on a server that cannot tell a repeated write
 // from a new one.
 var errNoRetrySupport = errors.New("the server does not support retryable writes")
@@ -215,7 +186,7 @@ func (x *Executor) sessionTimeout() time.Duration { return time.Duration(x.timeo
 // attempt runs the command once. A failure comes with the facts for the retry
 // decision, where a retry could be thought of.
 func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
-	r.attempts++
+	r.sent = false
 	server, err := r.selectServer(ctx)
 	if err != nil {
 		return Result{}, nil, err
@@ -256,7 +227,7 @@ func (r *run) selectServer(ctx context.Context) (*Server, error) {
 		return p.Server, nil
 	}
 	sel := r.x.Selection(r.op)
-	sel.Deprioritized, sel.OperationID = r.failed, r.operationID()
+	sel.Deprioritized, sel.OperationID = r.avoided, r.operationID()
 	return r.x.Topology.Select(ctx, &sel)
 }
 
@@ -357,6 +328,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	}
 	defer f.buf.Release()
 
+	r.sent = true
 	watch := x.Monitor.start(ctx, r, &f, lease)
 	res := Result{Server: server, Desc: env.desc, Unacknowledged: !f.ack}
 	if !f.ack {
@@ -414,6 +386,9 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 		reply.Release()
 		return Result{}, &ReplyError{Address: server.Address(), Command: op.Name, Err: err}
 	}
+	if h.clusterTime != nil {
+		x.Time.Advance(h.clusterTime)
+	}
 	if !h.ok {
 		err := newServerError(op, server.Address(), &h, reply.Body)
 		reply.Release()
@@ -426,49 +401,4 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 // gossips tells whether $clusterTime is exchanged with this kind of server.
 func gossips(k sdam.ServerKind) bool {
 	return k == sdam.Mongos || k == sdam.RSPrimary || k == sdam.RSSecondary || k == sdam.LoadBalancer
-}
-
-// mayRetry decides, and prepares the next attempt.
-func (r *run) mayRetry(ctx context.Context, f *failure) bool {
-	// Without a deadline an operation is tried twice; with timeoutMS, as often as
-	// time allows.
-	if r.attempts > 1 && r.x.Timeout == 0 || ctx.Err() != nil || !r.op.Retryable {
-		return false
-	}
-	if r.op.Pin != nil || r.op.Request != nil {
-		return false
-	}
-	switch r.op.Access {
-	case Write:
-		retry, _ := retryableWrite(*f)
-		// Before the first attempt got a connection there is no number yet, and
-		// none is needed: nothing was sent.
-		return retry && r.x.RetryWrites && (r.txnNumber != 0 || !f.sent && (f.pool || f.handshake)) && r.op.WriteConcern.Acknowledged()
-	case Read, Other:
-		// Of the others, those that list something.
-		return r.x.RetryReads && retryableRead(*f)
-	}
-	return false
-}
-
-// label attaches RetryableWriteError where the driver is to do so.
-func (r *run) label(f *failure, err error) error {
-	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.x.RetryWrites {
-		return err
-	}
-	retry, attach := retryableWrite(*f)
-	if !retry || !attach {
-		return err
-	}
-	var se *ServerError
-	if !f.pool && errors.As(err, &se) {
-		if !se.HasLabel(LabelRetryableWrite) {
-			se.Labels = append(slices.Clone(se.Labels), LabelRetryableWrite)
-		}
-		return err
-	}
-	if r.txnNumber == 0 && (f.sent || !f.pool && !f.handshake) {
-		return err
-	}
-	return &OperationError{Command: r.op.Name, Labels: []string{LabelRetryableWrite}, Err: err}
 }

@@ -15,25 +15,29 @@ func (r *run) dirty() {
 	}
 }
 
-// avoid keeps a retry off a server while there is another.
-func (r *run) avoid(server *Server) {
-	if len(r.failed) < 8 {
-		r.failed = append(r.failed, server.Address())
-	}
-}
-
 // checkOutFailure looks at why there was no connection. The topology has heard
 // of a failed dial by then.
 func (r *run) checkOutFailure(server *Server, err error) *failure {
-	r.avoid(server)
+	var f *failure
 	var cleared *pool.PoolClearedError
 	if errors.As(err, &cleared) {
-		return &failure{pool: true}
+		f = &failure{pool: true}
+	} else if ce, ok := networkError(err); ok && !ce.Established {
+		f = &failure{network: true, handshake: true}
+		r.noteOverload(f, ce)
+	} else {
+		return nil
 	}
-	if ce, ok := networkError(err); ok && !ce.Established {
-		return &failure{network: true, handshake: true}
+	r.avoid(server, f)
+	return f
+}
+
+// noteOverload looks for the labels of an overloaded server, unless the user does
+// not want to know of them.
+func (r *run) noteOverload(f *failure, err interface{ HasLabel(string) bool }) {
+	if r.x.MaxAdaptiveRetries > 0 && err.HasLabel(conn.LabelOverloaded) {
+		f.overloaded, f.refused = true, err.HasLabel(conn.LabelRetryable)
 	}
-	return nil
 }
 
 // commandFailure tells the topology of a command that got no good reply.
@@ -53,10 +57,11 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 		sf.Class, sf.Code, sf.Message = sdam.CommandFailure, se.Code, se.Message
 		sf.TopologyVersion = se.topologyVersion
 		f.code, f.message, f.labels = se.Code, se.Message, se.Labels
+		r.noteOverload(f, se)
 	case lease.Interrupted() != nil:
 		f.pool, f.sent = true, true
 		r.dirty()
-		r.avoid(server)
+		r.avoid(server, f)
 		return f
 	case errors.As(err, &ce):
 		if ce.Sent || ce.Kind != conn.Context {
@@ -78,7 +83,7 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 	default:
 		return nil
 	}
-	r.avoid(server)
+	r.avoid(server, f)
 	server.Failed(&sf)
 	return f
 }

@@ -22,10 +22,17 @@ type failure struct {
 	writeConcern bool
 	message      string
 	labels       []string
+	// overloaded tells that the server had no room for the command, or for the
+	// connection; refused, that it can be sent again for that, whatever it is.
+	overloaded, refused bool
 	// wireVersion is the server's.
 	wireVersion int32
 	mongos      bool
 }
+
+// turnedAway tells that no connection was to be had because the pool was cleared
+// for another operation's failure, or for this one's own: nothing was sent.
+func (f *failure) turnedAway() bool { return f.pool && !f.sent }
 
 // retryableCodes are the codes that make a read worth a second try, and, on
 // servers too old to attach the label themselves, a write.

@@ -215,6 +215,23 @@ func (t *Topology[C]) Changed() (*sdam.Topology, <-chan struct{}) {
 // [Topology.Description].
 func (t *Topology[C]) Servers() []*Server[C] { return slices.Clone(t.view.Load().servers) }
 
+// Done returns a channel that is closed when the topology is; closed already,
+// while it is not connected.
+func (t *Topology[C]) Done() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.run == nil {
+		return alreadyDone
+	}
+	return t.run.ctx.Done()
+}
+
+var alreadyDone = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // CheckAll asks all monitors to check their servers now.
 func (t *Topology[C]) CheckAll() {
 	for _, s := range t.view.Load().servers {

@@ -1,0 +1,258 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+// maxTurnedAway bounds how often an operation goes on after a pool was cleared
+// before it got a connection.
+const maxTurnedAway = 16
+
+// outcome is what an attempt came to.
+type outcome struct {
+	there bool
+	res   Result // of a reply with a write concern error
+	err   error
+}
+
+// mayRetry decides about another attempt, and counts it.
+func (r *run) mayRetry(ctx context.Context, f *failure) bool {
+	if ctx.Err() != nil || !r.worthRetrying(f) {
+		return false
+	}
+	if f.overloaded {
+		r.overloads++
+	}
+	if f.turnedAway() {
+		// Nobody was asked anything: the one retry is left for what may come.
+		r.turnedAway++
+		return r.turnedAway <= maxTurnedAway
+	}
+	r.retries++
+	switch {
+	case r.overloads > 0:
+		return r.retries <= r.x.MaxAdaptiveRetries
+	case r.x.Timeout > 0:
+		return true // as often as time allows
+	default:
+		return r.retries == 1
+	}
+}
+
+// worthRetrying tells whether another attempt could do better, and does no harm.
+func (r *run) worthRetrying(f *failure) bool {
+	op := r.op
+	switch {
+	case f.overloaded && f.refused:
+		// The server has not looked at the command, whatever it is.
+		return r.enabled()
+	case op.Pin != nil || op.Request != nil:
+		return false
+	case f.turnedAway():
+		return r.enabled()
+	case !op.Retryable:
+		return false
+	}
+	switch op.Access {
+	case Write:
+		retry, _ := retryableWrite(*f)
+		// Before the first attempt got a connection there is no number yet, and
+		// none is needed: nothing was sent.
+		return retry && r.x.RetryWrites && (r.txnNumber != 0 || !f.sent && (f.pool || f.handshake)) && op.WriteConcern.Acknowledged()
+	case Read, Other:
+		// Of the others, those that list something.
+		return r.x.RetryReads && retryableRead(*f)
+	}
+	return false
+}
+
+// enabled tells whether the user lets operations like this one be repeated. Of a
+// command of the user's it is not known what it does.
+func (r *run) enabled() bool {
+	switch op := r.op; {
+	case op.Access == Write || op.Access == ReadThenWrite:
+		return r.x.RetryWrites
+	case op.Access == Read || op.Retryable || op.Name == "getMore":
+		return r.x.RetryReads
+	default:
+		return r.x.RetryReads && r.x.RetryWrites
+	}
+}
+
+// remember keeps what an attempt came to, unless an earlier one tells more.
+func (r *run) remember(res Result, f *failure, err error) {
+	if r.last.there && r.tellsLess(f) {
+		drop(&res)
+		return
+	}
+	drop(&r.last.res)
+	r.last = outcome{there: true, res: res, err: err}
+}
+
+// drop lets go of a reply that is not the result after all.
+func drop(res *Result) {
+	res.Release()
+	if res.Lease != nil {
+		_ = res.Lease.Release()
+		res.Lease = nil
+	}
+}
+
+// tellsLess tells of a failed attempt that an earlier one is what the caller is to
+// hear of: nothing reached a server, or the server did nothing. See the
+// specification "Retryable Writes".
+func (r *run) tellsLess(f *failure) bool {
+	if f == nil {
+		return !r.sent
+	}
+	return !r.sent && !f.handshake || slices.Contains(f.labels, LabelNoWritesPerformed)
+}
+
+// settle returns what the operation came to with its last attempt.
+func (r *run) settle(ctx context.Context, res Result, f *failure, err error) (Result, error) {
+	last := &r.last
+	switch {
+	case !last.there:
+		return res, err
+	case err == nil && f == nil || !r.tellsLess(f):
+		drop(&last.res)
+	case last.err == nil:
+		drop(&res)
+		return last.res, nil
+	default:
+		drop(&res)
+		res, err = Result{}, r.bothFailed(ctx, err)
+	}
+	if err != nil {
+		r.kept = false // nobody got the session
+	}
+	return res, err
+}
+
+// bothFailed is the error of an operation whose retry tells less than an earlier
+// attempt. err is nil if the retry got a reply, which told of no effect.
+func (r *run) bothFailed(ctx context.Context, err error) error {
+	if err == nil {
+		return r.last.err
+	}
+	return &RetryError{Err: r.last.err, Retry: err, ended: ctx.Err() != nil}
+}
+
+// RetryError is a failed operation whose retry failed before it reached a server,
+// or without any effect there. What counts is the first error.
+type RetryError struct {
+	Err   error
+	Retry error
+	ended bool // by the context, which the caller wants to recognize
+}
+
+func (e *RetryError) Error() string {
+	return e.Err.Error() + "; no luck with the retry: " + e.Retry.Error()
+}
+
+// Unwrap returns the first error; also the second, if the context ended it.
+func (e *RetryError) Unwrap() []error {
+	if e.ended {
+		return []error{e.Err, e.Retry}
+	}
+	return []error{e.Err}
+}
+
+// Ended tells that the retry failed because the operation's context ended.
+func (e *RetryError) Ended() bool { return e.ended }
+
+// The pauses before attempts at an overloaded server. See the specification
+// "Client Backpressure".
+const (
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 10 * time.Second
+)
+
+// backoff is the pause before the retry of a number, from 1.
+func backoff(base time.Duration, retry int, jitter float64) time.Duration {
+	for ; retry > 1 && base < maxBackoff; retry-- {
+		base *= 2
+	}
+	return time.Duration(jitter * float64(min(base, maxBackoff)))
+}
+
+// backOff waits before an overloaded server is asked again. It returns false if
+// there is no time for that.
+func (r *run) backOff(ctx context.Context, err error) bool {
+	jitter := rand.Float64
+	if r.x.Jitter != nil {
+		jitter = r.x.Jitter
+	}
+	pause := backoff(baseBackoff(err), max(r.retries, 1), jitter())
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-r.x.Topology.Done():
+		return true // and find it closed
+	}
+}
+
+// baseBackoff is the first pause, which servers may set.
+func baseBackoff(err error) time.Duration {
+	var se *ServerError
+	if errors.As(err, &se) {
+		if v, ok := bsonwire.Lookup(se.Raw, "baseBackoffMS"); ok {
+			if ms, ok := v.AsInt64(); ok && ms > 0 {
+				return time.Duration(min(ms, maxBackoff.Milliseconds())) * time.Millisecond
+			}
+		}
+	}
+	return firstBackoff
+}
+
+// avoid keeps a retry off a server while there is another: in a sharded cluster
+// always. The members of a replica set differ, so there only what is known to be
+// lost is avoided, and what is overloaded if the user wants that.
+func (r *run) avoid(server *Server, f *failure) {
+	if f.overloaded {
+		if !r.x.Retarget && r.x.Topology.Kind() != sdam.Sharded {
+			return
+		}
+	} else if !f.network && !f.pool && r.x.Topology.Kind() != sdam.Sharded {
+		return
+	}
+	if !slices.Contains(r.avoided, server.Address()) {
+		r.avoided = append(r.avoided, server.Address())
+	}
+}
+
+// label attaches RetryableWriteError where the driver is to do so.
+func (r *run) label(f *failure, err error) error {
+	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.x.RetryWrites {
+		return err
+	}
+	retry, attach := retryableWrite(*f)
+	if !retry || !attach {
+		return err
+	}
+	var se *ServerError
+	if !f.pool && errors.As(err, &se) {
+		if !se.HasLabel(LabelRetryableWrite) {
+			se.Labels = append(slices.Clone(se.Labels), LabelRetryableWrite)
+		}
+		return err
+	}
+	if r.txnNumber == 0 && (f.sent || !f.pool && !f.handshake) {
+		return err
+	}
+	return &OperationError{Command: r.op.Name, Labels: []string{LabelRetryableWrite}, Err: err}
+}

@@ -1,0 +1,193 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/conn"
+)
+
+// A pool that was cleared does not use up the one retry: nothing was sent.
+func TestTurnedAwayDoesNotCount(t *testing.T) {
+	cleared, lost := &failure{pool: true}, &failure{network: true}
+	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}}
+	for range 3 {
+		if !r.mayRetry(context.Background(), cleared) {
+			t.Fatal("an operation that was turned away gives up")
+		}
+	}
+	if !r.mayRetry(context.Background(), lost) {
+		t.Error("no retry is left for the first failure that counts")
+	}
+	if !r.mayRetry(context.Background(), cleared) {
+		t.Error("the retry gives up when it is turned away")
+	}
+	if r.mayRetry(context.Background(), lost) {
+		t.Error("a second retry")
+	}
+	n := 0
+	for r.mayRetry(context.Background(), cleared) {
+		n++
+	}
+	if n > maxTurnedAway {
+		t.Errorf("turned away %d times, and no end", n)
+	}
+}
+
+func TestRetryBudget(t *testing.T) {
+	lost := failure{network: true}
+	busy := failure{code: 462, overloaded: true, refused: true}
+	for name, c := range map[string]struct {
+		x        Executor
+		op       Op
+		failures []failure
+		want     int
+	}{
+		"a read":                             {Executor{RetryReads: true}, Op{Retryable: true}, []failure{lost, lost, lost}, 1},
+		"a read, with timeoutMS":             {Executor{RetryReads: true, Timeout: time.Hour}, Op{Retryable: true}, []failure{lost, lost, lost}, 3},
+		"overloaded":                         {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Retryable: true}, []failure{busy, busy, busy}, 2},
+		"overloaded, with timeoutMS":         {Executor{RetryReads: true, MaxAdaptiveRetries: 2, Timeout: time.Hour}, Op{Retryable: true}, []failure{busy, busy, busy}, 2},
+		"first lost, then overloaded":        {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Retryable: true}, []failure{lost, busy, busy}, 2},
+		"first overloaded, then lost":        {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Retryable: true}, []failure{busy, lost, lost}, 2},
+		"an update of many":                  {Executor{RetryWrites: true, MaxAdaptiveRetries: 2}, Op{Access: Write}, []failure{busy, busy, busy}, 2},
+		"an update of many, no retryWrites":  {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Access: Write}, []failure{busy}, 0},
+		"a command, no retryWrites":          {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Access: Other}, []failure{busy}, 0},
+		"a command":                          {Executor{RetryReads: true, RetryWrites: true, MaxAdaptiveRetries: 2}, Op{Access: Other}, []failure{busy}, 1},
+		"a pinned getMore":                   {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{busy}, 1},
+		"a pinned getMore, connection lost":  {Executor{RetryReads: true}, Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{lost}, 0},
+		"an update of many, connection lost": {Executor{RetryWrites: true}, Op{Access: Write}, []failure{lost}, 0},
+		"an update of many, pool cleared":    {Executor{RetryWrites: true}, Op{Access: Write}, []failure{{pool: true}}, 1},
+		"an update of many, interrupted":     {Executor{RetryWrites: true}, Op{Access: Write}, []failure{{pool: true, sent: true}}, 0},
+		"in a request":                       {Executor{RetryReads: true}, Op{Retryable: true, Request: NewRequest()}, []failure{lost}, 0},
+	} {
+		r := run{x: &c.x, op: &c.op}
+		got := 0
+		for i := range c.failures {
+			if !r.mayRetry(context.Background(), &c.failures[i]) {
+				break
+			}
+			got++
+		}
+		if got != c.want {
+			t.Errorf("%s: %d retries, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestNoRetryAfterTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}}
+	if r.mayRetry(ctx, &failure{network: true}) {
+		t.Error("a retry after the context ended")
+	}
+}
+
+// What the caller hears of: the last error that tells of an attempt, and none that
+// says that the server did nothing, as long as there is another.
+func TestWhichErrorCounts(t *testing.T) {
+	type attempt struct {
+		err  string
+		sent bool
+		f    *failure // nil: not worth a retry
+	}
+	lost := func(name string) attempt { return attempt{name, true, &failure{network: true}} }
+	none := func(name string) attempt {
+		return attempt{name, true, &failure{code: 10107, labels: []string{LabelNoWritesPerformed}}}
+	}
+	for name, c := range map[string]struct {
+		attempts []attempt
+		want     string
+	}{
+		"one":                             {[]attempt{lost("a")}, "a"},
+		"both were sent":                  {[]attempt{lost("a"), lost("b")}, "b"},
+		"no server for the retry":         {[]attempt{lost("a"), {"b", false, nil}}, "a"},
+		"the retry was turned away":       {[]attempt{lost("a"), {"b", false, &failure{pool: true}}}, "a"},
+		"the retry got no connection":     {[]attempt{lost("a"), {"b", false, &failure{network: true, handshake: true}}}, "b"},
+		"only turned away":                {[]attempt{{"a", false, &failure{pool: true}}, {"b", false, &failure{pool: true}}}, "a"},
+		"turned away, then sent":          {[]attempt{{"a", false, &failure{pool: true}}, lost("b")}, "b"},
+		"the retry wrote nothing":         {[]attempt{lost("a"), none("b")}, "a"},
+		"neither wrote anything":          {[]attempt{none("a"), none("b")}, "a"},
+		"the first wrote nothing":         {[]attempt{none("a"), lost("b")}, "b"},
+		"the retry's context ended":       {[]attempt{lost("a"), {"b", true, nil}}, "b"},
+		"three, the last wrote nothing":   {[]attempt{lost("a"), lost("b"), none("c")}, "b"},
+		"three, the middle wrote nothing": {[]attempt{lost("a"), none("b"), {"c", false, nil}}, "a"},
+	} {
+		r := run{x: &Executor{}, op: &Op{}}
+		var err error
+		for i, a := range c.attempts {
+			r.sent = a.sent
+			if i == len(c.attempts)-1 {
+				_, err = r.settle(context.Background(), Result{}, a.f, errors.New(a.err))
+			} else {
+				r.remember(Result{}, a.f, errors.New(a.err))
+			}
+		}
+		var retry *RetryError
+		if errors.As(err, &retry) {
+			if retry.Retry.Error() != c.attempts[len(c.attempts)-1].err {
+				t.Errorf("%s: the retry's error is %q", name, retry.Retry)
+			}
+			err = retry.Err
+		}
+		if err.Error() != c.want {
+			t.Errorf("%s: %q, want %q", name, err, c.want)
+		}
+	}
+}
+
+// A reply with a write concern error is the result when its retry comes to
+// nothing.
+func TestReplyOutlivesItsRetry(t *testing.T) {
+	r := run{x: &Executor{}, op: &Op{}, sent: true}
+	first := Result{Reply: conn.Reply{Body: bson.Raw("first")}}
+	r.remember(first, &failure{code: 91, writeConcern: true}, nil)
+	r.sent = false
+	res, err := r.settle(context.Background(), Result{}, nil, errors.New("no server"))
+	if err != nil || string(res.Body) != "first" {
+		t.Errorf("%q, %v; want the first reply", res.Body, err)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for i, c := range []struct {
+		base   time.Duration
+		retry  int
+		jitter float64
+		want   time.Duration
+	}{
+		{firstBackoff, 1, 1, 100 * time.Millisecond},
+		{firstBackoff, 2, 1, 200 * time.Millisecond},
+		{firstBackoff, 3, 0.5, 200 * time.Millisecond},
+		{firstBackoff, 1, 0, 0},
+		{firstBackoff, 1000, 1, maxBackoff},
+		{maxBackoff, 1000, 1, maxBackoff},
+		{time.Millisecond, 2, 1, 2 * time.Millisecond},
+	} {
+		if got := backoff(c.base, c.retry, c.jitter); got != c.want {
+			t.Errorf("%d: %v, want %v", i, got, c.want)
+		}
+	}
+	for ms, want := range map[any]time.Duration{
+		nil: firstBackoff, int32(0): firstBackoff, int32(-5): firstBackoff, "x": firstBackoff,
+		int32(20): 20 * time.Millisecond, int64(1) << 62: maxBackoff, 7.0: 7 * time.Millisecond,
+	} {
+		doc := bson.D{{Key: "ok", Value: 0}}
+		if ms != nil {
+			doc = append(doc, bson.E{Key: "baseBackoffMS", Value: ms})
+		}
+		raw, err := bson.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := baseBackoff(&ServerError{Raw: raw}); got != want {
+			t.Errorf("baseBackoffMS %v: %v, want %v", ms, got, want)
+		}
+	}
+	if got := baseBackoff(errors.New("no reply")); got != firstBackoff {
+		t.Errorf("without a reply: %v", got)
+	}
+}
