@@ -29,11 +29,12 @@ import (
 // client, so do not change them.
 //
 // A handler gets the events of one client one after the other, in the order in
-// which things happened, and is never called twice at a time. It runs on the
-// goroutine that found something out, mostly a monitor's, without any lock of
-// the client: a slow handler delays monitoring and the events that follow, not
-// operations in general. A handler that panics breaks nothing: the panic is
-// logged through log/slog's default logger.
+// which things happened, and is never called twice at a time. It runs on a
+// goroutine of its own: a slow handler delays the events that follow and nothing
+// else. When 10,000 wait, further ones are lost, which is logged. A handler that
+// panics breaks nothing: the panic is logged through log/slog's default logger.
+// Closing the client delivers what is left, as long as that takes no more than a
+// second.
 type TopologyEvent interface{ topologyEvent() }
 
 // TopologyOpening tells that a client begins to discover its deployment.

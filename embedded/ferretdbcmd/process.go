@@ -45,6 +45,10 @@ type Options struct {
 	// Dir keeps the data, which is there again for the next start. Empty means a
 	// temporary folder, removed by Close.
 	Dir string
+
+	// Listen is the address, "host:port", for a server that comes back where it
+	// was. Empty means a free loopback port.
+	Listen string
 }
 
 // Process is a running command.
@@ -121,8 +125,10 @@ func start(ctx context.Context, path string, o Options) (_ *Process, err error) 
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if p.addr, err = freeAddress(ctx); err != nil {
-		return nil, err
+	if p.addr = o.Listen; p.addr == "" {
+		if p.addr, err = freeAddress(ctx); err != nil {
+			return nil, err
+		}
 	}
 	p.setURI(&o)
 	// The process outlives the context of its start.
@@ -273,6 +279,16 @@ func (p *Process) Output() string { return p.output.String() }
 // has nothing to save. Further calls return what the first one did.
 func (p *Process) Close() error { return p.closing() }
 
+// Kill ends the process as a crash would, and waits for its end. Close is still to
+// be called if the folder is a temporary one.
+func (p *Process) Kill() error {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("ferretdbcmd: kill the process: %w", err)
+	}
+	<-p.exited
+	return nil
+}
+
 func (p *Process) shutDown() error {
 	if p.keep && p.cmd.Process.Signal(os.Interrupt) == nil {
 		select {
@@ -280,10 +296,9 @@ func (p *Process) shutDown() error {
 		case <-time.After(stopTimeout):
 		}
 	}
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("ferretdbcmd: end the process: %w", err)
+	if err := p.Kill(); err != nil {
+		return err
 	}
-	<-p.exited
 	return p.cleanUp()
 }
 

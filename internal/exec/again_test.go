@@ -41,29 +41,29 @@ func TestRetryBudget(t *testing.T) {
 	lost := failure{network: true}
 	busy := failure{code: 462, overloaded: true, refused: true}
 	for name, c := range map[string]struct {
-		x        Executor
-		op       Op
+		x        *Executor
+		op       *Op
 		failures []failure
 		want     int
 	}{
-		"a read":                             {Executor{RetryReads: true}, Op{Retryable: true}, []failure{lost, lost, lost}, 1},
-		"a read, with timeoutMS":             {Executor{RetryReads: true, Timeout: time.Hour}, Op{Retryable: true}, []failure{lost, lost, lost}, 3},
-		"overloaded":                         {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Retryable: true}, []failure{busy, busy, busy}, 2},
-		"overloaded, with timeoutMS":         {Executor{RetryReads: true, MaxAdaptiveRetries: 2, Timeout: time.Hour}, Op{Retryable: true}, []failure{busy, busy, busy}, 2},
-		"first lost, then overloaded":        {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Retryable: true}, []failure{lost, busy, busy}, 2},
-		"first overloaded, then lost":        {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Retryable: true}, []failure{busy, lost, lost}, 2},
-		"an update of many":                  {Executor{RetryWrites: true, MaxAdaptiveRetries: 2}, Op{Access: Write}, []failure{busy, busy, busy}, 2},
-		"an update of many, no retryWrites":  {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Access: Write}, []failure{busy}, 0},
-		"a command, no retryWrites":          {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Access: Other}, []failure{busy}, 0},
-		"a command":                          {Executor{RetryReads: true, RetryWrites: true, MaxAdaptiveRetries: 2}, Op{Access: Other}, []failure{busy}, 1},
-		"a pinned getMore":                   {Executor{RetryReads: true, MaxAdaptiveRetries: 2}, Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{busy}, 1},
-		"a pinned getMore, connection lost":  {Executor{RetryReads: true}, Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{lost}, 0},
-		"an update of many, connection lost": {Executor{RetryWrites: true}, Op{Access: Write}, []failure{lost}, 0},
-		"an update of many, pool cleared":    {Executor{RetryWrites: true}, Op{Access: Write}, []failure{{pool: true}}, 1},
-		"an update of many, interrupted":     {Executor{RetryWrites: true}, Op{Access: Write}, []failure{{pool: true, sent: true}}, 0},
-		"in a request":                       {Executor{RetryReads: true}, Op{Retryable: true, Request: NewRequest()}, []failure{lost}, 0},
+		"a read":                             {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{lost, lost, lost}, 1},
+		"a read, with timeoutMS":             {&Executor{RetryReads: true, Timeout: time.Hour}, &Op{Retryable: true}, []failure{lost, lost, lost}, 3},
+		"overloaded":                         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, busy, busy}, 2},
+		"overloaded, with timeoutMS":         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2, Timeout: time.Hour}, &Op{Retryable: true}, []failure{busy, busy, busy}, 2},
+		"first lost, then overloaded":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{lost, busy, busy}, 2},
+		"first overloaded, then lost":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, lost, lost}, 2},
+		"an update of many":                  {&Executor{RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failure{busy, busy, busy}, 2},
+		"an update of many, no retryWrites":  {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failure{busy}, 0},
+		"a command, no retryWrites":          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failure{busy}, 0},
+		"a command":                          {&Executor{RetryReads: true, RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failure{busy}, 1},
+		"a pinned getMore":                   {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{busy}, 1},
+		"a pinned getMore, connection lost":  {&Executor{RetryReads: true}, &Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{lost}, 0},
+		"an update of many, connection lost": {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{lost}, 0},
+		"an update of many, pool cleared":    {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{{pool: true}}, 1},
+		"an update of many, interrupted":     {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{{pool: true, sent: true}}, 0},
+		"in a request":                       {&Executor{RetryReads: true}, &Op{Retryable: true, Request: NewRequest()}, []failure{lost}, 0},
 	} {
-		r := run{x: &c.x, op: &c.op}
+		r := run{x: c.x, op: c.op}
 		got := 0
 		for i := range c.failures {
 			if !r.mayRetry(context.Background(), &c.failures[i]) {

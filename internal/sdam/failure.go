@@ -67,7 +67,7 @@ type Decision struct {
 	Interrupt bool
 	// CancelCheck ends the check that is under way, and its connection.
 	CancelCheck bool
-	// RequestCheck asks the monitor to check the server now.
+	// RequestCheck asks the monitor to check the server now, or as soon as it may.
 	RequestCheck bool
 }
 
@@ -115,7 +115,7 @@ const wireKeepsConnections = 8
 // generation, and replies that tell of a state the client already knows, change
 // nothing.
 func OnError(topology TopologyKind, s *Server, generation uint64, f *Failure) Decision {
-	if f.Generation < generation || f.Overloaded && !f.HandshakeDone {
+	if f.Generation < generation {
 		return Decision{}
 	}
 	// The specification would have the pool cleared here, too. But where passwords
@@ -123,6 +123,10 @@ func OnError(topology TopologyKind, s *Server, generation uint64, f *Failure) De
 	// would make an outage of it.
 	if f.Class == AuthFailure && f.Proven {
 		return Decision{}
+	}
+	if f.Overloaded && !f.HandshakeDone {
+		// It may be gone as well as busy, which a check tells.
+		return Decision{RequestCheck: topology != LoadBalanced}
 	}
 	if f.Class == CommandFailure && IsStateChange(f.Code, f.Message) {
 		return onStateChange(topology, s, f)

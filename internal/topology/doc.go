@@ -19,16 +19,16 @@
 // What changes a server's description and what becomes of its pool happens in
 // one step: a pool is ready before its server can be selected, and a server is
 // Unknown before its pool is cleared. Steps of one server follow one another; an
-// operation that reports a failure never waits for another step. The lock of the
+// operation that reports a failure waits until somebody has dealt with it. The lock of the
 // topology is held only for pure computing.
 //
 // # Events
 //
 // Topology events are queued in the order in which the changes were made, and
-// delivered outside of the topology's lock by the goroutine that found the queue
-// idle; others put theirs in the queue and go on. So a handler is called for one
-// event at a time and in order, and one that blocks delays events, and the one
-// goroutine that it runs on. A handler must not close the topology.
+// delivered by a goroutine of their own, which ends when none is left. So a handler
+// is called for one event at a time and in order, and one that blocks delays
+// nothing but events. Close waits a second at most for what is still to be
+// delivered.
 //
 // # Leaving
 //

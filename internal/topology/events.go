@@ -1,9 +1,11 @@
 package topology
 
 import (
+	"context"
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
@@ -16,14 +18,15 @@ var noService bson.ObjectID
 // that come then are lost.
 const maxQueued = 10_000
 
-// eventQueue delivers events one at a time and in order, without a goroutine of
-// its own: whoever finds it idle delivers for all.
+// eventQueue delivers events one at a time and in order, on a goroutine of its
+// own that lives as long as there are any: a handler that blocks holds up nothing
+// but the events after it.
 type eventQueue struct {
 	handle func(event.TopologyEvent)
 
 	mu         sync.Mutex
 	waiting    []event.TopologyEvent
-	delivering bool
+	delivering chan struct{} // closed when that goroutine ends; nil: there is none
 	lost       int
 }
 
@@ -46,18 +49,26 @@ func (q *eventQueue) emit(r *run, e event.TopologyEvent) {
 	q.deliver()
 }
 
-// deliver calls the handler for all events, unless somebody does already. No
-// lock may be held.
+// deliver has the handler called for all events.
 func (q *eventQueue) deliver() {
-	if q.handle == nil || !q.begin() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.handle == nil || q.delivering != nil || len(q.waiting) == 0 {
 		return
 	}
+	q.delivering = make(chan struct{})
+	go q.run(q.delivering)
+}
+
+func (q *eventQueue) run(ended chan struct{}) {
+	defer close(ended)
 	finished := false
 	defer func() {
-		if !finished { // a handler ended its goroutine; the next one goes on
+		if !finished { // a handler ended its goroutine; another one goes on
 			q.mu.Lock()
-			q.delivering = false
+			q.delivering = nil
 			q.mu.Unlock()
+			q.deliver()
 		}
 	}()
 	for {
@@ -73,15 +84,26 @@ func (q *eventQueue) deliver() {
 	}
 }
 
-// begin tells whether there is something to deliver, by the caller.
-func (q *eventQueue) begin() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.delivering || len(q.waiting) == 0 {
-		return false
+// flush waits until all events are delivered, as long as ctx allows. A handler
+// that does not return is not waited for long.
+func (q *eventQueue) flush(ctx context.Context) {
+	grace := time.NewTimer(interruptGrace)
+	defer grace.Stop()
+	for {
+		q.mu.Lock()
+		delivering := q.delivering
+		q.mu.Unlock()
+		if delivering == nil {
+			return
+		}
+		select {
+		case <-delivering:
+		case <-ctx.Done():
+			return
+		case <-grace.C:
+			return
+		}
 	}
-	q.delivering = true
-	return true
 }
 
 // next takes the next event out. When there is none the delivery has ended.
@@ -90,7 +112,7 @@ func (q *eventQueue) next() (e event.TopologyEvent, lost int) {
 	defer q.mu.Unlock()
 	lost, q.lost = q.lost, 0
 	if len(q.waiting) == 0 {
-		q.waiting, q.delivering = nil, false
+		q.waiting, q.delivering = nil, nil
 		return nil, lost
 	}
 	e = q.waiting[0]

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,7 +87,7 @@ func TestHeartbeatsAreAlwaysPaired(t *testing.T) {
 	})
 }
 
-func TestHandlersMayDoAnythingButClose(t *testing.T) {
+func TestHandlersMayDoAnything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
 		n.replicaSet("a:1")
@@ -169,31 +168,90 @@ func TestBlockedHandlerLosesEventsNotMemory(t *testing.T) {
 	var out bytes.Buffer
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
 	defer slog.SetDefault(old)
-	var wg sync.WaitGroup
-	wg.Go(func() { q.emit(&r, event.TopologyOpening{}) })
+	q.emit(&r, event.TopologyOpening{})
 	<-started
 	for range maxQueued + 5 {
 		q.emit(&r, event.TopologyOpening{})
 	}
 	close(release)
-	wg.Wait()
+	q.flush(t.Context())
 	if got != maxQueued+1 || !strings.Contains(out.String(), "count=5") {
 		t.Errorf("%d events delivered; log: %s", got, &out)
 	}
 	// A handler that ends its goroutine, as a test's FailNow does.
-	wg.Go(func() {
-		q.handle = func(event.TopologyEvent) { runtime.Goexit() }
-		q.emit(&r, event.TopologyOpening{})
-	})
-	wg.Wait()
-	q.handle = func(event.TopologyEvent) { got++ }
-	if q.emit(&r, event.TopologyOpening{}); got != maxQueued+2 {
+	q.handle = func(event.TopologyEvent) {
+		if got++; got == maxQueued+2 {
+			runtime.Goexit()
+		}
+	}
+	q.add(&r, event.TopologyOpening{})
+	q.emit(&r, event.TopologyOpening{})
+	q.flush(t.Context())
+	if got != maxQueued+3 {
 		t.Error("events are no longer delivered after a handler ended its goroutine")
 	}
 	r.sealed = true
-	if q.emit(&r, event.TopologyOpening{}); got != maxQueued+2 {
+	q.emit(&r, event.TopologyOpening{})
+	if q.flush(t.Context()); got != maxQueued+3 {
 		t.Error("an event came after the last one")
 	}
+}
+
+// A handler that never returns holds up nothing: not the monitors, not the
+// operations, and Close only for a moment.
+func TestHandlerThatBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		cfg := config(n, "a:1")
+		release := make(chan struct{})
+		cfg.Events = func(event.TopologyEvent) { <-release }
+		top, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := top.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		mustSelect(t, top, write).Failed(lost(0))
+		mustSelect(t, top, write)
+		if server.checked() < 1 || n.dialled("a:1") < 2 {
+			t.Errorf("%d dials, %d checks", n.dialled("a:1"), server.checked())
+		}
+		began := time.Now()
+		if err := top.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*interruptGrace {
+			t.Errorf("Close took %v", took)
+		}
+		close(release)
+	})
+}
+
+func TestHandlersMayClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.add("a:1", standaloneHello())
+		cfg := config(n, "a:1")
+		var top *Topology[*fakeConn]
+		closed := make(chan error, 1)
+		cfg.Events = func(e event.TopologyEvent) {
+			if _, ok := e.(event.ServerDescriptionChanged); ok {
+				closed <- top.Close(context.Background())
+			}
+		}
+		top, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := top.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestLogs(t *testing.T) {

@@ -36,13 +36,17 @@ type outcome struct {
 func (s *Server[C]) monitor() {
 	m := &monitor[C]{s: s, last: sdam.DefaultServer(s.address, nil)}
 	defer m.disconnect()
+	// A check that was broken off is none: the next one may follow at once.
+	var ended time.Time
 	for s.ctx.Err() == nil {
 		ctx, done := s.beginCheck()
 		if s.takeDropConn() {
 			m.disconnect()
 		}
 		o := m.check(ctx)
-		ended := time.Now()
+		if o.err != errCheckCancelled {
+			ended = time.Now()
+		}
 		again := m.report(ctx, o)
 		done()
 		if !again && !s.pause(ended) {

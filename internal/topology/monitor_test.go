@@ -232,6 +232,35 @@ func TestStateChangeErrorWithoutVersionBreaksTheStream(t *testing.T) {
 	})
 }
 
+// A check that waits for changes and is broken off for a lost connection does not
+// put off the next one: operations wait no longer than for a round trip.
+func TestLostConnectionIsSoonReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		server := n.add("a:1", standaloneHello())
+		server.streams = true
+		top := connected(t, config(n, "a:1"))
+		for range 3 {
+			s := mustSelect(t, top, write)
+			time.Sleep(time.Second)
+			s.Failed(lost(s.Pool().Generation(noService)))
+			began := time.Now()
+			mustSelect(t, top, write)
+			if took := time.Since(began); took > 10*n.latency {
+				t.Errorf("found the server again after %v", took)
+			}
+		}
+		// But not more often than allowed.
+		s := mustSelect(t, top, write)
+		s.Failed(lost(s.Pool().Generation(noService)))
+		began := time.Now()
+		mustSelect(t, top, write)
+		if took := time.Since(began); took < MinHeartbeatInterval-10*n.latency {
+			t.Errorf("checked again after %v", took)
+		}
+	})
+}
+
 func TestFailedDials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
@@ -245,6 +274,11 @@ func TestFailedDials(t *testing.T) {
 		}
 		if kindOf(top, "a:1") != sdam.Standalone || s.Pool().Generation(noService) != 0 {
 			t.Error("an overloaded server was taken for a dead one")
+		}
+		checks := server.checked()
+		time.Sleep(MinHeartbeatInterval + time.Second)
+		if server.checked() == checks {
+			t.Error("an overloaded server was not checked for whether it is there at all")
 		}
 		server.set(func(s *fakeServer) { s.login = errLogin })
 		if _, err := s.CheckOut(t.Context()); !errors.Is(err, errLogin) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/pool"
@@ -20,7 +21,7 @@ type Server[C pool.Conn] struct {
 	wake     chan struct{} // a check is wanted now
 
 	// update makes one step of a change to the description and what becomes of
-	// the pool. The monitor waits for it; operations never do, see Failed.
+	// the pool. The monitor waits for it; operations only so long, see Failed.
 	update sync.Mutex
 	// pool is set before anything can make the server selectable.
 	pool *pool.Pool[C]
@@ -32,7 +33,13 @@ type Server[C pool.Conn] struct {
 	measuring bool               // the goroutine for round trip times was started
 	streaming bool               // the monitor streams
 	rtt       sdam.RTT
-	failures  []sdam.Failure // to be dealt with by whoever holds update
+	failures  *failures // to be dealt with by whoever holds update
+}
+
+// failures are reports that nobody has dealt with yet.
+type failures struct {
+	list []sdam.Failure
+	done chan struct{} // closed when that has been done
 }
 
 type serverState uint8
@@ -136,18 +143,37 @@ var errLeft = errors.New("the server has left the deployment")
 // into. It marks the server Unknown, clears its pool and has it checked again as
 // the specification says; most errors change nothing.
 //
-// It never waits: while another goroutine is changing something about the server,
-// that one deals with the failure too. So it may also be called from a handler of
-// events.
+// While another goroutine is changing something about the server, that one deals
+// with the failure too, and Failed waits for that, so that a retry finds things as
+// they are now. It waits only so long: a handler of the pool's events may call it
+// in the middle of such a change.
 func (s *Server[C]) Failed(f *sdam.Failure) {
 	if s.decide(f) == (sdam.Decision{}) {
 		return
 	}
 	s.mu.Lock()
-	s.failures = append(s.failures, *f)
+	if s.failures == nil {
+		s.failures = &failures{done: make(chan struct{})}
+	}
+	s.failures.list = append(s.failures.list, *f)
+	done := s.failures.done
 	s.mu.Unlock()
 	s.settle()
+	select {
+	case <-done:
+		return
+	default:
+	}
+	timer := time.NewTimer(settlePatience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }
+
+// settlePatience is far more than a change takes when no handler holds it up.
+const settlePatience = 100 * time.Millisecond
 
 // step makes one step of f, and waits for its turn. Only the monitor may call it.
 func (s *Server[C]) step(f func()) {
@@ -161,12 +187,15 @@ func (s *Server[C]) step(f func()) {
 func (s *Server[C]) settle() {
 	for s.hasFailures() && s.update.TryLock() {
 		s.mu.Lock()
-		failures := s.failures
+		reported := s.failures
 		s.failures = nil
 		s.mu.Unlock()
-		for i := range failures {
-			f := &failures[i]
-			s.enact(s.decide(f), f.Err, serviceOf(f))
+		if reported != nil {
+			for i := range reported.list {
+				f := &reported.list[i]
+				s.enact(s.decide(f), f.Err, serviceOf(f))
+			}
+			close(reported.done)
 		}
 		s.update.Unlock()
 	}
@@ -175,7 +204,7 @@ func (s *Server[C]) settle() {
 func (s *Server[C]) hasFailures() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.failures) > 0
+	return s.failures != nil
 }
 
 func serviceOf(f *sdam.Failure) (id bson.ObjectID) {
@@ -206,7 +235,7 @@ func (s *Server[C]) enact(d sdam.Decision, cause error, service bson.ObjectID) {
 		s.pool.Clear(cause, service, d.Interrupt)
 	}
 	if d.RequestCheck {
-		if d.Unknown.TopologyVersion == nil {
+		if d.Unknown != nil && d.Unknown.TopologyVersion == nil {
 			s.breakStream()
 		}
 		s.requestCheck()

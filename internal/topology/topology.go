@@ -121,6 +121,7 @@ func (t *Topology[C]) Close(ctx context.Context) error {
 	}
 	t.queueClosed(r, v.topology)
 	t.events.deliver()
+	t.events.flush(ctx)
 	return err
 }
 
