@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/topology"
 )
 
 // maxTurnedAway bounds how often an operation goes on after a pool was cleared
@@ -142,7 +144,8 @@ func (r *run) bothFailed(ctx context.Context, err error) error {
 	if err == nil {
 		return r.last.err
 	}
-	return &RetryError{Err: r.last.err, Retry: err, ended: ctx.Err() != nil}
+	ended := ctx.Err() != nil || errors.Is(err, topology.ErrClosed) || errors.Is(err, pool.ErrPoolClosed)
+	return &RetryError{Err: r.last.err, Retry: err, ended: ended}
 }
 
 // RetryError is a failed operation whose retry failed before it reached a server,
@@ -150,14 +153,14 @@ func (r *run) bothFailed(ctx context.Context, err error) error {
 type RetryError struct {
 	Err   error
 	Retry error
-	ended bool // by the context, which the caller wants to recognize
+	ended bool // by the context or by Close, which the caller wants to recognize
 }
 
 func (e *RetryError) Error() string {
 	return e.Err.Error() + "; no luck with the retry: " + e.Retry.Error()
 }
 
-// Unwrap returns the first error; also the second, if the context ended it.
+// Unwrap returns the first error; also the second, if the caller ended it.
 func (e *RetryError) Unwrap() []error {
 	if e.ended {
 		return []error{e.Err, e.Retry}
@@ -165,7 +168,8 @@ func (e *RetryError) Unwrap() []error {
 	return []error{e.Err}
 }
 
-// Ended tells that the retry failed because the operation's context ended.
+// Ended tells that the caller ended the retry: by its context, or by closing the
+// client.
 func (e *RetryError) Ended() bool { return e.ended }
 
 // The pauses before attempts at an overloaded server. See the specification

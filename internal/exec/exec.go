@@ -290,6 +290,7 @@ func (r *run) prepare(desc *sdam.Server) error {
 		switch {
 		case op.Session != nil:
 			r.session = op.Session
+			r.session.Used(time.Now())
 		case sessions && acknowledged && !op.NoSession:
 			r.taken = time.Now()
 			r.session, r.implicit = r.x.Sessions.Get(r.x.sessionTimeout(), r.taken), true
@@ -379,6 +380,9 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 	reply, err := lease.Conn().Receive(ctx)
 	if err != nil {
 		r.commandFailure(server, lease, desc, err)
+		if cut := lease.Interrupted(); cut != nil {
+			err = cut
+		}
 		return Result{}, err
 	}
 	h, err := readHead(reply.Body)

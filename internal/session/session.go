@@ -7,6 +7,7 @@ package session
 import (
 	"bytes"
 	"crypto/rand"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,10 @@ func (s *Server) NextTxnNumber() int64 {
 	s.TxnNumber++
 	return s.TxnNumber
 }
+
+// Used tells that a command of the session was sent: the server counts anew until
+// it expires.
+func (s *Server) Used(now time.Time) { s.lastUse = now }
 
 const binaryUUID = 4
 
@@ -81,7 +86,12 @@ func (p *Pool) Put(s *Server, timeout time.Duration, now time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.idle = append(p.idle, s)
+	// The longest unused are at the bottom, where nobody might ever look for them.
+	n := 0
+	for n < len(p.idle) && p.idle[n].expired(timeout, now) {
+		n++
+	}
+	p.idle = append(slices.Delete(p.idle, 0, n), s)
 }
 
 func (s *Server) expired(timeout time.Duration, now time.Time) bool {
