@@ -2,9 +2,10 @@
 //
 //	go run ./bench                 clients: mgx, the official driver, a bare socket
 //	go run ./bench bson            BSON: encoding and decoding
+//	go run ./bench copy            copying a database between two servers
 //
-// Each command explains its flags with -h. It reads the documents of the standard
-// driver benchmarks; see MGX_BENCHDATA in package benchdata.
+// Each command explains its flags with -h. All but copy read the documents of
+// the standard driver benchmarks; see MGX_BENCHDATA in package benchdata.
 package main
 
 import (
@@ -27,6 +28,7 @@ type command struct {
 var commands = []command{
 	{"client", "run operations with mgx, the official driver and a bare socket (default)", runClient},
 	{"bson", "encode and decode BSON with mgx and with the official package", runBSON},
+	{"copy", "copy a database with mgx copy and with the official driver's loop", runCopy},
 }
 
 func main() {
