@@ -153,7 +153,7 @@ func healthyServer(t *testing.T, more ...bson.E) *scripted.Server {
 }
 
 func TestHealthy(t *testing.T) {
-	s := healthyServer(t)
+	s := healthyServer(t, bson.E{Key: "maxWireVersion", Value: 21})
 	r := examine(t, Request{URI: "mongodb://" + s.Address})
 	r.healthy(t)
 	r.says(t, OK, "hello", "standalone", "MongoDB 7.0")
