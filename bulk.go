@@ -151,6 +151,9 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	if name == "insert" {
 		run.extra = 0
 	}
+	for _, i := range group {
+		run.op.MinWireUnacknowledged = max(run.op.MinWireUnacknowledged, b.models[i].settings.wireHint(name))
+	}
 	run.run(ctx, func(reply []byte, first int) { b.read(reply, group[first:]) })
 	b.sent = b.sent || run.first > 0
 	b.res.Acknowledged = run.acked

@@ -50,6 +50,9 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 			if c.awaitMS > 0 {
 				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
 			}
+			if c.res.Desc == nil || c.res.Desc.MaxWireVersion < wireComment {
+				return dst, nil // servers that old refuse it in a getMore
+			}
 			return appendOptional(dst, "comment", c.comment)
 		},
 	}
@@ -63,6 +66,9 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	}
 	return c.client.run(ctx, &op, keep)
 }
+
+// wireComment is the wire version (MongoDB 4.4) from which getMore takes a comment.
+const wireComment = 9
 
 // ahead is a batch that was asked for in advance.
 type ahead struct {

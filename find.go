@@ -202,6 +202,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 	}
 	op := exec.Op{
 		Name: "findAndModify", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
+		MinWireUnacknowledged: s.wireHint("findAndModify"),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "findAndModify", c.name)
 			dst, err := appendField(dst, "query", filter)

@@ -271,6 +271,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 	}
 	op := exec.Op{
 		Name: name, Database: c.db.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence, RawData: s.rawData,
+		MinWireUnacknowledged: s.wireHint(name),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, name, c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", true)
@@ -289,6 +290,15 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 		},
 	}
 	return c.db.client.run(ctx, &op, 0)
+}
+
+// wireHint is the wire version (MongoDB 4.4) that a command with the call's hint
+// needs, where its server would ignore the hint, or the command, without a word.
+func (s *settings) wireHint(command string) int32 {
+	if s.hint == nil || command == "update" {
+		return 0
+	}
+	return 9
 }
 
 // statementOverhead is what a server accepts around a document of maximum size.

@@ -12,6 +12,7 @@ import (
 func init() {
 	register(
 		&command{name: "ping", v1: true, run: func(*mongod, *request) (bson.D, error) { return doc(), nil }},
+		&command{name: "getnonce", until: wire61, run: cmdGetNonce},
 		&command{name: "buildInfo", run: func(d *mongod, _ *request) (bson.D, error) { return d.buildInfo(), nil }},
 		&command{name: "hostInfo", admin: true, run: cmdHostInfo},
 		&command{name: "serverStatus", run: cmdServerStatus},

@@ -10,7 +10,7 @@ import (
 
 func init() {
 	register(&command{name: "aggregate", read: true, txn: true, v1: true,
-		fields: "pipeline cursor explain allowDiskUse bypassDocumentValidation hint collation let needsMerge fromMongos requestReshardingResumeToken exchange runtimeConstants isMapReduceCommand collectionUUID needsSortedMerge fromRouter encryptionInformation includeQueryStatsMetrics querySettings",
+		fields: "comment pipeline cursor explain allowDiskUse bypassDocumentValidation hint collation let@5.0 needsMerge fromMongos requestReshardingResumeToken exchange runtimeConstants isMapReduceCommand collectionUUID needsSortedMerge fromRouter encryptionInformation includeQueryStatsMetrics querySettings",
 		run:    cmdAggregate})
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register(&command{name: "bulkWrite", write: true, txn: true, retry: true, admin: true, v1: true,
+	register(&command{name: "bulkWrite", write: true, txn: true, retry: true, admin: true, v1: true, from: wire80,
 		fields: "ops nsInfo ordered errorsOnly bypassDocumentValidation let cursor bypassEmptyTsReplacement", run: cmdBulkWrite})
 }
 

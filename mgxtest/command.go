@@ -2,6 +2,7 @@ package mgxtest
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"time"
 
@@ -54,22 +55,27 @@ type command struct {
 	admin      bool
 	// v1 commands belong to the stable API.
 	v1 bool
-	// fields are the arguments that the server knows, "" where it is lenient.
+	// fields are the arguments that the server knows, "" where it is lenient; a
+	// release that one came with stands behind an @.
 	fields string
+	// from is the wire version of the release that the command came with, until
+	// that of the last one that had it, 0 where it is there still.
+	from, until int32
 
-	known map[string]bool
+	known map[string]int32
 }
 
-const genericFields = "$db lsid txnNumber autocommit startTransaction $clusterTime $readPreference readConcern writeConcern maxTimeMS comment apiVersion apiStrict apiDeprecationErrors stmtId stmtIds rawData $audit $client $configTime $topologyTime help jsonSchema databaseVersion shardVersion maxTimeMSOpOnly mayBypassWriteBlocking $tenant expectPrefix serialization_context"
+const genericFields = "$db lsid txnNumber autocommit startTransaction $clusterTime $readPreference readConcern writeConcern maxTimeMS comment@4.4 apiVersion@5.0 apiStrict@5.0 apiDeprecationErrors@5.0 stmtId stmtIds rawData@8.2 $audit $client $configTime $topologyTime help jsonSchema databaseVersion shardVersion maxTimeMSOpOnly mayBypassWriteBlocking $tenant expectPrefix serialization_context"
 
 var commands = map[string]*command{}
 
 func register(list ...*command) {
 	for _, c := range list {
 		if c.fields != "" {
-			c.known = map[string]bool{c.name: true}
+			c.known = map[string]int32{c.name: 0}
 			for _, f := range strings.Fields(genericFields + " " + c.fields) {
-				c.known[f] = true
+				name, wire := argument(f)
+				c.known[name] = wire
 			}
 		}
 		commands[c.name] = c
@@ -80,10 +86,8 @@ func register(list ...*command) {
 func alias(name, target string) {
 	c := *commands[target]
 	if c.known != nil {
-		known := map[string]bool{name: true}
-		for k := range c.known {
-			known[k] = true
-		}
+		known := maps.Clone(c.known)
+		known[name] = 0
 		c.known = known
 	}
 	commands[name] = &c
@@ -96,7 +100,9 @@ func (r *request) parse() error {
 		return failf(codeFailedToParse, "the command is not a valid document")
 	}
 	r.name = elems[0].Key()
-	r.cmd = commands[r.name]
+	if r.cmd = commands[r.name]; r.cmd != nil && (!r.since(r.cmd.from) || r.cmd.until > 0 && r.since(r.cmd.until+1)) {
+		r.cmd = nil
+	}
 	for _, e := range elems {
 		v := e.Value()
 		switch e.Key() {
@@ -204,14 +210,17 @@ func (r *request) check() error {
 		seen := map[string]bool{}
 		for _, e := range elems {
 			k := e.Key()
-			if !r.cmd.known[k] {
-				return failf(codeUnknownField, "BSON field '%s.%s' is an unknown field.", r.cmd.name, k)
+			if wire, ok := r.cmd.known[k]; !ok || !r.since(wire) {
+				return r.unknownArgument(k)
 			}
 			if seen[k] {
 				return failf(40413, "BSON field '%s.%s' is a duplicate field", r.cmd.name, k)
 			}
 			seen[k] = true
 		}
+	}
+	if v, ok := r.get("comment"); ok && v.Type != bson.TypeString && !r.since(wire44) {
+		return failf(codeTypeMismatch, "\"comment\" had the wrong type. Expected string, found %s", v.Type)
 	}
 	if err := r.checkAPI(); err != nil {
 		return err

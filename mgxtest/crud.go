@@ -13,9 +13,9 @@ func init() {
 		&command{name: "insert", write: true, txn: true, retry: true, v1: true,
 			fields: "documents ordered bypassDocumentValidation collectionUUID encryptionInformation bypassEmptyTsReplacement let", run: cmdInsert},
 		&command{name: "update", write: true, txn: true, retry: true, v1: true,
-			fields: "updates ordered bypassDocumentValidation let collectionUUID encryptionInformation bypassEmptyTsReplacement", run: cmdUpdate},
+			fields: "updates ordered bypassDocumentValidation let@5.0 collectionUUID encryptionInformation bypassEmptyTsReplacement", run: cmdUpdate},
 		&command{name: "delete", write: true, txn: true, retry: true, v1: true,
-			fields: "deletes ordered let collectionUUID encryptionInformation", run: cmdDelete},
+			fields: "deletes ordered let@5.0 collectionUUID encryptionInformation", run: cmdDelete},
 	)
 }
 
@@ -170,11 +170,13 @@ func badStatement(err error) bool {
 	return errors.As(err, &ce) && (ce.code == codeUnknownField || ce.code == codeMissingField)
 }
 
-var updateFields = map[string]bool{
-	"q": true, "u": true, "c": true, "multi": true, "upsert": true, "collation": true, "arrayFilters": true, "hint": true, "sort": true,
-	"upsertSupplied": true, "sampleId": true,
+// updateFields are what an update statement may have, by the releases that they
+// came with.
+var updateFields = map[string]int32{
+	"q": 0, "u": 0, "c": 0, "multi": 0, "upsert": 0, "collation": 0, "arrayFilters": 0, "hint": 0, "sort": wire80,
+	"upsertSupplied": 0, "sampleId": 0,
 	// The names that bulkWrite uses.
-	"update": true, "filter": true, "updateMods": true, "constants": true,
+	"update": 0, "filter": 0, "updateMods": 0, "constants": 0,
 }
 
 func (d *mongod) parseUpdateStatement(r *request, w *writer, ns string, raw bson.Raw, q, u string) (updateSpec, error) {
@@ -184,7 +186,7 @@ func (d *mongod) parseUpdateStatement(r *request, w *writer, ns string, raw bson
 		return spec, failf(codeFailedToParse, "%v", err)
 	}
 	for _, e := range elems {
-		if !updateFields[e.Key()] {
+		if wire, ok := updateFields[e.Key()]; !ok || !r.since(wire) {
 			return spec, failf(codeUnknownField, "BSON field 'update.updates.%s' is an unknown field.", e.Key())
 		}
 	}
@@ -307,6 +309,9 @@ func (d *mongod) parseDelete(r *request, w *writer, ns string, raw bson.Raw) (*e
 	limit, ok := asInt(raw.Lookup("limit"))
 	if !ok {
 		return nil, false, failf(codeMissingField, "BSON field 'delete.deletes.limit' is missing but a required field")
+	}
+	if _, err := raw.LookupErr("hint"); err == nil && !r.since(wire44) {
+		return nil, false, failf(codeUnknownField, "BSON field 'delete.deletes.hint' is an unknown field.")
 	}
 	if limit != 0 && limit != 1 {
 		return nil, false, failf(codeFailedToParse, "The limit field in delete objects must be 0 or 1. Got %d", limit)

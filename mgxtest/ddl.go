@@ -22,7 +22,7 @@ func init() {
 		&command{name: "updateSearchIndex", run: atlasOnly},
 		&command{name: "dropSearchIndex", run: atlasOnly},
 		&command{name: "create", write: true, txn: true, v1: true,
-			fields: "capped autoIndexId idIndex size max storageEngine validator validationLevel validationAction indexOptionDefaults viewOn pipeline collation timeseries clusteredIndex expireAfterSeconds changeStreamPreAndPostImages encryptedFields temp flags recordPreImages",
+			fields: "capped autoIndexId idIndex size max storageEngine validator validationLevel validationAction indexOptionDefaults viewOn pipeline collation timeseries@5.0 clusteredIndex@5.3 expireAfterSeconds@5.0 changeStreamPreAndPostImages@6.0 encryptedFields@6.0 temp flags recordPreImages",
 			run:    cmdCreate},
 		&command{name: "drop", write: true, v1: true, fields: "collectionUUID encryptedFields", run: cmdDrop},
 		&command{name: "dropDatabase", write: true, v1: true, run: cmdDropDatabase},

@@ -58,6 +58,9 @@ func (r *request) greet() error {
 		return nil
 	}
 	c := r.conn
+	if r.name == "hello" && !r.since(wire44) {
+		return failf(codeCommandNotFound, "no such command: 'hello'")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	first := !c.greeted
@@ -74,13 +77,16 @@ func (r *request) greet() error {
 // common returns the fields that hello has on every kind of server.
 func (m *Member) helloCommon(r *request, writable bool) bson.D {
 	var d bson.D
-	if r.boolean("helloOk") {
+	if r.boolean("helloOk") && r.since(wire44) {
 		d = append(d, doc("helloOk", true)...)
 	}
 	if r.name == "hello" {
 		d = append(d, doc("isWritablePrimary", writable)...)
 	} else {
 		d = append(d, doc("ismaster", writable)...)
+	}
+	if !r.since(wire44) {
+		return d
 	}
 	return append(d, doc("topologyVersion", m.topologyVersion())...)
 }

@@ -373,7 +373,7 @@ func errorReply(r *request, ce *commandError) bson.D {
 		if r.inTxn && isTransient(ce.code, ending, r.wce != nil) {
 			labels = addLabel(labels, "TransientTransactionError")
 		}
-		if r.retryableWrite() && isRetryable(ce.code) {
+		if r.retryableWrite() && isRetryable(ce.code) && r.since(wire44) {
 			labels = addLabel(labels, "RetryableWriteError")
 		}
 	}
@@ -396,7 +396,7 @@ func addWriteConcernError(r *request, d bson.D) bson.D {
 		d = append(d, bson.E{Key: "writeConcernError", Value: append(wce, r.wce.extra...)})
 	}
 	labels := r.wce.labels
-	if !r.wce.forced && r.retryableWrite() && isRetryable(r.wce.code) {
+	if !r.wce.forced && r.retryableWrite() && isRetryable(r.wce.code) && r.since(wire44) {
 		labels = addLabel(labels, "RetryableWriteError")
 	}
 	if len(labels) > 0 {

@@ -115,7 +115,7 @@ func (d *mongod) finish(r *request, out bson.D, err error) (bson.D, error) {
 		ce := asCommandError(err)
 		out = errorReply(r, ce)
 		// Shutting down counts as a change of state only once it is announced.
-		if !d.set.standalone && (isNotPrimary(ce.code) || isShutdown(ce.code) && d.isQuiescing()) {
+		if !d.set.standalone && r.since(wire44) && (isNotPrimary(ce.code) || isShutdown(ce.code) && d.isQuiescing()) {
 			out = append(out, doc("topologyVersion", d.topologyVersion())...)
 		}
 	} else {

@@ -17,6 +17,7 @@ type config struct {
 	minWire         int32
 	maxWire         int32
 	version         string
+	release         int32 // the wire version of the version
 	oplogSize       int
 	mongoses        int
 	sessionMinutes  int32
@@ -37,7 +38,8 @@ func defaultConfig() config {
 		electionTimeout: 100 * time.Millisecond,
 		handoff:         10 * time.Millisecond,
 		minWire:         0,
-		maxWire:         25,
+		maxWire:         current,
+		release:         current,
 		version:         "8.0.4",
 		oplogSize:       100_000,
 		mongoses:        2,
@@ -64,14 +66,23 @@ func HandoffTime(d time.Duration) Option { return func(c *config) { c.handoff = 
 // members claim to be primary at once.
 func StalePrimary(d time.Duration) Option { return func(c *config) { c.staleFor = d } }
 
-// WireVersions sets what hello reports as minWireVersion and maxWireVersion.
-// The default is 0 and 25, those of server 8.0.
+// WireVersions sets what hello reports as minWireVersion and maxWireVersion, and
+// nothing else. The default is 0 and 25, those of server 8.0. Give it after
+// ServerVersion, if at all.
 func WireVersions(minimum, maximum int32) Option {
 	return func(c *config) { c.minWire, c.maxWire = minimum, maximum }
 }
 
-// ServerVersion sets what buildInfo reports. The default is "8.0.4".
-func ServerVersion(v string) Option { return func(c *config) { c.version = v } }
+// ServerVersion makes the servers ones of a version, from 4.2 to 8.2: they report
+// it and its wire version, do not know commands and arguments that came later, and
+// before 4.4 leave it to drivers to label errors that writes may be retried after.
+// The default is "8.0.4".
+func ServerVersion(v string) Option {
+	return func(c *config) {
+		c.version, c.release = v, wireOf(v)
+		c.maxWire = c.release
+	}
+}
 
 // OplogSize is how many entries a member's oplog keeps. Members and change
 // streams that fall further behind cannot go on from where they were. The

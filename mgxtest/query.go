@@ -9,12 +9,12 @@ import (
 func init() {
 	register(
 		&command{name: "find", read: true, txn: true, v1: true,
-			fields: "filter sort projection hint skip limit batchSize singleBatch max min returnKey showRecordId tailable oplogReplay noCursorTimeout awaitData allowPartialResults allowDiskUse collation let term readOnce allowSpeculativeMajorityRead resumeAfter startAt requestResumeToken runtimeConstants ntoreturn collectionUUID encryptionInformation includeQueryStatsMetrics querySettings",
+			fields: "comment filter sort projection hint skip limit batchSize singleBatch max min returnKey showRecordId tailable oplogReplay noCursorTimeout awaitData allowPartialResults allowDiskUse@4.4 collation let@5.0 term readOnce allowSpeculativeMajorityRead resumeAfter startAt requestResumeToken runtimeConstants ntoreturn collectionUUID encryptionInformation includeQueryStatsMetrics querySettings",
 			run:    cmdFind},
 		&command{name: "count", read: true, v1: true,
 			fields: "query limit skip hint collation fields queryOptions collectionUUID encryptionInformation includeQueryStatsMetrics", run: cmdCount},
 		&command{name: "distinct", read: true, txn: true,
-			fields: "key query collation hint collectionUUID includeQueryStatsMetrics querySettings", run: cmdDistinct},
+			fields: "key query collation hint@7.1 collectionUUID includeQueryStatsMetrics querySettings", run: cmdDistinct},
 		&command{name: "explain", read: true, v1: true, run: cmdExplain},
 	)
 }

@@ -165,6 +165,9 @@ func (w *writer) insert(ns string, raw bson.Raw, stmt int32) (stmtResult, bool, 
 		if err := raw.Validate(); err != nil {
 			return res, failf(codeFailedToParse, "invalid document: %v", err)
 		}
+		if err := w.r.checkInserted(raw); err != nil {
+			return res, err
+		}
 		withID, err := engine.EnsureID(raw)
 		if err != nil {
 			return res, err
@@ -262,6 +265,9 @@ func (w *writer) change(u updateSpec, found []*engine.Record, res *stmtResult) (
 			return ops, err
 		}
 		if changed {
+			if err := w.r.checkStored(raw); err != nil {
+				return ops, err
+			}
 			op, err := w.store().Replace(u.ns, rec, raw, u.update.IsReplacement(), w.bypass)
 			if err != nil {
 				return ops, err
@@ -280,6 +286,9 @@ func (w *writer) upsert(u updateSpec, res *stmtResult) (*engine.Op, error) {
 		return nil, err
 	}
 	if raw, err = engine.EnsureID(raw); err != nil {
+		return nil, err
+	}
+	if err := w.r.checkStored(raw); err != nil {
 		return nil, err
 	}
 	if err := w.ensure(u.ns); err != nil {

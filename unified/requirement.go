@@ -21,6 +21,18 @@ type Requirement struct {
 	CSFLE            any      `bson:"csfle"`
 }
 
+// Admits tells whether a test of the file is for servers of a version, in a
+// topology. What else it needs shows when it runs.
+func (f *File) Admits(t *Test, topology string, v Version) bool {
+	for _, list := range [][]Requirement{f.RunOn, t.RunOn} {
+		admits := func(r Requirement) bool { return r.mismatch(topology, v) == "" }
+		if len(list) > 0 && !slices.ContainsFunc(list, admits) {
+			return false
+		}
+	}
+	return true
+}
+
 // unmet says why none of the requirements is met; "" if one is, or if there are
 // none.
 func (d *Deployment) unmet(ctx context.Context, list []Requirement) string {
@@ -39,14 +51,8 @@ func (d *Deployment) unmet(ctx context.Context, list []Requirement) string {
 
 // lacks says what of a requirement the deployment does not have.
 func (d *Deployment) lacks(ctx context.Context, r *Requirement) string {
-	if len(r.Topologies) > 0 && !d.isOneOf(r.Topologies) {
-		return "not for the topology " + d.Topology
-	}
-	if r.MinServerVersion != "" && d.compare(r.MinServerVersion) < 0 {
-		return "needs server " + r.MinServerVersion
-	}
-	if r.MaxServerVersion != "" && d.compare(r.MaxServerVersion) > 0 {
-		return "needs a server up to " + r.MaxServerVersion
+	if reason := r.mismatch(d.Topology, d.version); reason != "" {
+		return reason
 	}
 	if r.Serverless == "require" {
 		return "needs a serverless deployment"
@@ -60,17 +66,28 @@ func (d *Deployment) lacks(ctx context.Context, r *Requirement) string {
 	return d.lacksParameter(ctx, r)
 }
 
-func (d *Deployment) isOneOf(topologies []string) bool {
+// mismatch says why the requirement is not for servers of a version, in a topology.
+func (r *Requirement) mismatch(topology string, v Version) string {
 	// Shards have been replica sets since MongoDB 3.6.
-	return slices.Contains(topologies, d.Topology) || d.Topology == Sharded && slices.Contains(topologies, "sharded-replicaset")
+	if len(r.Topologies) > 0 && !slices.Contains(r.Topologies, topology) &&
+		!(topology == Sharded && slices.Contains(r.Topologies, "sharded-replicaset")) {
+		return "not for the topology " + topology
+	}
+	if r.MinServerVersion != "" && v.compare(r.MinServerVersion) < 0 {
+		return "needs server " + r.MinServerVersion
+	}
+	if r.MaxServerVersion != "" && v.compare(r.MaxServerVersion) > 0 {
+		return "needs a server up to " + r.MaxServerVersion
+	}
+	return ""
 }
 
-func (d *Deployment) compare(version string) int {
-	v, err := ParseVersion(version)
+func (v Version) compare(version string) int {
+	w, err := ParseVersion(version)
 	if err != nil {
 		return 0 // the file was validated
 	}
-	return d.version.Compare(v)
+	return v.Compare(w)
 }
 
 func (d *Deployment) lacksParameter(ctx context.Context, r *Requirement) string {

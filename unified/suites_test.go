@@ -38,27 +38,45 @@ var suites = []string{
 
 // server is something that suites run against.
 type server struct {
-	name  string
-	start func() (*unified.Deployment, func(), error)
+	name     string
+	topology string
+	// versions are those that there are, the newest first. A test runs against the
+	// first that it admits: the newest, unless it is about older servers.
+	versions []string
+	start    func(version string) (*unified.Deployment, func(), error)
 }
+
+// versions are enough for every test that is about servers of a certain version.
+var versions = []string{"8.2.0", "8.0.4", "7.0.14", "6.0.18", "4.4.29", "4.2.25"}
 
 var servers = []server{
-	{"embedded", startEmbedded},
-	{"single", func() (*unified.Deployment, func(), error) {
-		return simulated(unified.Single)(mgxtest.NewStandalone())
+	{"embedded", unified.Single, []string{""}, startEmbedded},
+	{"single", unified.Single, versions, func(v string) (*unified.Deployment, func(), error) {
+		return simulated(unified.Single)(mgxtest.NewStandalone(mgxtest.ServerVersion(v)))
 	}},
-	{"replicaset", func() (*unified.Deployment, func(), error) {
-		return simulated(unified.ReplicaSet)(mgxtest.NewReplicaSet(3))
+	{"replicaset", unified.ReplicaSet, versions, func(v string) (*unified.Deployment, func(), error) {
+		return simulated(unified.ReplicaSet)(mgxtest.NewReplicaSet(3, mgxtest.ServerVersion(v)))
 	}},
-	{"sharded", func() (*unified.Deployment, func(), error) {
-		return simulated(unified.Sharded)(mgxtest.NewSharded())
+	{"sharded", unified.Sharded, versions, func(v string) (*unified.Deployment, func(), error) {
+		return simulated(unified.Sharded)(mgxtest.NewSharded(mgxtest.ServerVersion(v)))
 	}},
-	{"load-balanced", func() (*unified.Deployment, func(), error) {
-		return simulated(unified.LoadBalanced)(mgxtest.NewLoadBalanced())
+	// Servers before 5.0 cannot be behind a load balancer.
+	{"load-balanced", unified.LoadBalanced, versions[:4], func(v string) (*unified.Deployment, func(), error) {
+		return simulated(unified.LoadBalanced)(mgxtest.NewLoadBalanced(mgxtest.ServerVersion(v)))
 	}},
 }
 
-func startEmbedded() (*unified.Deployment, func(), error) {
+// version is the version of the server that a test runs against.
+func (s *server) version(f *unified.File, test *unified.Test) string {
+	for _, text := range s.versions {
+		if v, err := unified.ParseVersion(text); err == nil && f.Admits(test, s.topology, v) {
+			return text
+		}
+	}
+	return s.versions[0]
+}
+
+func startEmbedded(string) (*unified.Deployment, func(), error) {
 	s, err := embedded.Start(context.Background(), embedded.Options{})
 	if err != nil {
 		return nil, nil, err
@@ -113,7 +131,10 @@ func unifiedFiles(t *testing.T, dir string) []string {
 
 func runSuite(t *testing.T, suite string, s server, dir string, files []string) {
 	tally := spectest.NewTally(t, "unified "+suite+" on "+s.name, skips.of(s.name, suite))
-	d := sync.OnceValues(func() (*unified.Deployment, error) { return open(t, s) })
+	open := map[string]func() (*unified.Deployment, error){}
+	for _, v := range s.versions {
+		open[v] = sync.OnceValues(func() (*unified.Deployment, error) { return start(t, s, v) })
+	}
 	for _, file := range files {
 		f, err := unified.Load(file)
 		if err != nil {
@@ -123,7 +144,7 @@ func runSuite(t *testing.T, suite string, s server, dir string, files []string) 
 		for _, test := range f.Tests {
 			name := spectest.Name(dir, file) + "/" + strings.ReplaceAll(test.Description, "/", "|")
 			tally.Run(t, strings.TrimPrefix(name, "tests/"), func(t *testing.T) {
-				d, err := d()
+				d, err := open[s.version(f, test)]()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -148,9 +169,9 @@ func judge(t *testing.T, err error) {
 	}
 }
 
-// open starts a deployment that lives as long as t.
-func open(t *testing.T, s server) (*unified.Deployment, error) {
-	d, stop, err := s.start()
+// start starts a deployment that lives as long as t.
+func start(t *testing.T, s server, version string) (*unified.Deployment, error) {
+	d, stop, err := s.start(version)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.name, err)
 	}

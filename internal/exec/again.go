@@ -239,13 +239,19 @@ func (r *run) avoid(server *Server, f *failure) {
 	}
 }
 
+// attaches tells of a write concern error in a reply that a newer server would
+// have labelled.
+func (r *run) attaches(f *failure) bool {
+	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.x.RetryWrites {
+		return false
+	}
+	_, attach := retryableWrite(*f)
+	return attach
+}
+
 // label attaches RetryableWriteError where the driver is to do so.
 func (r *run) label(f *failure, err error) error {
-	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.x.RetryWrites {
-		return err
-	}
-	retry, attach := retryableWrite(*f)
-	if !retry || !attach {
+	if !r.attaches(f) {
 		return err
 	}
 	var se *ServerError

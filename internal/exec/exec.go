@@ -218,6 +218,9 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 		return Result{}, f, r.label(f, err)
 	}
 	f := r.replyFailure(server, lease, desc, &h)
+	if r.attaches(f) {
+		res.Body = withLabel(res.Body, LabelRetryableWrite)
+	}
 	r.keepOrReturn(&res, server, lease)
 	return res, f, nil
 }
@@ -236,6 +239,7 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 	return sdam.Selection{
 		Write:             op.Access == Write,
 		ReadPreference:    op.ReadPreference,
+		Writes:            op.Access == ReadThenWrite,
 		LocalThreshold:    x.LocalThreshold,
 		HeartbeatInterval: x.Heartbeat,
 		Operation:         op.Name,
@@ -276,8 +280,13 @@ func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
 // prepare decides on session and transaction number for the server at hand.
 func (r *run) prepare(desc *sdam.Server) error {
 	op := r.op
-	if op.MinWireVersion > desc.MaxWireVersion {
-		return &OperationError{Command: op.Name, Err: fmt.Errorf("%w: its wire version is %d, %d is needed", ErrUnsupported, desc.MaxWireVersion, op.MinWireVersion)}
+	acknowledged := op.Access != Write || op.WriteConcern.Acknowledged()
+	least := op.MinWireVersion
+	if !acknowledged {
+		least = max(least, op.MinWireUnacknowledged)
+	}
+	if least > desc.MaxWireVersion {
+		return &OperationError{Command: op.Name, Err: fmt.Errorf("%w: its wire version is %d, %d is needed", ErrUnsupported, desc.MaxWireVersion, least)}
 	}
 	sessions := desc.SessionTimeoutMinutes != nil || desc.ServiceID != nil
 	if m := desc.SessionTimeoutMinutes; m != nil {
@@ -285,7 +294,6 @@ func (r *run) prepare(desc *sdam.Server) error {
 			r.x.timeout.Store(t)
 		}
 	}
-	acknowledged := op.Access != Write || op.WriteConcern.Acknowledged()
 	if r.session == nil {
 		switch {
 		case op.Session != nil:

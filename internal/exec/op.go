@@ -70,7 +70,9 @@ type Op struct {
 	// a new one.
 	ID int64
 	// MinWireVersion is what the command needs; 0: nothing special.
-	MinWireVersion int32
+	// MinWireUnacknowledged is what it needs where the server cannot say that it
+	// does not know something.
+	MinWireVersion, MinWireUnacknowledged int32
 	// Exhaust lets the server send further replies by itself.
 	Exhaust bool
 	// RawData asks for (or writes) documents as they are stored, where the server
@@ -301,7 +303,7 @@ const wireRawData = 27
 // appendReadPreference appends $readPreference where the specification "Server
 // Selection" asks for it.
 func (op *Op) appendReadPreference(b []byte, env *envelope) []byte {
-	if op.Access == Write {
+	if op.Access == Write || op.Access == ReadThenWrite && env.desc.MaxWireVersion < sdam.WireSecondaryWrites {
 		return b
 	}
 	rp := op.ReadPreference.ToSend(env.topology, env.desc.Kind)

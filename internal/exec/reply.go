@@ -95,3 +95,12 @@ func writeConcernFailure(doc []byte) (code int32, message string, labels []strin
 	}
 	return code, message, labels
 }
+
+// withLabel returns a reply with an error label, as servers from 4.4 on send it.
+func withLabel(reply []byte, label string) []byte {
+	b, at := bsonwire.Begin(make([]byte, 0, len(reply)+64))
+	b = append(b, reply[4:len(reply)-1]...)
+	b, array := bsonwire.BeginArray(b, "errorLabels")
+	b = bsonwire.AppendString(b, bsonwire.Index(0), label)
+	return bsonwire.End(bsonwire.End(b, array), at)
+}

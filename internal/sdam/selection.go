@@ -20,6 +20,9 @@ type Selection struct {
 	Write bool
 	// ReadPreference says which servers may serve a read; nil is the primary.
 	ReadPreference *ReadPreference
+	// Writes tells of a read that also writes (an aggregation with $out or $merge):
+	// it goes to the primary as long as not all servers can run it elsewhere.
+	Writes bool
 	// Deprioritized are addresses to avoid as long as another server is suitable:
 	// those that failed the operation before.
 	Deprioritized []string
@@ -107,9 +110,18 @@ func (q *Selection) find(t *Topology, buf []*Server, avoid []string) []*Server {
 	}
 }
 
+// WireSecondaryWrites is the wire version (MongoDB 5.0) from which secondaries run
+// aggregations with $out and $merge.
+const WireSecondaryWrites = 13
+
+// anyBefore tells whether an available server is older than a wire version.
+func (t *Topology) anyBefore(wire int32) bool {
+	return slices.ContainsFunc(t.Servers, func(s *Server) bool { return s.Kind.Available() && s.MaxWireVersion < wire })
+}
+
 func (q *Selection) findMember(t *Topology, buf []*Server, avoid []string) []*Server {
 	mode := Primary
-	if !q.Write && q.ReadPreference != nil {
+	if !q.Write && q.ReadPreference != nil && !(q.Writes && t.anyBefore(WireSecondaryWrites)) {
 		mode = q.ReadPreference.Mode
 	}
 	switch mode {
