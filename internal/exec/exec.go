@@ -375,6 +375,9 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 
 // expired tells whether the server demands to authenticate again.
 func expired(err error) bool {
+	if err == nil {
+		return false // before there is a variable to allocate
+	}
 	var server *ServerError
 	return errors.As(err, &server) && server.Code == auth.CodeReauthenticationRequired
 }

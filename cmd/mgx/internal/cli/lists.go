@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/mgxdb/mgx/bson"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
