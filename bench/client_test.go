@@ -12,7 +12,7 @@ import (
 
 // TestMain is the server, too, where the benchmark runs its own binary again.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == clientbench.ServerCommand {
+	if len(os.Args) > 1 && (os.Args[1] == clientbench.ServerCommand || os.Args[1] == clientbench.EmbeddedCommand) {
 		if err := run(os.Args[1:], os.Stdout); err != nil {
 			os.Exit(1)
 		}
@@ -28,6 +28,21 @@ func TestClientTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"CPU/op", "ping/g1", "insertMany/10000/g1", "find/10000/Raw/g1", "updateOne/g1", "official", "bare"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+// The cases with servers and measurements of other kinds.
+func TestClientOtherSets(t *testing.T) {
+	needData(t)
+	var out strings.Builder
+	run1 := []string{"-quick", "-run", "^(gridfs/download/g1|parallel/export/g1|embedded/findOne/Raw/g1|scale/(firstOperation|cancelledWait))$"}
+	if err := run(run1, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"gridfs/download/g1", "parallel/export/g1", "embedded/findOne/Raw/g1", "scale/firstOperation", "scale/cancelledWait/CPU"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

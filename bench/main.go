@@ -45,8 +45,8 @@ func run(args []string, out io.Writer) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return runClient(args, out)
 	}
-	if args[0] == clientbench.ServerCommand {
-		return runServer(args[1:], out)
+	if args[0] == clientbench.ServerCommand || args[0] == clientbench.EmbeddedCommand {
+		return runServer(args, out)
 	}
 	for _, c := range commands {
 		if c.name == args[0] {

@@ -100,6 +100,39 @@ func Load(dir string, names ...string) (map[string]bson.Raw, error) {
 	return out, nil
 }
 
+// Bytes returns a file of an archive as it is, such as gridfs_large.bin.
+func Bytes(dir, archive, file string) ([]byte, error) {
+	var content []byte
+	err := eachFile(filepath.Join(dir, archive), func(name string, r io.Reader) (more bool, err error) {
+		if path.Base(name) != file {
+			return true, nil
+		}
+		content, err = io.ReadAll(r)
+		return false, err
+	})
+	if err == nil && content == nil {
+		err = fmt.Errorf("%s holds no %s", archive, file)
+	}
+	return content, err
+}
+
+// Lines returns the first n files of parallel.tgz that have a document in each line.
+func Lines(dir string, n int) ([][]byte, error) {
+	var files [][]byte
+	err := eachFile(filepath.Join(dir, "parallel.tgz"), func(name string, r io.Reader) (more bool, err error) {
+		if path.Base(path.Dir(name)) != "ldjson_multi" {
+			return true, nil
+		}
+		text, err := io.ReadAll(r)
+		files = append(files, text)
+		return len(files) < n, err
+	})
+	if err == nil && len(files) < n {
+		err = fmt.Errorf("parallel.tgz holds %d files with documents, not %d", len(files), n)
+	}
+	return files, err
+}
+
 func contains(names []string, name string) bool {
 	for _, n := range names {
 		if n == name {
@@ -113,6 +146,28 @@ func contains(names []string, name string) bool {
 const largest = 16 << 20
 
 func readArchive(name string, files map[string]string, out map[string]bson.Raw) error {
+	found := 0
+	err := eachFile(name, func(file string, r io.Reader) (more bool, err error) {
+		document, ok := files[path.Base(file)]
+		if !ok {
+			return true, nil
+		}
+		found++
+		text, err := io.ReadAll(io.LimitReader(r, largest))
+		if err != nil {
+			return false, err
+		}
+		out[document], err = parse(text)
+		return found < len(files), err
+	})
+	if err == nil && found < len(files) {
+		err = fmt.Errorf("%s does not hold all of %v", name, files)
+	}
+	return err
+}
+
+// eachFile hands over the files of an archive, until use wants no more.
+func eachFile(name string, use func(name string, r io.Reader) (more bool, err error)) error {
 	f, err := os.Open(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w; there is no %s", ErrNoData, name)
@@ -126,28 +181,25 @@ func readArchive(name string, files map[string]string, out map[string]bson.Raw) 
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	archive := tar.NewReader(unzipped)
-	for found := 0; found < len(files); {
+	for {
 		header, err := archive.Next()
 		if err == io.EOF {
-			return fmt.Errorf("%s does not hold all of %v", name, files)
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		document, ok := files[path.Base(header.Name)]
-		if !ok || header.Typeflag != tar.TypeReg {
+		if header.Typeflag != tar.TypeReg {
 			continue
 		}
-		found++
-		text, err := io.ReadAll(io.LimitReader(archive, largest))
+		more, err := use(header.Name, archive)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", name, header.Name, err)
 		}
-		if out[document], err = parse(text); err != nil {
-			return fmt.Errorf("%s: %s: %w", name, header.Name, err)
+		if !more {
+			return nil
 		}
 	}
-	return nil
 }
 
 // parse reads Extended JSON in the order that it is in.

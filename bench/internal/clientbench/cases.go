@@ -25,16 +25,19 @@ type operation struct {
 	deadlines  []int // goroutine counts to measure with a deadline, too
 	mgx        func(ctx context.Context, db *mgx.Database) error
 	official   func(ctx context.Context, db *official.Database) error
+	// noBare: what it sends cannot be sent again, or is beside the point.
+	noBare bool
 }
 
 var (
 	alone    = []int{1}
 	together = []int{1, 64}
+	matrix   = []int{1, 16, 64, 256}
 	byID     = bson.D{{"_id", int32(7)}}
 	setX     = bson.D{{"$set", bson.D{{"x", int32(1)}}}}
 )
 
-// operations lists what is measured.
+// operations lists what is measured against canned replies.
 func operations(docs map[string]bson.Raw) ([]operation, error) {
 	var small, large bson.D
 	if err := bson.Unmarshal(docs["small"], &small); err != nil {
@@ -49,15 +52,15 @@ func operations(docs map[string]bson.Raw) ([]operation, error) {
 	}
 	list := []operation{
 		{
-			name: "ping", goroutines: together, deadlines: alone,
+			name: "ping", goroutines: matrix, deadlines: matrix,
 			mgx:      func(ctx context.Context, db *mgx.Database) error { return db.Client().Ping(ctx) },
 			official: func(ctx context.Context, db *official.Database) error { return db.Client().Ping(ctx, nil) },
 		},
-		findOne[bson.Raw]("Raw", []int{1, 16, 64, 256}, together),
+		findOne[bson.Raw]("Raw", matrix, matrix),
 		findOne[bson.D]("D", together, nil),
-		findOne[bsonbench.Tweet]("struct", together, nil),
-		insertOne("small", small, together),
-		insertOne("large", large, alone),
+		findOne[bsonbench.Tweet]("struct", matrix, matrix),
+		insertOne("small", small, matrix, matrix),
+		insertOne("large", large, alone, nil),
 		{
 			name: "insertMany/10000", goroutines: alone,
 			mgx: func(ctx context.Context, db *mgx.Database) error {
@@ -70,7 +73,7 @@ func operations(docs map[string]bson.Raw) ([]operation, error) {
 			},
 		},
 		{
-			name: "updateOne", goroutines: together,
+			name: "updateOne", goroutines: matrix, deadlines: matrix,
 			mgx: func(ctx context.Context, db *mgx.Database) error {
 				_, err := db.Collection("one").UpdateOne(ctx, byID, setX)
 				return err
@@ -82,20 +85,48 @@ func operations(docs map[string]bson.Raw) ([]operation, error) {
 		},
 	}
 	for _, n := range []int{2000, 10000} {
-		list = append(list, find[bson.Raw]("Raw", n), find[bson.D]("D", n), find[bsonbench.ThreeOfTweet]("three", n))
+		list = append(list, find[bson.Raw]("Raw", n), collect(n), find[bson.D]("D", n), find[bsonbench.ThreeOfTweet]("three", n))
 	}
 	return list, nil
 }
 
-func insertOne(name string, doc bson.D, goroutines []int) operation {
+// collect keeps what find looks at.
+func collect(n int) operation {
+	collection := fmt.Sprintf("tweets%d", n)
 	return operation{
-		name: "insertOne/" + name, goroutines: goroutines,
+		name: fmt.Sprintf("find/%d/keptRaw", n), goroutines: alone,
 		mgx: func(ctx context.Context, db *mgx.Database) error {
-			_, err := db.Collection("one").InsertOne(ctx, doc)
+			list, err := mgx.Collect[bson.Raw](db.Collection(collection).Find(ctx, nil))
+			return checkSeen(len(list), n, err)
+		},
+		official: func(ctx context.Context, db *official.Database) error {
+			c, err := db.Collection(collection).Find(ctx, bson.D{})
+			if err != nil {
+				return err
+			}
+			var list []bson.Raw
+			err = c.All(ctx, &list)
+			return checkSeen(len(list), n, err)
+		},
+	}
+}
+
+func checkSeen(seen, want int, err error) error {
+	if err == nil && seen != want {
+		err = fmt.Errorf("%d documents instead of %d", seen, want)
+	}
+	return err
+}
+
+func insertOne(name string, doc bson.D, goroutines, deadlines []int) operation {
+	return operation{
+		name: "insertOne/" + name, goroutines: goroutines, deadlines: deadlines,
+		mgx: func(ctx context.Context, db *mgx.Database) error {
+			_, err := db.Collection("inserted").InsertOne(ctx, doc)
 			return err
 		},
 		official: func(ctx context.Context, db *official.Database) error {
-			_, err := db.Collection("one").InsertOne(ctx, doc)
+			_, err := db.Collection("inserted").InsertOne(ctx, doc)
 			return err
 		},
 	}
@@ -125,12 +156,6 @@ func findOne[T any](form string, goroutines, deadlines []int) operation {
 func find[T any](form string, n int) operation {
 	collection := fmt.Sprintf("tweets%d", n)
 	raw := form == "Raw"
-	check := func(seen int, err error) error {
-		if err == nil && seen != n {
-			err = fmt.Errorf("%d documents instead of %d", seen, n)
-		}
-		return err
-	}
 	return operation{
 		name: fmt.Sprintf("find/%d/%s", n, form), goroutines: alone,
 		mgx: func(ctx context.Context, db *mgx.Database) error {
@@ -147,7 +172,7 @@ func find[T any](form string, n int) operation {
 				}
 				seen++
 			}
-			return check(seen, c.Err())
+			return checkSeen(seen, n, c.Err())
 		},
 		official: func(ctx context.Context, db *official.Database) error {
 			c, err := db.Collection(collection).Find(ctx, bson.D{})
@@ -167,9 +192,33 @@ func find[T any](form string, n int) operation {
 				}
 				seen++
 			}
-			return check(seen, c.Err())
+			return checkSeen(seen, n, c.Err())
 		},
 	}
+}
+
+// storedTweets are two batches.
+const storedTweets = 200
+
+// stored lists what is measured against a server that stores.
+func stored(docs map[string]bson.Raw) ([]operation, error) {
+	all, err := operations(docs)
+	if err != nil {
+		return nil, err
+	}
+	var list []operation
+	all = append(all, find[bson.Raw]("Raw", storedTweets), find[bson.D]("D", storedTweets), find[bsonbench.ThreeOfTweet]("three", storedTweets))
+	for _, op := range all {
+		switch op.name {
+		case "ping", "findOne/Raw", "findOne/struct", "insertOne/small", "updateOne", "find/200/Raw", "find/200/D", "find/200/three":
+			op.deadlines, op.noBare = nil, true
+			if len(op.goroutines) > 1 {
+				op.goroutines = together
+			}
+			list = append(list, op)
+		}
+	}
+	return list, nil
 }
 
 // clients are the two of one case, each with its own pool.

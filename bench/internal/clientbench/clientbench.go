@@ -21,8 +21,8 @@ const (
 	Bare     = "bare"
 )
 
-// Result is what a case cost: mgx, the official driver and the bare socket, in
-// this order.
+// Result is what a case cost: mgx, the official driver and, where there is one, the
+// bare socket, in this order.
 type Result struct {
 	Name      string
 	Results   []measure.Result
@@ -33,21 +33,46 @@ type Result struct {
 type Latency struct{ P50, P99 float64 }
 
 // Run measures the cases whose names match, nil being all, and hands each result
-// over as soon as it is there.
-func Run(settings measure.Settings, dir string, match *regexp.Regexp, done func(Result) error) error {
+// over as soon as it is there. nFiles is how many files are moved side by side.
+func Run(settings measure.Settings, dir string, nFiles int, match *regexp.Regexp, done func(Result) error) error {
+	r := runner{settings: settings, match: match, done: done}
 	docs, err := benchdata.Load(dir, "small", "large", "tweet")
 	if err != nil {
 		return err
 	}
-	list, err := operations(docs)
+	canned, err := operations(docs)
 	if err != nil {
 		return err
 	}
-	address, stop, err := startServer()
+	large, err := files(dir, nFiles, r.wants)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	if err := r.set("", ServerCommand, append(canned, large...)); err != nil {
+		return err
+	}
+	storing, err := stored(docs)
+	if err != nil {
+		return err
+	}
+	return r.set("embedded/", EmbeddedCommand, storing)
+}
+
+// runner measures the cases that are wanted.
+type runner struct {
+	settings measure.Settings
+	match    *regexp.Regexp // nil: all
+	done     func(Result) error
+}
+
+// wants tells whether a case of an operation may be wanted.
+func (r *runner) wants(operation string) bool {
+	return r.match == nil || r.match.MatchString(caseName(operation, 1, false))
+}
+
+// set measures operations against one server, which is started when a case needs it.
+func (r *runner) set(prefix, server string, list []operation) error {
+	var address string
 	for i := range list {
 		for _, deadline := range []bool{false, true} {
 			counts := list[i].goroutines
@@ -55,16 +80,24 @@ func Run(settings measure.Settings, dir string, match *regexp.Regexp, done func(
 				counts = list[i].deadlines
 			}
 			for _, n := range counts {
-				name := caseName(list[i].name, n, deadline)
-				if match != nil && !match.MatchString(name) {
+				name := prefix + caseName(list[i].name, n, deadline)
+				if r.match != nil && !r.match.MatchString(name) {
 					continue
 				}
-				r, err := runCase(settings, address, &list[i], n, deadline)
+				if address == "" {
+					var stop func()
+					var err error
+					if address, stop, err = startServer(server); err != nil {
+						return err
+					}
+					defer stop()
+				}
+				result, err := runCase(r.settings, address, &list[i], n, deadline)
 				if err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
-				r.Name = name
-				if err := done(r); err != nil {
+				result.Name = name
+				if err := r.done(result); err != nil {
 					return err
 				}
 			}
@@ -80,32 +113,33 @@ func runCase(settings measure.Settings, address string, op *operation, goroutine
 		return Result{}, err
 	}
 	defer c.close(ctx)
-	frames, err := c.framesOf(ctx, address, op)
-	if err != nil {
-		return Result{}, err
-	}
-	sockets, err := dialBare(address, goroutines)
-	if err != nil {
-		return Result{}, err
-	}
-	defer sockets.close()
 	m, o := c.mgx.Database(database), c.official.Database(database)
 	loads := []*load{
 		newLoad(goroutines, deadline, func(ctx context.Context) error { return op.mgx(ctx, m) }),
 		newLoad(goroutines, deadline, func(ctx context.Context) error { return op.official(ctx, o) }),
-		newLoad(goroutines, deadline, func(ctx context.Context) error { return sockets.exchange(ctx, frames) }),
+	}
+	subjects := []measure.Subject{{Name: MGX, Run: loads[0].run}, {Name: Official, Run: loads[1].run}}
+	if !op.noBare {
+		frames, err := c.framesOf(ctx, address, op)
+		if err != nil {
+			return Result{}, err
+		}
+		sockets, err := dialBare(address, goroutines)
+		if err != nil {
+			return Result{}, err
+		}
+		defer sockets.close()
+		loads = append(loads, newLoad(goroutines, deadline, func(ctx context.Context) error { return sockets.exchange(ctx, frames) }))
+		subjects = append(subjects, measure.Subject{Name: Bare, Run: loads[2].run})
 	}
 	// Connections open in the background while others are used: let that be over.
 	for _, l := range loads {
-		if err := l.run(20 * (goroutines - 1)); err != nil {
+		if err := l.run(4 * (goroutines - 1)); err != nil {
 			return Result{}, err
 		}
 		clear(l.seen)
 	}
-	results, err := measure.Compare(settings,
-		measure.Subject{Name: MGX, Run: loads[0].run},
-		measure.Subject{Name: Official, Run: loads[1].run},
-		measure.Subject{Name: Bare, Run: loads[2].run})
+	results, err := measure.Compare(settings, subjects...)
 	if err != nil {
 		return Result{}, err
 	}
@@ -118,25 +152,28 @@ func runCase(settings measure.Settings, address string, op *operation, goroutine
 
 // load is an operation that a number of goroutines do again and again.
 type load struct {
-	do       func(ctx context.Context) error
-	deadline bool
-	seen     []latencies // of each goroutine
+	do         func(ctx context.Context) error
+	goroutines int
+	deadline   bool
+	seen       []latencies // of the goroutines, which share them when they are many
 }
 
+const mostLatencies = 64
+
 func newLoad(goroutines int, deadline bool, do func(ctx context.Context) error) *load {
-	return &load{do: do, deadline: deadline, seen: make([]latencies, goroutines)}
+	return &load{do: do, goroutines: goroutines, deadline: deadline, seen: make([]latencies, min(goroutines, mostLatencies))}
 }
 
 // run does the operation n times in all.
 func (l *load) run(n int) error {
-	if len(l.seen) == 1 {
+	if l.goroutines == 1 {
 		return l.repeat(0, n)
 	}
-	errs := make([]error, len(l.seen))
+	errs := make([]error, l.goroutines)
 	var wg sync.WaitGroup
-	for i := range l.seen {
-		share := n / len(l.seen)
-		if i < n%len(l.seen) {
+	for i := range errs {
+		share := n / l.goroutines
+		if i < n%l.goroutines {
 			share++
 		}
 		wg.Go(func() { errs[i] = l.repeat(i, share) })
@@ -156,7 +193,7 @@ func (l *load) repeat(i, n int) error {
 		if err := l.once(); err != nil {
 			return err
 		}
-		l.seen[i].add(time.Since(began))
+		l.seen[i%len(l.seen)].add(time.Since(began))
 	}
 	return nil
 }

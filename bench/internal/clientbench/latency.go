@@ -2,6 +2,7 @@ package clientbench
 
 import (
 	"math/bits"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,8 @@ func middle(b int) float64 {
 	return (float64(b%16+16) + 0.5) * float64(uint64(1)<<shift)
 }
 
-func (l *latencies) add(d time.Duration) { l[bucket(uint64(max(d, 0)))]++ }
+// add may be called by several goroutines.
+func (l *latencies) add(d time.Duration) { atomic.AddInt64(&l[bucket(uint64(max(d, 0)))], 1) }
 
 func (l *latencies) merge(other *latencies) {
 	for i, n := range other {

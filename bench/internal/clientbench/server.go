@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -26,7 +27,9 @@ const perBatch = 2000
 // replies are the documents that the server answers with.
 type replies struct {
 	hello, ok, one, many []byte
-	first, next, last    []byte // batches of tweets
+	first, half          []byte // the first of five batches of tweets, and of two
+	next, last           []byte
+	large, small         fileReplies
 }
 
 func makeReplies(tweet bson.Raw) (*replies, error) {
@@ -56,10 +59,65 @@ func makeReplies(tweet bson.Raw) (*replies, error) {
 		one:   batch("firstBatch", 1, 0),
 		many:  batch("firstBatch", perBatch, 0),
 		first: batch("firstBatch", perBatch, 4),
+		half:  batch("firstBatch", perBatch, 1),
 		next:  batch("nextBatch", perBatch, 1),
 		last:  batch("nextBatch", perBatch, 0),
 	}
+	r.large, r.small = makeFile(doc, largeBucket.size), makeFile(doc, smallBucket.size)
 	return r, failed
+}
+
+// bucketKind is a bucket whose files all have one size in bytes.
+type bucketKind struct {
+	name string
+	size int
+}
+
+const smallFile = 5 << 20
+
+var (
+	largeBucket = bucketKind{"fs", 50 << 20}
+	smallBucket = bucketKind{"small", smallFile}
+)
+
+const (
+	chunkSize = 255 << 10
+	// chunksPerBatch is as many as a server's batch of 16 MiB holds.
+	chunksPerBatch = 64
+	// chunkCursor plus a batch's index is the cursor that has the batch next.
+	chunkCursor = 1000
+)
+
+// fileReplies are a file's description and the batches of its chunks.
+type fileReplies struct {
+	file   []byte
+	chunks [][]byte
+}
+
+func makeFile(doc func(bson.D) []byte, size int) (f fileReplies) {
+	f.file = doc(bson.D{{"cursor", bson.D{
+		{"firstBatch", bson.A{bson.D{
+			{"_id", int32(7)}, {"length", int64(size)}, {"chunkSize", int32(chunkSize)},
+			{"uploadDate", bson.DateTime(1.7e12)}, {"filename", "large"},
+		}}}, {"id", int64(0)}, {"ns", database + ".fs.files"},
+	}}, {"ok", 1.0}})
+	content := make([]byte, chunkSize)
+	name, list := "firstBatch", bson.A{}
+	for n, left := int32(0), size; left > 0; n++ {
+		length := min(left, chunkSize)
+		left -= length
+		list = append(list, bson.D{{"_id", n}, {"files_id", int32(7)}, {"n", n}, {"data", bson.Binary{Data: content[:length]}}})
+		if left > 0 && len(list) < chunksPerBatch {
+			continue
+		}
+		var id int64
+		if left > 0 {
+			id = int64(chunkCursor + len(f.chunks) + 1)
+		}
+		f.chunks = append(f.chunks, doc(bson.D{{"cursor", bson.D{{name, list}, {"id", id}, {"ns", database + ".fs.chunks"}}}, {"ok", 1.0}}))
+		name, list = "nextBatch", bson.A{}
+	}
+	return f
 }
 
 // Serve answers on a port of its own until in ends, and prints the address first.
@@ -130,8 +188,8 @@ func (r *replies) answer(b []byte) []byte {
 	case "find":
 		return r.find(rest)
 	case "getMore":
-		if len(rest) >= 8 && rest[0] > 1 {
-			return r.more(int64(rest[0]) - 1)
+		if len(rest) >= 8 {
+			return r.more(int64(binary.LittleEndian.Uint64(rest)))
 		}
 		return r.last
 	case "insert":
@@ -148,16 +206,41 @@ func (r *replies) find(rest []byte) []byte {
 		return r.many
 	case "tweets10000":
 		return r.first
+	case "tweets4000":
+		return r.half
+	case largeBucket.name + ".files":
+		return r.large.file
+	case largeBucket.name + ".chunks":
+		return r.large.chunks[0]
+	case smallBucket.name + ".files":
+		return r.small.file
+	case smallBucket.name + ".chunks":
+		return r.small.chunks[0]
+	case heldCollection:
+		time.Sleep(heldFor)
 	}
 	return r.one
 }
 
-// more returns a batch that leaves the cursor with the number of batches to come
-// as its identifier.
-func (r *replies) more(left int64) []byte {
+// heldCollection is one whose finds are answered after heldFor: they hold their
+// connection.
+const (
+	heldCollection = "held"
+	heldFor        = 200 * time.Millisecond
+)
+
+// more returns the next batch of a cursor. Of one with tweets, the identifier is
+// the number of batches to come.
+func (r *replies) more(id int64) []byte {
+	switch {
+	case id > chunkCursor && id < chunkCursor+int64(len(r.large.chunks)):
+		return r.large.chunks[id-chunkCursor]
+	case id <= 1 || id > perBatch:
+		return r.last
+	}
 	doc := bytes.Clone(r.next)
 	if v, ok := bsonwire.Lookup(doc, "cursor", "id"); ok {
-		binary.LittleEndian.PutUint64(v.Data, uint64(left))
+		binary.LittleEndian.PutUint64(v.Data, uint64(id-1))
 	}
 	return doc
 }
@@ -205,13 +288,13 @@ func appendReply(dst []byte, id uint32, legacy bool, body []byte) []byte {
 	return append(dst, body...)
 }
 
-// startServer runs the binary again as the server. stop ends it.
-func startServer() (address string, stop func(), err error) {
+// startServer runs the binary again as a server. stop ends it.
+func startServer(command string) (address string, stop func(), err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", nil, err
 	}
-	cmd := exec.Command(self, ServerCommand)
+	cmd := exec.Command(self, command)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

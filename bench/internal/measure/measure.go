@@ -3,12 +3,13 @@
 // What is compared is measured in rounds: in every round each subject runs for
 // about the same time, and the one that went first goes last in the next, so
 // that whatever the machine does meanwhile does it to all of them. Between the
-// subjects the garbage of the one before is collected, or, with
-// Settings.CollectEvery, only between some rounds. The figures of a subject are
-// the medians of its rounds.
+// subjects the garbage of the one before is collected, after which each runs a
+// little to fill its pools; or, with Settings.CollectEvery, only between some rounds.
+// The figures of a subject are the medians of its rounds.
 package measure
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -32,8 +33,10 @@ type Settings struct {
 	// shows. What garbage costs is left out that way, and has to be read from the
 	// allocations. 0 collects before each subject, and leaves the collector on.
 	CollectEvery int
-	// Limit ends the rounds early, but not before fewestRounds. 0 means never.
-	Limit time.Duration
+	// Limit ends the rounds early, but not before Fewest of them, or fewestRounds if that
+	// is 0. 0 means never.
+	Limit  time.Duration
+	Fewest int
 }
 
 // fewestRounds are enough for a median that one or two bad rounds do not move.
@@ -85,7 +88,7 @@ func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 	samples := make([][]sample, len(subjects))
 	start := time.Now()
 	for round := range s.Rounds {
-		if s.Limit > 0 && round >= fewestRounds && time.Since(start) > s.Limit {
+		if s.Limit > 0 && round >= cmp.Or(s.Fewest, fewestRounds) && time.Since(start) > s.Limit {
 			break
 		}
 		if s.CollectEvery > 0 && round%s.CollectEvery == 0 {
@@ -95,6 +98,12 @@ func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 			k := order(i, round, len(subjects))
 			if s.CollectEvery == 0 {
 				runtime.GC()
+				// That emptied pools. What takes long pays for its own.
+				if n := iterations[k]; n > 1 {
+					if err := subjects[k].Run(max(1, n/8)); err != nil {
+						return nil, fmt.Errorf("%s: %w", subjects[k].Name, err)
+					}
+				}
 			}
 			one, err := run(subjects[k], iterations[k])
 			if err != nil {
