@@ -74,13 +74,13 @@ func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 	if s.Rounds < 1 || s.Time <= 0 {
 		return nil, fmt.Errorf("measure: %d rounds of %v cannot be measured", s.Rounds, s.Time)
 	}
-	iterations := make([]int, len(subjects))
+	iterations, long := make([]int, len(subjects)), make([]bool, len(subjects))
 	for i, subject := range subjects {
-		n, err := calibrate(subject, s.Time)
+		n, took, err := calibrate(subject, s.Time)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", subject.Name, err)
 		}
-		iterations[i] = n
+		iterations[i], long[i] = n, took > 10*s.Time
 	}
 	if s.CollectEvery > 0 {
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -99,8 +99,8 @@ func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 			if s.CollectEvery == 0 {
 				runtime.GC()
 				// That emptied pools. What takes long pays for its own.
-				if n := iterations[k]; n > 1 {
-					if err := subjects[k].Run(max(1, n/8)); err != nil {
+				if !long[k] {
+					if err := subjects[k].Run(max(1, iterations[k]/8)); err != nil {
 						return nil, fmt.Errorf("%s: %w", subjects[k].Name, err)
 					}
 				}
@@ -131,22 +131,28 @@ func order(i, round, subjects int) int {
 // sample is one round of one subject, per operation.
 type sample struct{ ns, cpu, allocs, bytes float64 }
 
-// calibrate returns how often to run the subject for a round to last about d. It
-// warms caches and pools up on the way.
-func calibrate(s Subject, d time.Duration) (int, error) {
+// calibrate returns how often to run the subject for a round to last about d, and how
+// long one run takes. It warms caches and pools up on the way: the first run, which
+// may have to do that, only counts if it is much longer.
+func calibrate(s Subject, d time.Duration) (runs int, one time.Duration, err error) {
 	const most = 1 << 30
+	first := true
 	for n := 1; ; {
 		start := time.Now()
 		if err := s.Run(n); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		took := time.Since(start)
+		took := max(time.Since(start), 1)
+		if first && took < 10*d {
+			first = false
+			continue
+		}
 		if took >= d/2 || n >= most {
-			return max(1, int(float64(n)*float64(d)/float64(max(took, 1)))), nil
+			return max(1, int(float64(n)*float64(d)/float64(took))), took / time.Duration(n), nil
 		}
 		// Towards the goal, but not further than a hundredfold on the word of
 		// so short a run.
-		n = int(min(float64(n)*100, max(float64(n)*2, float64(n)*float64(d)/float64(max(took, 1))), most))
+		n = int(min(float64(n)*100, max(float64(n)*2, float64(n)*float64(d)/float64(took)), most))
 	}
 }
 

@@ -118,7 +118,7 @@ func TestCompareFails(t *testing.T) {
 }
 
 func TestCalibrate(t *testing.T) {
-	n, err := calibrate(Subject{"sleeps", func(n int) error { time.Sleep(time.Duration(n) * 100 * time.Microsecond); return nil }}, 20*time.Millisecond)
+	n, _, err := calibrate(Subject{"sleeps", func(n int) error { time.Sleep(time.Duration(n) * 100 * time.Microsecond); return nil }}, 20*time.Millisecond)
 	if err != nil || n < 5 || n > 250 {
 		t.Errorf("%d times 100 µs for 20 ms, %v", n, err)
 	}
