@@ -77,8 +77,9 @@ func TestConnectionChurn(t *testing.T) {
 	if n := timeouts.Load(); n < operations*9/10 {
 		t.Errorf("only %d of %d operations timed out", n, operations)
 	}
-	if sent := stats.Commands["find"]; sent < operations/20 {
-		t.Errorf("only %d operations were sent: this tests nothing", sent)
+	// However busy the machine is, connections must have been lent again.
+	if sent := stats.Commands["find"]; sent <= stats.Opened {
+		t.Errorf("only %d operations were sent on %d connections: this tests nothing", sent, stats.Opened)
 	}
 	// The pool is as good as new.
 	server.Delay(0)

@@ -25,6 +25,9 @@ type mortal struct {
 	uri   string
 	kill  func() error
 	start func() error
+	// lingers tells that it still takes connections while it ends, and closes them:
+	// then a second call, too, can be under way when it dies.
+	lingers bool
 }
 
 // freePort is an address that nobody listens on, for a server to come back to.
@@ -40,7 +43,7 @@ func freePort(t testing.TB) string {
 func embeddedServer(t testing.TB) *mortal {
 	o := embedded.Options{Dir: t.TempDir(), Listen: freePort(t)}
 	var s *embedded.Server
-	m := &mortal{kill: func() error { return s.Close() }}
+	m := &mortal{kill: func() error { return s.Close() }, lingers: true}
 	m.start = func() (err error) {
 		s, err = embedded.Start(t.Context(), o)
 		return err
@@ -99,6 +102,10 @@ func TestServerIsKilledAndComesBack(t *testing.T) {
 			coll := client.Database("restart").Collection("c")
 			check(t, client.Ping(bounded(t)))
 
+			most := 1 // calls of a goroutine that one death affects
+			if m.lingers {
+				most = 2
+			}
 			var life, calls, reconnects atomic.Int64
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -120,7 +127,7 @@ func TestServerIsKilledAndComesBack(t *testing.T) {
 							continue
 						}
 						reconnects.Add(1)
-						if failed[began]++; failed[began] > 1 {
+						if failed[began]++; failed[began] > most {
 							t.Errorf("goroutine %d failed again: %v", g, err)
 						}
 						if shuttingDown(err) {
@@ -151,7 +158,7 @@ func TestServerIsKilledAndComesBack(t *testing.T) {
 			close(stop)
 			wg.Wait()
 			t.Logf("%d calls, %d of them ErrAutoReconnect", calls.Load(), reconnects.Load())
-			if reconnects.Load() > goroutines*deaths {
+			if reconnects.Load() > int64(most*goroutines*deaths) {
 				t.Error("more calls failed than were under way")
 			}
 		})
