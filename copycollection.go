@@ -67,7 +67,6 @@ func (c *collectionCopy) run(ctx context.Context) error {
 	if err := c.verify(ctx); err != nil {
 		return err
 	}
-	c.at(CopyIndexes)
 	return c.indexes(ctx)
 }
 
@@ -180,6 +179,7 @@ func (c *collectionCopy) indexes(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
+	c.at(CopyIndexes)
 	err = c.to.db.command(ctx, "createIndexes", *c.to.base, func(dst []byte, _ *settings) ([]byte, error) {
 		return append(bsonwire.AppendString(dst, "createIndexes", c.to.name), list...), nil
 	})

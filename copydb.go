@@ -143,6 +143,9 @@ func (e *CopyError) Unwrap() error { return e.Err }
 // collections at a time, and compares counts in the end. Of the source it reads
 // with the source client's read preference.
 //
+// Servers put their time in the place of an empty timestamp at the top level of a
+// document that is inserted, so also in a copy.
+//
 // What changes in the source meanwhile may or may not be in the copy. When a part
 // fails, the others go on, and the error is a *CopyError that tells which are
 // there; what was copied stays. When the context ends, so does the copy, with such

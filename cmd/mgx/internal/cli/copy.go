@@ -26,6 +26,8 @@ source does not have stay as they are.
 
 What changes in the source during the copy may or may not be in the copy. When a
 collection fails, or copy is interrupted, it says of each collection what is there.
+An empty timestamp at the top level of a document becomes the time of the copy:
+servers do that to documents that are inserted.
 `
 
 const copyExample = `  mgx copy mongodb://old:27017/shop mongodb://new:27017/shop

@@ -34,7 +34,8 @@ end before anything is dropped.
 
 A file that is damaged is restored up to there, and restore says at which byte that
 is. Counts are compared in the end. What a dump has beside collections is told of and
-left out: users, roles, an oplog.
+left out: users, roles, an oplog. An empty timestamp at the top level of a document
+becomes the time of the restoring: servers do that to documents that are inserted.
 `
 
 const restoreExample = `  mgx restore
