@@ -91,10 +91,10 @@ func clientJSON(out io.Writer, r clientbench.Result) error {
 func clientTable(settings measure.Settings, dir string, files int, match *regexp.Regexp, out io.Writer) error {
 	var t report.Table
 	t.Row("", "", "time/op", "CPU/op", "allocs", "bytes", "p50", "p99", "time to mgx", "CPU to mgx")
-	n := 0
+	results := map[string]clientbench.Result{}
 	err := clientbench.Run(settings, dir, files, match, func(r clientbench.Result) error {
 		mgx := r.Results[0]
-		n++
+		results[r.Name] = r
 		for i, one := range r.Results {
 			name := r.Name
 			if i > 0 {
@@ -106,12 +106,15 @@ func clientTable(settings measure.Settings, dir string, files int, match *regexp
 		}
 		return nil
 	})
-	if err != nil || n == 0 {
+	if err != nil || len(results) == 0 {
 		return err
 	}
 	fmt.Fprintf(out, "Clients: medians of %d rounds of %v, %s, %s/%s, %d CPUs\n\n",
 		settings.Rounds, settings.Time, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	return t.Write(out)
+	if err := t.Write(out); err != nil {
+		return err
+	}
+	return writeAims(out, results)
 }
 
 // figureLine is the JSON of one client's figure.

@@ -3,6 +3,8 @@ package gridfs
 import (
 	"context"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -20,8 +22,15 @@ func WithChunkSize(bytes int) UploadOption { return func(u *UploadStream) { u.ch
 // WithMetadata stores a document with the file's description.
 func WithMetadata(document any) UploadOption { return func(u *UploadStream) { u.metadata = document } }
 
-// uploadBatch is how many bytes of chunks are sent together.
-const uploadBatch = 8 << 20
+const (
+	// uploadBatch is how many bytes of chunks are sent together, at least one chunk.
+	uploadBatch = 4 << 20
+	// smallUpload is what a stream gathers before it takes a buffer for a batch.
+	smallUpload = 256 << 10
+)
+
+// batchBuffers are of uploadBatch bytes, for streams that come to need one.
+var batchBuffers = sync.Pool{New: func() any { b := make([]byte, 0, uploadBatch); return &b }}
 
 // UploadStream writes a file. The file is there when Close has returned nil.
 type UploadStream struct {
@@ -32,8 +41,9 @@ type UploadStream struct {
 	chunkSize int
 	metadata  any
 
-	buf    []byte // bytes that make no whole batch yet
-	n      int32  // the next chunk's number
+	buf    []byte  // bytes that make no whole batch yet
+	pooled *[]byte // where buf goes back to, if it is one of batchBuffers
+	n      int32   // the next chunk's number
 	length int64
 	err    error
 	closed bool
@@ -76,16 +86,95 @@ func (u *UploadStream) Write(p []byte) (int, error) {
 	if u.err != nil {
 		return 0, u.err
 	}
-	u.buf = append(u.buf, p...)
-	u.length += int64(len(p))
-	if len(u.buf) >= max(uploadBatch, u.chunkSize) {
-		whole := len(u.buf) / u.chunkSize * u.chunkSize
-		if u.err = u.send(u.buf[:whole]); u.err != nil {
-			return 0, u.err
+	for n := 0; n < len(p); {
+		room := u.room(len(p) - n)
+		took := copy(room, p[n:])
+		n += took
+		if err := u.took(took); err != nil {
+			return 0, err
 		}
-		u.buf = u.buf[:copy(u.buf, u.buf[whole:])]
 	}
 	return len(p), nil
+}
+
+// ReadFrom takes what is left of a reader, for io.Copy: it is read to where it is
+// sent from.
+func (u *UploadStream) ReadFrom(r io.Reader) (n int64, err error) {
+	if u.closed {
+		return 0, ErrClosed
+	}
+	if u.err != nil {
+		return 0, u.err
+	}
+	for empty := 0; empty < mostEmptyReads; {
+		got, err := r.Read(u.room(1))
+		n += int64(got)
+		if failed := u.took(got); failed != nil {
+			return n, failed
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		empty++
+		if got > 0 {
+			empty = 0
+		}
+	}
+	return n, io.ErrNoProgress
+}
+
+// mostEmptyReads are as many as bufio takes from a reader that reads nothing.
+const mostEmptyReads = 100
+
+// room returns free space in the buffer, of want bytes if a small buffer or the rest
+// of a batch has that many.
+func (u *UploadStream) room(want int) []byte {
+	full := max(uploadBatch, u.chunkSize)
+	if need := len(u.buf) + want; need > cap(u.buf) && cap(u.buf) < full {
+		u.grow(need, full)
+	}
+	return u.buf[len(u.buf):min(cap(u.buf), full)]
+}
+
+func (u *UploadStream) grow(need, full int) {
+	var bigger []byte
+	switch {
+	case need <= smallUpload:
+		bigger = make([]byte, 0, max(need, min(2*cap(u.buf), smallUpload), 4<<10))
+	case full == uploadBatch:
+		u.pooled = batchBuffers.Get().(*[]byte)
+		bigger = (*u.pooled)[:0]
+	default:
+		bigger = make([]byte, 0, full)
+	}
+	u.buf = append(bigger, u.buf...)
+}
+
+// took tells that n bytes of the room are in use now, and sends a batch that is
+// full.
+func (u *UploadStream) took(n int) error {
+	u.buf = u.buf[:len(u.buf)+n]
+	u.length += int64(n)
+	if len(u.buf) < max(uploadBatch, u.chunkSize) {
+		return nil
+	}
+	whole := len(u.buf) / u.chunkSize * u.chunkSize
+	if u.err = u.send(u.buf[:whole]); u.err != nil {
+		return u.err
+	}
+	u.buf = u.buf[:copy(u.buf, u.buf[whole:])]
+	return nil
+}
+
+// free gives the buffer back.
+func (u *UploadStream) free() {
+	if u.pooled != nil {
+		batchBuffers.Put(u.pooled)
+	}
+	u.buf, u.pooled = nil, nil
 }
 
 // send stores chunks.
@@ -115,7 +204,7 @@ func (u *UploadStream) Close() error {
 	if u.err == nil {
 		u.err = u.send(u.buf)
 	}
-	u.buf = nil
+	u.free()
 	if u.err != nil {
 		return u.err
 	}
@@ -140,7 +229,8 @@ func (u *UploadStream) Abort() error {
 	if u.closed {
 		return ErrClosed
 	}
-	u.closed, u.buf = true, nil
+	u.closed = true
+	u.free()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTimeout)
 	defer cancel()
 	if _, err := u.bucket.chunks.DeleteMany(ctx, bson.D{{Key: "files_id", Value: u.id}}); err != nil {

@@ -102,6 +102,80 @@ func TestGridFSLargeUpload(t *testing.T) {
 	}
 }
 
+// However a file's bytes come, and whatever buffers they go through, they are stored
+// as they are. Two uploads at a time share the pool of buffers.
+func TestGridFSUploadPieces(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	data := noise(5<<20 + 3)
+	for _, test := range []struct {
+		size, chunkSize, piece int
+	}{
+		{4<<10 + 1, 0, 1000}, {256 << 10, 0, 1 << 15}, {256<<10 + 1, 0, 256 << 10}, {4 << 20, 0, 300_000},
+		{4<<20 + 1, 0, 4<<20 + 1}, {len(data), 0, 1 << 20}, {len(data), 5 << 20, 3 << 20}, {len(data), 3_000_000, len(data)},
+	} {
+		want := data[len(data)-test.size:]
+		var options []gridfs.UploadOption
+		if test.chunkSize > 0 {
+			options = append(options, gridfs.WithChunkSize(test.chunkSize))
+		}
+		written, err := b.OpenUpload(ctx, "written", options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := b.OpenUpload(ctx, "read", options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < len(want); at += test.piece {
+			piece := bytes.Clone(want[at:min(at+test.piece, len(want))])
+			if n, err := written.Write(piece); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+			if n, err := read.ReadFrom(iotest.HalfReader(bytes.NewReader(piece))); n != int64(len(piece)) || err != nil {
+				t.Fatal(n, err)
+			}
+			clear(piece)
+		}
+		for _, up := range []*gridfs.UploadStream{written, read} {
+			if err := up.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if _, err := b.Download(ctx, up.ID(), &out); err != nil || !bytes.Equal(out.Bytes(), want) {
+				t.Errorf("%+v: %d bytes came back (%v)", test, out.Len(), err)
+			}
+		}
+	}
+}
+
+// A reader's error ends the copying, not the upload.
+func TestGridFSReadFromFailingReader(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	up, err := b.OpenUpload(t.Context(), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	if n, err := up.ReadFrom(io.MultiReader(bytes.NewReader(noise(100)), iotest.ErrReader(broken))); n != 100 || !errors.Is(err, broken) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := up.ReadFrom(stuck{}); n != 0 || !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := up.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := up.ReadFrom(bytes.NewReader(nil)); !errors.Is(err, gridfs.ErrClosed) {
+		t.Errorf("read after close: %v", err)
+	}
+}
+
+// stuck is a reader that never comes to an end.
+type stuck struct{}
+
+func (stuck) Read([]byte) (int, error) { return 0, nil }
+
 func TestGridFSRevisions(t *testing.T) {
 	_, b := gridfsBucket(t, gridfs.Options{})
 	ctx := t.Context()

@@ -52,7 +52,12 @@ func (d *mgxDriver) find(ctx context.Context, collection string) error {
 	return err
 }
 
-func (d *mgxDriver) close(ctx context.Context) { _ = d.client.Close(ctx) }
+func (d *mgxDriver) close(ctx context.Context) {
+	if d.client != nil {
+		_ = d.client.Close(ctx)
+		d.client = nil
+	}
+}
 
 type officialDriver struct{ client *official.Client }
 
@@ -67,7 +72,12 @@ func (d *officialDriver) find(ctx context.Context, collection string) error {
 	return err
 }
 
-func (d *officialDriver) close(ctx context.Context) { _ = d.client.Disconnect(ctx) }
+func (d *officialDriver) close(ctx context.Context) {
+	if d.client != nil {
+		_ = d.client.Disconnect(ctx)
+		d.client = nil
+	}
+}
 
 // counter counts the sockets that it opens.
 type counter struct{ n *atomic.Int64 }
@@ -205,7 +215,8 @@ func fill(ctx context.Context, d driver, n int) error {
 	return errors.Join(errs...)
 }
 
-// memory is what the heap and the stacks take, when garbage and pools are gone.
+// memory is what the heap and the stacks take, when garbage and pools are gone. It
+// is taken before and after clients are closed, so that it is what they hold.
 func memory() float64 {
 	for range 3 {
 		runtime.GC()
@@ -226,18 +237,16 @@ func (s *scale) idleConnection() ([]Figure, error) {
 			return nil, err
 		}
 		defer d.close(ctx)
-		if err := fill(ctx, d, 2); err != nil {
-			return nil, err
-		}
-		before, few := memory(), opened.Load()
 		if err := fill(ctx, d, idleConnections); err != nil {
 			return nil, err
 		}
-		many := opened.Load()
-		if many-few < idleConnections/4 {
-			return nil, fmt.Errorf("only %d connections were opened", many)
+		n := opened.Load()
+		if n < idleConnections/4 {
+			return nil, fmt.Errorf("only %d connections were opened", n)
 		}
-		return []float64{max(memory()-before, 0) / float64(many-few)}, nil
+		with := memory()
+		d.close(ctx)
+		return []float64{max(with-memory(), 0) / float64(n)}, nil
 	})
 }
 
@@ -246,15 +255,13 @@ const manyClients = 20
 func (s *scale) idleClient() ([]Figure, error) {
 	return s.compare(3, []Figure{{Unit: "B"}}, func(d driver) ([]float64, error) {
 		ctx := context.Background()
-		before := memory()
+		var all []driver
 		for range manyClients {
-			one := d
-			switch d.(type) {
-			case *mgxDriver:
+			var one driver = &officialDriver{}
+			if _, ok := d.(*mgxDriver); ok {
 				one = &mgxDriver{}
-			case *officialDriver:
-				one = &officialDriver{}
 			}
+			all = append(all, one)
 			var opened atomic.Int64
 			if err := one.open(ctx, s.address, fewConnections, &opened); err != nil {
 				return nil, err
@@ -266,7 +273,11 @@ func (s *scale) idleClient() ([]Figure, error) {
 		}
 		// Monitors open their second connection a little later.
 		time.Sleep(100 * time.Millisecond)
-		return []float64{max(memory()-before, 0) / manyClients}, nil
+		with := memory()
+		for _, one := range all {
+			one.close(ctx)
+		}
+		return []float64{max(with-memory(), 0) / manyClients}, nil
 	})
 }
 
