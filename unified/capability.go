@@ -31,7 +31,7 @@ var missing = []struct{ what, reason string }{
 // incapable says why a test cannot run yet; "" if it can.
 func incapable(f *File, t *Test) string {
 	needs := map[string]bool{}
-	needsOfEntities(f.Entities, needs)
+	needsOfEntities(slices.DeleteFunc(slices.Clone(f.Entities), func(d bson.D) bool { return unused(d, t) }), needs)
 	needsOf(t.Operations, needs)
 	if len(t.ExpectTraces) > 0 {
 		needs["test expectTracingMessages"] = true
@@ -42,6 +42,43 @@ func incapable(f *File, t *Test) string {
 		}
 	}
 	return ""
+}
+
+// optional are the kinds of entities that files make for some of their tests only.
+// The others run without them.
+var optional = []string{"session", "clientEncryption"}
+
+// unused tells whether a test does without an entity of a kind that is missing.
+func unused(entity bson.D, t *Test) bool {
+	spec, _ := entity[0].Value.(bson.D)
+	if !slices.Contains(optional, entity[0].Key) {
+		return false
+	}
+	id := get[string](spec, "id")
+	for _, op := range t.Operations {
+		if op.Object == id || mentions(op.Arguments, id) || mentions(op.ExpectError, id) {
+			return false
+		}
+		if v, said, err := toValue(op.ExpectResult); err != nil || said && mentions(v, id) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(t.ExpectEvents, func(e ExpectedEvents) bool {
+		return slices.ContainsFunc(e.Events, func(d bson.D) bool { return mentions(d, id) })
+	})
+}
+
+// mentions tells whether a name is somewhere in a value.
+func mentions(v any, name string) bool {
+	switch v := v.(type) {
+	case string:
+		return v == name
+	case bson.A:
+		return slices.ContainsFunc(v, func(item any) bool { return mentions(item, name) })
+	case bson.D:
+		return slices.ContainsFunc(v, func(e bson.E) bool { return mentions(e.Value, name) })
+	}
+	return false
 }
 
 func needsOfEntities(list []bson.D, needs map[string]bool) {
