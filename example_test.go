@@ -32,6 +32,11 @@ func shop() (uri string, stop func()) {
 			reply = append(reply, bson.E{Key: "writeErrors", Value: bson.A{
 				bson.D{{"index", 1}, {"code", 11000}, {"errmsg", "E11000 duplicate key error: item \"tea\""}},
 			}})
+		case "aggregate":
+			totals := bson.A{bson.D{{"_id", "tea"}, {"qty", 2}}, bson.D{{"_id", "rum"}, {"qty", 9}}}
+			reply = bson.D{{"ok", 1}, {"cursor", bson.D{{"id", int64(0)}, {"ns", "shop.orders"}, {"firstBatch", totals}}}}
+		case "update":
+			reply = append(reply, bson.E{Key: "nModified", Value: 1})
 		case "bulkWrite":
 			reply = bson.D{{"ok", 1}, {"cursor", bson.D{{"id", int64(0)}, {"ns", "admin.$cmd.bulkWrite"}, {"firstBatch", bson.A{}}}},
 				{"nInserted", 1}, {"nMatched", 1}, {"nModified", 1}, {"nErrors", 0}}
@@ -203,6 +208,132 @@ func ExampleClient_BulkWrite() {
 	})
 	fmt.Println(res.InsertedCount, res.ModifiedCount, err)
 	// Output: 1 1 <nil>
+}
+
+// A client in one screen.
+func Example() {
+	uri, stop := shop()
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	client, err := mgx.Connect(ctx, uri)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+
+	orders := client.Database("shop").Collection("orders")
+	res, err := orders.UpdateOne(ctx, bson.D{{"item", "tea"}}, bson.D{{"$inc", bson.D{{"qty", 1}}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("changed:", res.ModifiedCount)
+
+	list, err := mgx.Collect[Order](orders.Find(ctx, bson.D{{"qty", bson.D{{"$gt", 1}}}}, mgx.Sort("-qty")))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("orders:", len(list))
+	// Output:
+	// changed: 1
+	// orders: 2
+}
+
+func ExampleOpen() {
+	uri, stop := shop()
+	defer stop()
+	ctx := context.Background()
+
+	options, err := mgx.ParseURI(uri)
+	if err != nil {
+		log.Fatal(err)
+	}
+	options.AppName = "checkout"
+	options.ReadPreference = mgx.ReadPreference{Mode: mgx.SecondaryPreferred}
+	options.Timeout = 5 * time.Second
+
+	client, err := mgx.Open(ctx, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	fmt.Println(client.ReadPreference(), client.IsPrimary())
+	// Output: {mode: secondaryPreferred} true
+}
+
+func ExampleClient_StartRequest() {
+	orders, done := connect()
+	defer done()
+	client := orders.Database().Client()
+
+	// Operations in ctx share one connection, so the write arrives before the read
+	// that follows it, though nobody waits for it.
+	ctx, req := client.StartRequest(context.Background())
+	defer req.End()
+	res, err := orders.DeleteOne(ctx, bson.D{{"item", "rum"}}, mgx.WithWriteConcern(mgx.Unacknowledged()))
+	fmt.Println(res.Acknowledged, err)
+	_, err = mgx.FindOne[Order](ctx, orders, bson.D{{"item", "tea"}})
+	fmt.Println(err)
+	// Output:
+	// false <nil>
+	// <nil>
+}
+
+func ExampleClient_ChangeWriteConcern() {
+	orders, done := connect()
+	defer done()
+	client := orders.Database().Client()
+
+	// One of its options; the next write waits accordingly, through handles that
+	// exist already, too.
+	err := client.ChangeWriteConcern(func(w *mgx.WriteConcern) { w.Timeout = 2 * time.Second })
+	fmt.Println(client.WriteConcern(), err)
+	// Output: {timeout: 2s} <nil>
+}
+
+func ExampleDatabase_RunCommand() {
+	orders, done := connect()
+	defer done()
+
+	var reply struct {
+		OK float64 `bson:"ok"`
+	}
+	err := orders.Database().RunCommand(context.Background(), bson.D{{"ping", 1}}).Decode(&reply)
+	fmt.Println(reply.OK, err)
+	// Output: 1 <nil>
+}
+
+func ExampleCollection_Aggregate() {
+	orders, done := connect()
+	defer done()
+
+	pipeline := []bson.D{
+		{{"$group", bson.D{{"_id", "$item"}, {"qty", bson.D{{"$sum", "$qty"}}}}}},
+		{{"$sort", bson.D{{"qty", 1}}}},
+	}
+	type total struct {
+		Item string `bson:"_id"`
+		Qty  int    `bson:"qty"`
+	}
+	for t, err := range mgx.Each[total](orders.Aggregate(context.Background(), pipeline)) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(t.Item, t.Qty)
+	}
+	// Output:
+	// tea 2
+	// rum 9
+}
+
+func ExampleCollection_CreateIndex() {
+	orders, done := connect()
+	defer done()
+
+	name, err := orders.CreateIndex(context.Background(), mgx.Index{Keys: mgx.Keys("item", "-qty"), Unique: true})
+	fmt.Println(name, err)
+	// Output: item_1_qty_-1 <nil>
 }
 
 func ExampleServerError() {
