@@ -29,13 +29,13 @@ func TestNoTerminal(t *testing.T) {
 
 func TestBar(t *testing.T) {
 	for _, total := range []int64{2000, -1} {
-		var b bytes.Buffer
+		var b lockedBuffer // the bar's own goroutine writes, too
 		bar := newBar(&b, total, false, 0)
 		bar.Describe("documents")
 		if _, err := io.Copy(io.Discard, bar.Reader(strings.NewReader(strings.Repeat("x", 1000)))); err != nil {
 			t.Fatal(err)
 		}
-		bar.Above(func() { b.WriteString("\nline 7 is bad\n") })
+		bar.Above(func() { _, _ = io.WriteString(&b, "\nline 7 is bad\n") })
 		bar.Close()
 		out := b.String()
 		if !strings.Contains(out, "documents") || !strings.Contains(out, "\nline 7 is bad\n") {

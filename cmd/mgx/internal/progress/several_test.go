@@ -45,6 +45,12 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
 func TestSeveralBars(t *testing.T) {
 	var out lockedBuffer
 	s := &Several{w: &out, shown: map[string]*shown{}, bars: newBars(&out, mpb.WithAutoRefresh())}
@@ -63,7 +69,7 @@ func TestSeveralBars(t *testing.T) {
 	s.Set("log", State{5, 0, "without a total"})
 	wg.Wait()
 	s.Close() // with one that has not ended
-	text := out.b.String()
+	text := out.String()
 	if last := text[strings.LastIndex(text, "\x1b[J"):]; strings.Contains(last, "█") {
 		t.Errorf("bars stay: %q", last)
 	}
