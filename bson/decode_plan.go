@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,8 +22,8 @@ type decodePlan struct {
 	strings int
 	fields  *structDecoder // of a struct
 	target  *decodePlan    // of what a pointer points to
-	// slices is the type of slices of typ, for typ a struct that pointers in documents lead to.
-	slices reflect.Type
+	// arrays are the types of arrays of 1, 2, 4, … values, for a struct that pointers in documents lead to.
+	arrays *[slabSizes]atomic.Pointer[reflect.Type]
 	// building is whether the compiler is at work on it, and recursive, whether it was when something referred to it.
 	building, recursive bool
 }
@@ -216,7 +217,7 @@ func (c decodeCompiler) pointerPlan(p *decodePlan) {
 	p.strings = plan.strings
 	p.recursive = plan.building
 	if elem.Kind() == reflect.Struct {
-		plan.slices = reflect.SliceOf(elem)
+		plan.arrays = new([slabSizes]atomic.Pointer[reflect.Type])
 	}
 	p.dec = func(d *decoder, q pointer, t byte, start, end int) error {
 		v := at[pointer](q)
@@ -229,47 +230,6 @@ func (c decodeCompiler) pointerPlan(p *decodePlan) {
 		}
 		return plan.dec(d, *v, t, start, end)
 	}
-}
-
-// A slab is where the structs that pointers of one type point to come from. The first ones are allocated one by one; as
-// it becomes clear that a document has many, more and more at once.
-type slab struct {
-	plan   *decodePlan
-	values pointer
-	used   int // of the values
-	n      int // the values
-	made   int // values in all
-}
-
-// maxSlab is the most bytes that are allocated for structs that a document may not have.
-const maxSlab = 8 << 10
-
-// new returns a pointer to a new value of the plan's type.
-func (d *decoder) new(plan *decodePlan) pointer {
-	if plan.slices == nil || d.opts.CopyStrings {
-		return reflect.New(plan.typ).UnsafePointer()
-	}
-	for i := range d.slabs {
-		if s := &d.slabs[i]; s.plan == plan {
-			if s.used == s.n {
-				s.more()
-			}
-			s.used++
-			return add(s.values, uintptr(s.used-1)*plan.typ.Size())
-		}
-	}
-	d.slabs = append(d.slabs, slab{plan: plan, made: 1})
-	return reflect.New(plan.typ).UnsafePointer()
-}
-
-// more allocates the next values.
-func (s *slab) more() {
-	s.used, s.n = 0, 1
-	if s.made > 1 {
-		s.n = max(1, min(s.made, maxSlab/int(max(s.plan.typ.Size(), 1))))
-	}
-	s.values = reflect.MakeSlice(s.plan.slices, s.n, s.n).UnsafePointer()
-	s.made += s.n
 }
 
 // mapPlan makes the plan for a map. Elements are added to a map that is there already.

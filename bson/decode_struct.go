@@ -345,15 +345,17 @@ func (f *decodeField) decode(d *decoder, p pointer, t byte, start, end int) erro
 	return f.plan.dec(d, p, t, start, end)
 }
 
-// decodeInterface decodes into an interface. If a pointer is in it, into what that points to.
+// decodeInterface decodes into an interface. If a pointer is in it, into what that points to, for which the field's
+// truncate does not count, as in the official package.
 func (f *decodeField) decodeInterface(d *decoder, p pointer, t byte, start, end int) error {
-	outer := d.truncate
-	d.truncate = outer || f.truncate
-	defer func() { d.truncate = outer }()
 	if v := reflect.ValueOf(dynamic(f.typ, p)); v.Kind() == reflect.Pointer && !v.IsNil() {
 		return decodePlanFor(v.Type().Elem()).dec(d, v.UnsafePointer(), t, start, end)
 	}
-	return f.plan.dec(d, p, t, start, end)
+	outer := d.truncate
+	d.truncate = outer || f.truncate
+	err := f.plan.dec(d, p, t, start, end)
+	d.truncate = outer
+	return err
 }
 
 // decode adds the element to the inlined map of the struct at p. Its key starts at src[key], its value of type t is

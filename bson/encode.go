@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,8 +29,8 @@ func Marshal(v any) ([]byte, error) {
 		copy(doc, raw)
 		return doc, nil
 	}
-	e := encoders.Get().(*encoder)
-	e.buf = e.scratch
+	e := getEncoder()
+	e.buf, e.marshal = e.scratch, true
 	err := e.document(v)
 	var doc []byte
 	if err == nil {
@@ -89,23 +88,36 @@ func AppendMarshalValue(dst []byte, v any) (Type, []byte, error) {
 }
 
 // Marshal encodes into memory that is used again, up to maxScratch bytes, and copies the document from there: only then
-// its size is known. A larger document gets memory of its own, right away as much as the last large one had, so that
-// among documents of about one size it need neither grow nor be copied.
+// its size is known. A larger document gets memory of its own, right away as much as the last two large ones had, so
+// that among documents of one size it need neither grow nor be copied.
 const (
 	minScratch = 1 << 10
 	maxScratch = 64 << 10
 )
 
-// lastLarge is the size of the last document that did not fit into maxScratch.
-var lastLarge atomic.Int64
+// large has the sizes of the last documents that did not fit into maxScratch.
+var large struct{ last, before atomic.Int64 }
 
 var encoders = sync.Pool{New: func() any {
 	size := minScratch
-	if lastLarge.Load() > 0 {
+	if large.last.Load() > 0 {
 		size = maxScratch // it would grow, again and again if the garbage collector is busy with large documents
 	}
 	return &encoder{scratch: make([]byte, size)}
 }}
+
+// spare is the encoder that has written a large document last. Programs with large documents keep the garbage collector
+// busy, which empties pools; it does not get at this one.
+var spare atomic.Pointer[encoder]
+
+func getEncoder() *encoder {
+	if spare.Load() != nil {
+		if e := spare.Swap(nil); e != nil {
+			return e
+		}
+	}
+	return encoders.Get().(*encoder)
+}
 
 // An encoder appends values to buf[:n]. Growing a slice would store its pointer again and again, which the garbage
 // collector wants to know about each time; a number it does not.
@@ -114,6 +126,8 @@ type encoder struct {
 	n       int
 	depth   int
 	minSize bool // whether integers are written as int32 if they fit
+	marshal bool // whether buf is scratch or larger, as against the caller's
+	large   bool // whether the document was
 
 	// These outlive the document.
 	scratch []byte
@@ -128,7 +142,11 @@ func (e *encoder) detach() []byte {
 		copy(doc, e.buf)
 		return doc
 	}
-	lastLarge.Store(int64(e.n))
+	large.before.Store(large.last.Swap(int64(e.n)))
+	e.large = true
+	if len(e.scratch) < maxScratch {
+		e.scratch = make([]byte, maxScratch)
+	}
 	if e.n >= len(e.buf)-len(e.buf)/8 {
 		return e.buf[:e.n:e.n]
 	}
@@ -136,7 +154,13 @@ func (e *encoder) detach() []byte {
 }
 
 func (e *encoder) release() {
-	e.buf, e.n, e.depth, e.minSize = nil, 0, 0, false
+	e.buf, e.n, e.depth, e.minSize, e.marshal = nil, 0, 0, false, false
+	if e.large {
+		e.large = false
+		if e = spare.Swap(e); e == nil {
+			return
+		}
+	}
 	encoders.Put(e)
 }
 
@@ -156,12 +180,18 @@ func (e *encoder) reserve(n int) {
 }
 
 func (e *encoder) grow(n int) {
-	size := max(e.n+n, 2*len(e.buf))
-	if size > maxScratch && len(e.buf) <= maxScratch {
-		size = max(size, int(lastLarge.Load())+slack)
+	need := e.n + n
+	size := max(need, 2*len(e.buf))
+	switch {
+	case need <= maxScratch:
+		size = min(size, maxScratch)
+	case e.marshal && len(e.buf) <= maxScratch:
+		// What the last element reserves and does not need comes on top.
+		size = max(size, int(min(large.last.Load(), large.before.Load()))+4*slack)
 	}
-	b := slices.Grow(e.buf[:e.n], size-e.n)
-	e.buf = b[:cap(b)]
+	b := make([]byte, size)
+	copy(b, e.buf[:e.n])
+	e.buf = b
 }
 
 // append appends b.

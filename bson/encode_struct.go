@@ -28,8 +28,8 @@ const (
 	opInt64
 	opFloat64
 	opBool
+	opPointer // to a struct
 	opStruct  // decoding only
-	opPointer // to a struct, decoding only
 )
 
 var fieldOps = map[reflect.Kind]fieldOp{
@@ -85,6 +85,9 @@ func (c encodeCompiler) field(t reflect.Type, f structField, addressable bool) e
 	if field.plan.shape == shapeData && field.plan.isKind() && !f.minSize {
 		field.op = fieldOps[f.typ.Kind()]
 	}
+	if p := field.plan; p.shape == shapePointer && p.elem != nil && p.elem.typ.Kind() == reflect.Struct && !f.minSize {
+		field.op = opPointer
+	}
 	if f.omitEmpty && field.plan.missing == nil {
 		field.empty = emptyFunc(f.typ)
 	}
@@ -137,6 +140,12 @@ func (f *encodeField) encode(e *encoder, p pointer) error {
 		t = e.double(*at[float64](p))
 	case opBool:
 		t = e.bool(*at[bool](p))
+	case opPointer:
+		if p = *at[pointer](p); p != nil {
+			t, err = f.plan.elem.enc(e, p)
+		} else {
+			t = byte(TypeNull)
+		}
 	default:
 		outer := e.minSize
 		e.minSize = outer || f.minSize

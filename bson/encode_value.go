@@ -390,7 +390,15 @@ func (e *encoder) element(key string, v any) error {
 		return nil
 	}
 	e.n = start + n
-	t, err := e.value(v)
+	var (
+		t   byte
+		err error
+	)
+	if typeWord(v) == dWord {
+		t, err = e.d(*at[D](p))
+	} else {
+		t, err = e.value(v)
+	}
 	if err != nil {
 		return encodeErrorAt(key, err)
 	}

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -207,5 +210,48 @@ func TestDifferences(t *testing.T) {
 			continue
 		}
 		t.Run(d.name, d.pinned)
+	}
+}
+
+// TestDifferencesAreDocumented sees that every row of the table in docs/bson.md names tests that there are, and that
+// every test of differences is in the table.
+func TestDifferencesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../docs/bson.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(doc), "| what | official | here | pinned by |")
+	if !ok {
+		t.Fatal("no table")
+	}
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(b)
+	}
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(table, -1)
+	if len(named) < 10 {
+		t.Errorf("only %d tests in the table", len(named))
+	}
+	for _, n := range named {
+		if !strings.Contains(source.String(), "func "+n[1]+"(") {
+			t.Errorf("the table names %s, which is not there", n[1])
+		}
+	}
+	pins, err := os.ReadFile("differences_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range regexp.MustCompile(`func (Test\w+)\(`).FindAllStringSubmatch(string(pins), -1) {
+		if !strings.Contains(table, "`"+n[1]+"`") {
+			t.Errorf("the table does not name %s", n[1])
+		}
 	}
 }

@@ -31,7 +31,8 @@ type Settings struct {
 	// then: rounds may be so short that collecting before each would take longer
 	// than the round, and that a collection within one would be all that it
 	// shows. What garbage costs is left out that way, and has to be read from the
-	// allocations. 0 collects before each subject, and leaves the collector on.
+	// allocations. If one operation lasts longer than a round, every round counts.
+	// 0 collects before each subject, and leaves the collector on.
 	CollectEvery int
 	// Limit ends the rounds early, but not before Fewest of them, or fewestRounds if that
 	// is 0. 0 means never.
@@ -81,6 +82,11 @@ func Compare(s Settings, subjects ...Subject) ([]Result, error) {
 			return nil, fmt.Errorf("%s: %w", subject.Name, err)
 		}
 		iterations[i], long[i] = n, took > 10*s.Time
+		if s.CollectEvery > 0 && n == 1 {
+			// With operations longer than a round, the garbage of several rounds is
+			// so much that new memory, and no longer the work, is what takes time.
+			s.CollectEvery = 1
+		}
 	}
 	if s.CollectEvery > 0 {
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
