@@ -171,9 +171,11 @@ func loop(ctx context.Context, from, to string) (res Result, err error) {
 			return res, err
 		}
 		counting := time.Now()
-		got, err := b.CountDocuments(ctx, bson.D{})
-		if err != nil || got != n {
-			return res, errors.Join(err, fmt.Errorf("%s has %d documents, of %d", name, got, n))
+		// As mgx copy does.
+		there, err1 := a.EstimatedDocumentCount(ctx)
+		got, err2 := b.CountDocuments(ctx, bson.D{})
+		if err := errors.Join(err1, err2); err != nil || there != n || got != n {
+			return res, errors.Join(err, fmt.Errorf("%s: %d documents were copied; the source has %d, the target %d", name, n, there, got))
 		}
 		res.Counting += time.Since(counting)
 	}
