@@ -2,7 +2,6 @@ package unified
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,9 +77,6 @@ func (r *run) create(list []bson.D) error {
 	for _, d := range list {
 		kind, spec := d[0].Key, d[0].Value.(bson.D)
 		id := get[string](spec, "id")
-		if slices.Contains(optional, kind) {
-			continue // the test does without, or it would not run
-		}
 		v, err := r.createOne(kind, spec)
 		if err == nil {
 			err = r.entities.add(id, v)
@@ -118,8 +114,21 @@ func (r *run) createOne(kind string, spec bson.D) (any, error) {
 		return newBucket(db, get[bson.D](spec, "bucketOptions"))
 	case "thread":
 		return newThread(), nil
+	case "session":
+		return r.withoutUse(kind, get[string](spec, "client"))
+	case "clientEncryption":
+		return r.withoutUse(kind, get[string](get[bson.D](spec, "clientEncryptionOpts"), "keyVaultClient"))
 	}
 	return nil, skipf("entities of the kind %s are not supported", kind)
+}
+
+// placeholder takes the name of an entity of one of the optional kinds: the test
+// does without it, or it would not run.
+type placeholder struct{ kind string }
+
+func (r *run) withoutUse(kind, ofClient string) (placeholder, error) {
+	_, err := entity[*client](&r.entities, ofClient)
+	return placeholder{kind}, err
 }
 
 // handle are the options of a database or collection.
