@@ -16,7 +16,7 @@ func (r *run) clientBulkWrite(c *mgx.Client, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var writes []mgx.ClientWrite
-	var options []mgx.ClientBulkOption
+	var options bulkOptions
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "models":
@@ -25,39 +25,23 @@ func (r *run) clientBulkWrite(c *mgx.Client, a *arguments) (result, error) {
 				v.check(err)
 				writes = append(writes, w)
 			}
-		case "ordered":
-			if !v.bool() {
-				options = append(options, mgx.Unordered())
-			}
-		case "bypassDocumentValidation":
-			if v.bool() {
-				options = append(options, mgx.BypassDocumentValidation())
-			}
 		case "verboseResults":
 			if v.bool() {
-				options = append(options, mgx.VerboseResults())
-			}
-		case "let":
-			options = append(options, mgx.Let(v.document()))
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
-		case "rawData":
-			if v.bool() {
-				options = append(options, mgx.RawData())
+				options.ofClient = append(options.ofClient, mgx.VerboseResults())
 			}
 		case "writeConcern":
 			wc, err := writeConcern(v.document())
 			v.check(err)
-			options = append(options, mgx.WithWriteConcern(wc))
+			options.ofClient = append(options.ofClient, mgx.WithWriteConcern(wc))
 		default:
-			return false
+			return options.read(key, v)
 		}
 		return true
 	})
 	if err != nil {
 		return nothing, err
 	}
-	res, err := c.BulkWrite(r.ctx, writes, options...)
+	res, err := c.BulkWrite(r.ctx, writes, options.ofClient...)
 	if err == nil {
 		return value(clientBulkResult(&res)), nil
 	}

@@ -307,41 +307,63 @@ func bulkWrite(r *run, c *mgx.Collection, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var models []mgx.WriteModel
-	var options []mgx.BulkOption
+	var options bulkOptions
 	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "requests":
-			for _, item := range v.list() {
-				m, err := model(item)
-				v.check(err)
-				models = append(models, m)
-			}
-		case "ordered":
-			if !v.bool() {
-				options = append(options, mgx.Unordered())
-			}
-		case "bypassDocumentValidation":
-			if v.bool() {
-				options = append(options, mgx.BypassDocumentValidation())
-			}
-		case "let":
-			options = append(options, mgx.Let(v.document()))
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
-		case "rawData":
-			if v.bool() {
-				options = append(options, mgx.RawData())
-			}
-		default:
-			return false
+		if key != "requests" {
+			return options.read(key, v)
+		}
+		for _, item := range v.list() {
+			m, err := model(item)
+			v.check(err)
+			models = append(models, m)
 		}
 		return true
 	})
 	if err != nil {
 		return nothing, err
 	}
-	res, err := c.BulkWrite(r.ctx, models, options...)
+	res, err := c.BulkWrite(r.ctx, models, options.ofCollection...)
 	return value(bulkResult(&res)), err
+}
+
+// bulkOptions are what the bulks of collections and of clients can be told alike.
+type bulkOptions struct {
+	ofCollection []mgx.BulkOption
+	ofClient     []mgx.ClientBulkOption
+}
+
+func (o *bulkOptions) add(option interface {
+	mgx.BulkOption
+	mgx.ClientBulkOption
+},
+) {
+	o.ofCollection = append(o.ofCollection, option)
+	o.ofClient = append(o.ofClient, option)
+}
+
+// read takes an argument, and returns false for one that is none of these.
+func (o *bulkOptions) read(key string, v argument) bool {
+	switch key {
+	case "ordered":
+		if !v.bool() {
+			o.add(mgx.Unordered())
+		}
+	case "bypassDocumentValidation":
+		if v.bool() {
+			o.add(mgx.BypassDocumentValidation())
+		}
+	case "let":
+		o.add(mgx.Let(v.document()))
+	case "comment":
+		o.add(mgx.Comment(v.value))
+	case "rawData":
+		if v.bool() {
+			o.add(mgx.RawData())
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // model reads one write of a bulk.
