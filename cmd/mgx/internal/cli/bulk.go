@@ -138,11 +138,7 @@ func (b *bulkRun) refuse(ctx context.Context, line int, reason error) error {
 // fail reports a write that did not work.
 func (b *bulkRun) fail(line int, reason string) error {
 	b.failed++
-	where := fmt.Sprintf("line %d:", line)
-	if b.several {
-		where = fmt.Sprintf("%s, line %d:", b.name, line)
-	}
-	b.app.tell("%s %s", b.app.style(b.app.Err).Bad(where), reason)
+	b.app.tellOfLine(b.name, b.several, line, reason)
 	if b.flags.unordered {
 		return nil
 	}

@@ -96,17 +96,21 @@ func (in *inserter) stopping(ctx context.Context) error {
 // fail reports a document that cannot be inserted.
 func (in *inserter) fail(line int, reason string) error {
 	in.failed++
-	in.bar.Above(func() {
-		where := fmt.Sprintf("line %d:", line)
-		if in.several {
-			where = fmt.Sprintf("%s, line %d:", in.name, line)
-		}
-		in.app.tell("%s %s", in.app.style(in.app.Err).Bad(where), reason)
-	})
+	in.bar.Above(func() { in.app.tellOfLine(in.name, in.several, line, reason) })
 	if in.flags.stopOnError {
 		return errStopped
 	}
 	return nil
+}
+
+// tellOfLine says what is wrong with a line of the input, and of which, where there
+// are several.
+func (a *app) tellOfLine(name string, several bool, line int, reason string) {
+	where := fmt.Sprintf("line %d:", line)
+	if several {
+		where = fmt.Sprintf("%s, line %d:", name, line)
+	}
+	a.tell("%s %s", a.style(a.Err).Bad(where), reason)
 }
 
 // flush inserts what was gathered.
