@@ -119,25 +119,26 @@ func (d *discard) Write(p []byte) (int, error) {
 // importLines reads Extended JSON and inserts it, a file at a time in each of the
 // goroutines.
 func importLines(texts [][]byte) operation {
+	parsed := func(insert func([]bson.D) error) error {
+		return each(len(texts), func(i int) error {
+			docs, err := parseLines(texts[i])
+			if err != nil {
+				return err
+			}
+			return insert(docs)
+		})
+	}
 	return operation{
 		name: "parallel/import", goroutines: alone, noBare: true,
 		mgx: func(ctx context.Context, db *mgx.Database) error {
-			return each(len(texts), func(i int) error {
-				docs, err := parseLines(texts[i])
-				if err != nil {
-					return err
-				}
-				_, err = db.Collection("many").InsertMany(ctx, docs)
+			return parsed(func(docs []bson.D) error {
+				_, err := db.Collection("many").InsertMany(ctx, docs)
 				return err
 			})
 		},
 		official: func(ctx context.Context, db *official.Database) error {
-			return each(len(texts), func(i int) error {
-				docs, err := parseLines(texts[i])
-				if err != nil {
-					return err
-				}
-				_, err = db.Collection("many").InsertMany(ctx, docs)
+			return parsed(func(docs []bson.D) error {
+				_, err := db.Collection("many").InsertMany(ctx, docs)
 				return err
 			})
 		},
