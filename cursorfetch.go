@@ -50,7 +50,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 			if c.awaitMS > 0 {
 				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
 			}
-			if c.res.Desc == nil || c.res.Desc.MaxWireVersion < wireComment {
+			if c.res.Desc == nil || c.res.Desc.MaxWireVersion < wire44 {
 				return dst, nil // servers that old refuse it in a getMore
 			}
 			return appendOptional(dst, "comment", c.comment)
@@ -67,8 +67,9 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	return c.client.run(ctx, &op, keep)
 }
 
-// wireComment is the wire version (MongoDB 4.4) from which getMore takes a comment.
-const wireComment = 9
+// wire44 is the wire version of MongoDB 4.4: from it on getMore takes a comment, and
+// servers refuse a hint that a command does not have.
+const wire44 = 9
 
 // ahead is a batch that was asked for in advance.
 type ahead struct {

@@ -292,13 +292,13 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 	return c.db.client.run(ctx, &op, 0)
 }
 
-// wireHint is the wire version (MongoDB 4.4) that a command with the call's hint
-// needs, where its server would ignore the hint, or the command, without a word.
+// wireHint is the wire version that a command with the call's hint needs, where its
+// server would ignore the hint, or the command, without a word.
 func (s *settings) wireHint(command string) int32 {
 	if s.hint == nil || command == "update" {
 		return 0
 	}
-	return 9
+	return wire44
 }
 
 // statementOverhead is what a server accepts around a document of maximum size.
