@@ -104,7 +104,9 @@ func connKinds(e *conn.Error) []error {
 	case conn.Protocol:
 		return []error{ErrProtocol, ErrConnectionFailure, ErrAutoReconnect}
 	case conn.Handshake:
-		return []error{ErrConnectionFailure}
+		if !e.Leaving() {
+			return []error{ErrConnectionFailure}
+		}
 	case conn.SocketTimeout:
 		return []error{ErrConnectionFailure, ErrAutoReconnect, ErrTimeout}
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // Kind tells what ended a call on a connection.
@@ -53,6 +55,13 @@ const (
 // HasLabel tells whether the error carries a label.
 func (e *Error) HasLabel(label string) bool {
 	return e.Overload && (label == LabelOverloaded || label == LabelRetryable)
+}
+
+// Leaving tells of a server that refused the hello because it shuts down, or is
+// about to be something else: it, or another, will be there again.
+func (e *Error) Leaving() bool {
+	var reply *ReplyError
+	return e.Kind == Handshake && errors.As(e.Err, &reply) && sdam.IsStateChange(reply.Code, reply.Message)
 }
 
 // busy makes the error of a connection that could not be established one that a

@@ -18,18 +18,33 @@ func (r *run) dirty() {
 // checkOutFailure looks at why there was no connection. The topology has heard
 // of a failed dial by then.
 func (r *run) checkOutFailure(server *Server, err error) *failure {
-	var f *failure
-	var cleared *pool.PoolClearedError
-	if errors.As(err, &cleared) {
-		f = &failure{pool: true}
-	} else if ce, ok := networkError(err); ok && !ce.Established {
-		f = &failure{network: true, handshake: true}
-		r.noteOverload(f, ce)
-	} else {
+	f, ce := notConnected(err)
+	if f == nil {
 		return nil
+	}
+	if ce != nil {
+		r.noteOverload(f, ce)
 	}
 	r.avoid(server, f)
 	return f
+}
+
+// notConnected tells of an operation without a connection whether another attempt
+// may get one. The error of the network comes with it, if it was one.
+func notConnected(err error) (*failure, *conn.Error) {
+	var cleared *pool.PoolClearedError
+	if errors.As(err, &cleared) {
+		return &failure{pool: true}, nil
+	}
+	if ce, ok := networkError(err); ok && !ce.Established {
+		return &failure{network: true, handshake: true}, ce
+	}
+	var refused *conn.Error
+	if errors.As(err, &refused) && refused.Leaving() {
+		// As good as a server that is gone, and nothing was sent to it.
+		return &failure{network: true, handshake: true}, nil
+	}
+	return nil, nil
 }
 
 // noteOverload looks for the labels of an overloaded server, unless the user does
