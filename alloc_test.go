@@ -102,10 +102,10 @@ func TestAllocations(t *testing.T) {
 	filter := bson.D{{"_id", int32(7)}}
 	update := bson.D{{"$set", bson.D{{"name", "coffee"}}}}
 	const n = 1000
-	many := make([]bson.D, n)
+	many, fresh := make([]bson.D, n), make([]bson.D, n)
 	batch := make(bson.A, n)
 	for i := range many {
-		many[i], batch[i] = doc, doc
+		many[i], fresh[i], batch[i] = doc, doc[1:], doc
 	}
 	manyReply := bson.D{{"cursor", bson.D{{"firstBatch", batch}, {"id", int64(0)}, {"ns", "shop.tea"}}}, {"ok", 1.0}}
 	for _, c := range []struct {
@@ -134,6 +134,11 @@ func TestAllocations(t *testing.T) {
 		// One for each _id. Collections of garbage, which empty pools, add a few.
 		{"insert a thousand", n + 12, bson.D{{"n", int32(n)}, {"ok", 1.0}}, func(_ *mgx.Client, coll *mgx.Collection) error {
 			_, err := coll.InsertMany(ctx, many)
+			return err
+		}},
+		// One for every 64 new _ids.
+		{"insert a thousand without _id", n/64 + 13, bson.D{{"n", int32(n)}, {"ok", 1.0}}, func(_ *mgx.Client, coll *mgx.Collection) error {
+			_, err := coll.InsertMany(ctx, fresh)
 			return err
 		}},
 		// Neither a document nor the batch that it is in is copied.

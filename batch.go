@@ -151,7 +151,9 @@ func (b *batches) err() error {
 type inserter struct {
 	c    *Collection
 	docs elements
-	res  InsertManyResult // without InsertedIDs, for documents that are sent as they are
+	// newIDs are those that documents without _id get.
+	newIDs newIDs
+	res    InsertManyResult // without InsertedIDs, for documents that are sent as they are
 }
 
 func (in *inserter) run(ctx context.Context, s *settings) error {
@@ -178,5 +180,5 @@ func (in *inserter) append(dst []byte, i int) ([]byte, error) {
 	if in.res.InsertedIDs == nil {
 		return append(dst, in.docs.raw[i]...), nil
 	}
-	return appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i])
+	return appendInsert(dst, in.docs.at(i), &in.res.InsertedIDs[i], &in.newIDs)
 }

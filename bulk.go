@@ -90,7 +90,7 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 	if len(models) == 0 {
 		return BulkWriteResult{}, failure(ErrInvalidArgument, "bulk write: there are no models")
 	}
-	b := bulk{c: c, s: &s, models: models, id: exec.NextOperationID(), ids: make([]any, len(models)), unsent: len(models)}
+	b := bulk{c: c, s: &s, models: models, id: exec.NextOperationID(), ids: make([]any, len(models)), newIDs: newIDs{total: len(models)}, unsent: len(models)}
 	groups := b.groups()
 	for i, group := range groups {
 		if !b.runGroup(ctx, group) {
@@ -110,6 +110,7 @@ type bulk struct {
 	models []WriteModel
 	id     int64
 	ids    []any // of inserted documents
+	newIDs newIDs
 	res    BulkWriteResult
 	errs   BulkWriteError
 	unsent int
@@ -207,7 +208,7 @@ func (b *bulk) appendBody(dst []byte, name string) ([]byte, error) {
 func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 	m := &b.models[i]
 	if m.kind == writeInsert {
-		return appendInsert(dst, m.document, &b.ids[i])
+		return appendInsert(dst, m.document, &b.ids[i], &b.newIDs)
 	}
 	dst, at := bsonwire.Begin(dst)
 	var err error

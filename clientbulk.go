@@ -104,6 +104,7 @@ type clientBulk struct {
 	s      *settings
 	writes []ClientWrite
 	ids    []any // of inserted documents; the same ones in a retry
+	newIDs newIDs
 
 	names []string // the namespaces, each once
 	ns    []int    // of each write, an index of names
@@ -139,7 +140,7 @@ func (w *clientBulk) check() error {
 	if err := w.findNamespaces(); err != nil {
 		return err
 	}
-	w.ids = make([]any, len(w.writes))
+	w.ids, w.newIDs.total = make([]any, len(w.writes)), len(w.writes)
 	if w.s.verbose {
 		w.res.InsertResults = map[int]ClientInsertResult{}
 		w.res.UpdateResults = map[int]ClientUpdateResult{}
@@ -225,7 +226,7 @@ func (w *clientBulk) appendWrite(dst []byte, i int) ([]byte, error) {
 	case writeInsert:
 		dst = bsonwire.AppendInt32(dst, "insert", 0)
 		dst = bsonwire.AppendHeader(dst, bson.TypeEmbeddedDocument, "document")
-		dst, err = appendInsert(dst, m.document, &w.ids[i])
+		dst, err = appendInsert(dst, m.document, &w.ids[i], &w.newIDs)
 	case writeDeleteOne, writeDeleteMany:
 		dst = bsonwire.AppendInt32(dst, "delete", 0)
 		if dst, err = appendField(dst, "filter", m.filter); err == nil {

@@ -1,7 +1,6 @@
 package mgx
 
 import (
-	"encoding/binary"
 	"fmt"
 	"reflect"
 	"strings"
@@ -129,48 +128,6 @@ func firstKey(doc []byte) (string, bool) {
 		return "", false
 	}
 	return string(r.Key()), true
-}
-
-// appendInsert appends a document for an insert. One without _id gets one, put
-// first; id returns the same one when called again, for a retry.
-func appendInsert(dst []byte, v any, id *any) ([]byte, error) {
-	if v == nil {
-		return dst, failure(ErrInvalidArgument, "nil is no document to insert")
-	}
-	at := len(dst)
-	out, err := bson.AppendMarshal(dst, v)
-	if err != nil {
-		return dst, failure(ErrInvalidArgument, "%w", err)
-	}
-	if found, ok := bsonwire.Lookup(out[at:], "_id"); ok {
-		if *id == nil {
-			if *id, err = decodeValue(found); err != nil {
-				return dst, failure(ErrInvalidArgument, "_id: %w", err)
-			}
-		}
-		return out, nil
-	}
-	oid, ok := (*id).(bson.ObjectID)
-	if !ok {
-		oid = bson.NewObjectID()
-		*id = oid
-	}
-	return insertID(out, at, oid), nil
-}
-
-// idElement is the size of an _id element with an ObjectID.
-const idElement = 1 + len("_id") + 1 + len(bson.ObjectID{})
-
-// insertID makes an _id the first element of the document that starts at at and
-// ends with dst.
-func insertID(dst []byte, at int, id bson.ObjectID) []byte {
-	var room [idElement]byte
-	dst = append(dst, room[:]...)
-	body := at + 4
-	copy(dst[body+idElement:], dst[body:len(dst)-idElement])
-	bsonwire.AppendObjectID(dst[:body], "_id", id)
-	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at))
-	return dst
 }
 
 // decodeValue returns a value as decoding into an any does.

@@ -64,7 +64,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 	op := c.insertOp(&s)
 	op.Documents = func(dst []byte, limits exec.Limits) ([]byte, error) {
 		at := len(dst)
-		dst, err := appendInsert(dst, document, &res.InsertedID)
+		dst, err := appendInsert(dst, document, &res.InsertedID, nil)
 		if err != nil {
 			return dst, err
 		}
@@ -127,7 +127,7 @@ func (c *Collection) InsertMany(ctx context.Context, documents any, options ...I
 	if docs.len() == 0 {
 		return InsertManyResult{}, failure(ErrInvalidArgument, "insert many: there are no documents")
 	}
-	in := inserter{c: c, docs: docs, res: InsertManyResult{InsertedIDs: make([]any, docs.len())}}
+	in := inserter{c: c, docs: docs, newIDs: newIDs{total: docs.len()}, res: InsertManyResult{InsertedIDs: make([]any, docs.len())}}
 	err = in.run(ctx, &s)
 	return in.res, err
 }
