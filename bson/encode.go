@@ -172,13 +172,14 @@ type encodeFunc func(e *encoder, p pointer) (byte, error)
 // every key, so that values need not check again.
 const slack = 32
 
-// reserve makes room for n bytes.
+// reserve makes room for n bytes. It is small enough to be inlined as long as grow is not.
 func (e *encoder) reserve(n int) {
 	if len(e.buf)-e.n < n {
 		e.grow(n)
 	}
 }
 
+//go:noinline
 func (e *encoder) grow(n int) {
 	need := e.n + n
 	size := max(need, 2*len(e.buf))

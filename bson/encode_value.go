@@ -388,6 +388,10 @@ func (e *encoder) element(key string, v any) error {
 		binary.LittleEndian.PutUint64(b[n:], *at[uint64](p))
 		e.n = start + n + 8
 		return nil
+	case nil:
+		b[0] = byte(TypeNull)
+		e.n = start + n
+		return nil
 	}
 	e.n = start + n
 	var (
