@@ -60,6 +60,9 @@ func Connect(ctx context.Context, uri string) (*Client, error) {
 // Open is Connect for options that were changed after ParseURI, or written by
 // hand.
 func Open(ctx context.Context, options *Options) (*Client, error) {
+	if ctx == nil {
+		return nil, nilContext("connect")
+	}
 	c, err := newClient(ctx, options)
 	if err != nil {
 		return nil, err
@@ -280,6 +283,9 @@ func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...L
 
 // run is the one way in which the operations of this package run commands.
 func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Result, error) {
+	if ctx == nil {
+		return exec.Result{}, nilContext(op.Name)
+	}
 	if err := c.enter(); err != nil {
 		return exec.Result{}, err
 	}
@@ -289,7 +295,7 @@ func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Res
 	op.Request = c.requestOf(ctx)
 	res, err := c.exec.Run(ctx, op, keep)
 	if err != nil {
-		return res, toPublic(err)
+		return res, toPublic(op.Name, err)
 	}
 	return res, nil
 }

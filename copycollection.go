@@ -254,7 +254,7 @@ func (p *copyPipe) read(ctx context.Context, from *Collection) error {
 			}
 			p.full <- batch
 		case <-ctx.Done():
-			return toPublic(context.Cause(ctx))
+			return toPublic("", context.Cause(ctx))
 		}
 	}
 }

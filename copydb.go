@@ -321,7 +321,7 @@ func (cp *copier) run(ctx context.Context) {
 }
 
 func notBegun(ctx context.Context) error {
-	return fmt.Errorf("not begun: %w", toPublic(context.Cause(ctx)))
+	return fmt.Errorf("not begun: %w", toPublic("", context.Cause(ctx)))
 }
 
 func (cp *copier) result() CopyResult {

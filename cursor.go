@@ -429,9 +429,22 @@ func (c *Cursor) decodeCurrent(v any) error {
 // decodeDocument decodes with the client's settings.
 func decodeDocument(dec *bson.DecodeOptions, doc []byte, v any) error {
 	if err := dec.Unmarshal(doc, v); err != nil {
-		return fmt.Errorf("decode into a %T: %w", v, err)
+		return fmt.Errorf("decode%s into a %T: %w", whichDocument(doc), v, err)
 	}
 	return nil
+}
+
+// whichDocument names a document by its _id, if that is an ObjectID or an integer:
+// a text may be a secret, such as the token of a session.
+func whichDocument(doc []byte) string {
+	id, _ := bsonwire.Lookup(doc, "_id")
+	if oid, ok := id.AsObjectID(); ok {
+		return " the document with _id " + oid.Hex()
+	}
+	if n, ok := id.AsInt64(); ok {
+		return fmt.Sprintf(" the document with _id %d", n)
+	}
+	return ""
 }
 
 // appendCursorOption appends the cursor argument of commands that open one.

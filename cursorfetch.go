@@ -34,7 +34,7 @@ func (c *Cursor) fetched() (exec.Result, error) {
 
 func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	if err := ctx.Err(); err != nil {
-		return exec.Result{}, toPublic(err)
+		return exec.Result{}, toPublic("getMore", err)
 	}
 	// The connection of a request is not the cursor's alone.
 	exhaust := c.exhaust && c.client.requestOf(ctx) == nil
@@ -58,7 +58,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	}
 	if c.res.More && c.pin.Lease != nil {
 		res, err := c.client.exec.Receive(ctx, &op)
-		return res, toPublic(err)
+		return res, toPublic(op.Name, err)
 	}
 	var keep exec.Keep
 	if exhaust {

@@ -149,10 +149,15 @@ type WriteError struct {
 	Details bson.Raw
 	// Raw is the whole error as the server sent it.
 	Raw bson.Raw
+
+	command, address string // of an operation with a single write
 }
 
 // Error implements error.
 func (e *WriteError) Error() string {
+	if e.command != "" {
+		return fmt.Sprintf("%s on %s: %s (%s)", e.command, e.address, e.Message, codeText(e.Code, e.Name))
+	}
 	return fmt.Sprintf("write %d: %s (%s)", e.Index, e.Message, codeText(e.Code, e.Name))
 }
 
@@ -259,12 +264,18 @@ func HasErrorLabel(err error, label string) bool {
 
 // categorized is an error with the categories that it belongs to.
 type categorized struct {
-	err    error
-	kinds  []error
-	labels []string
+	err     error
+	command string // to begin the text with, unless empty
+	kinds   []error
+	labels  []string
 }
 
-func (e *categorized) Error() string { return e.err.Error() }
+func (e *categorized) Error() string {
+	if e.command == "" {
+		return e.err.Error()
+	}
+	return e.command + ": " + e.err.Error()
+}
 
 func (e *categorized) Unwrap() error { return e.err }
 
@@ -281,6 +292,11 @@ func (e *categorized) Timeout() bool {
 // category makes err one of the kinds.
 func category(err error, kinds ...error) error {
 	return &categorized{err: err, kinds: kinds}
+}
+
+// nilContext is the error of who passes no context, before anything is lent or sent.
+func nilContext(command string) error {
+	return failure(ErrInvalidArgument, "%s: the context is nil; context.Background() is one without an end", command)
 }
 
 // failure makes an error of a kind from a text.

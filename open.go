@@ -42,7 +42,7 @@ func (c *Client) open() error {
 		c.exec.MaxAdaptiveRetries = *n
 	}
 	if o.CommandMonitor != nil || c.logs.Command != nil {
-		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Log: c.logs.Command, Failure: toPublic}
+		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Log: c.logs.Command, Failure: func(err error) error { return toPublic("", err) }}
 	}
 	if err := c.topology.Connect(); err != nil {
 		return category(err, ErrConfiguration)

@@ -12,9 +12,9 @@ import (
 	"github.com/mgxdb/mgx/internal/topology"
 )
 
-// toPublic gives an error from below its categories. It is the one place where
-// that happens.
-func toPublic(err error) error {
+// toPublic gives an error from below its categories, and says of which command it
+// is. It is the one place where that happens.
+func toPublic(command string, err error) error {
 	var (
 		done      *categorized
 		server    *exec.ServerError
@@ -24,7 +24,7 @@ func toPublic(err error) error {
 	)
 	var retry *exec.RetryError
 	if errors.As(err, &retry) {
-		return newRetried(retry)
+		return newRetried(command, retry)
 	}
 	// What a pool was cleared for, or a selection ended with, is not what happened
 	// to this operation.
@@ -41,10 +41,14 @@ func toPublic(err error) error {
 			Message: server.Message, Labels: server.Labels, Raw: server.Raw,
 		}
 	}
-	e := &categorized{err: err}
+	e := &categorized{err: err, command: command}
 	var op *exec.OperationError
-	if errors.As(err, &op) {
-		e.labels = op.Labels
+	var reply *exec.ReplyError
+	switch {
+	case errors.As(err, &op):
+		e.command, e.labels = "", op.Labels
+	case errors.As(err, &reply):
+		e.command = ""
 	}
 	switch {
 	case selection != nil:
@@ -68,8 +72,8 @@ type retried struct {
 	errs []error
 }
 
-func newRetried(e *exec.RetryError) error {
-	first, second := toPublic(e.Err), toPublic(e.Retry)
+func newRetried(command string, e *exec.RetryError) error {
+	first, second := toPublic(command, e.Err), toPublic(command, e.Retry)
 	r := &retried{text: first.Error() + "; no luck with the retry: " + second.Error(), errs: []error{first}}
 	if e.Ended() {
 		r.errs = append(r.errs, second)
@@ -147,8 +151,12 @@ func isServer(err, kind error) bool {
 	return errors.As(err, &se) && se.Is(kind)
 }
 
-// connectError says of a failed Connect what it was about.
+// connectError says of a failed Connect what it was about, in the place of the
+// command.
 func connectError(err error) error {
+	if c, ok := err.(*categorized); ok {
+		return &categorized{err: c.err, command: "connect", kinds: c.kinds, labels: c.labels}
+	}
 	var c *categorized
 	if errors.As(err, &c) {
 		return &categorized{err: fmt.Errorf("connect: %w", err), kinds: c.kinds, labels: c.labels}

@@ -76,7 +76,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 	}
 	defer reply.Release()
 	res.Acknowledged = !reply.Unacknowledged
-	if err := singleWriteError(reply.Body); err != nil {
+	if err := singleWriteError(op.Name, &reply); err != nil {
 		if !isWriteConcernOnly(err) {
 			res.InsertedID = nil
 		}
@@ -170,7 +170,7 @@ func (c *Collection) update(ctx context.Context, filter any, s *settings, many b
 		res.UpsertedID, res.UpsertedCount = id, 1
 	}
 	res.MatchedCount, res.ModifiedCount = counts.n-res.UpsertedCount, counts.modified // the server counts both as n
-	return res, singleWriteError(reply.Body)
+	return res, singleWriteError("update", &reply)
 }
 
 // counts are the numbers in the reply to a write.
@@ -261,7 +261,7 @@ func (c *Collection) delete(ctx context.Context, filter any, many bool, s settin
 	}
 	v, _ := bsonwire.Lookup(reply.Body, "n")
 	res.DeletedCount, _ = v.AsInt64()
-	return res, singleWriteError(reply.Body)
+	return res, singleWriteError("delete", &reply)
 }
 
 // writeOne runs a command with one statement in its sequence.
@@ -305,8 +305,11 @@ func (s *settings) wireHint(command string) int32 {
 const statementOverhead = 16 << 10
 
 // singleWriteError returns the errors in the reply to a single write.
-func singleWriteError(reply []byte) error {
-	writeErrors, concern := readWriteErrors(reply)
+func singleWriteError(command string, reply *exec.Result) error {
+	writeErrors, concern := readWriteErrors(reply.Body)
+	if len(writeErrors) > 0 {
+		writeErrors[0].command, writeErrors[0].address = command, reply.Server.Address()
+	}
 	switch {
 	case len(writeErrors) > 0 && concern != nil:
 		return errors.Join(writeErrors[0], concern)

@@ -107,7 +107,7 @@ func errMismatch(t byte, into any) error {
 	if t == 0 {
 		name = "document"
 	}
-	return fmt.Errorf("cannot decode %s into a %v", name, into)
+	return fmt.Errorf("cannot decode %s into %v", name, into)
 }
 
 func errOverflow(v any, into any) error { return fmt.Errorf("%v overflows %v", v, into) }

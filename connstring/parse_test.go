@@ -167,6 +167,11 @@ func TestParseErrorPointer(t *testing.T) {
 func TestParseWarnings(t *testing.T) {
 	for query, want := range map[string][]string{
 		"wtf=1":                                      {"wtf: unknown option, ignored"},
+		"retrywrite=true":                            {"retrywrite: unknown option, ignored; did you mean retryWrites?"},
+		"serverSelectionTimeout=5":                   {"serverSelectionTimeout: unknown option, ignored; did you mean serverSelectionTimeoutMS?"},
+		"authSuorce=admin":                           {"authSuorce: unknown option, ignored; did you mean authSource?"},
+		"replicatSet=a":                              {"replicatSet: unknown option, ignored; did you mean replicaSet?"},
+		"poolSize=5":                                 {"poolSize: unknown option, ignored"},
 		"wtimeout=5":                                 {"wtimeout: an old name; write wTimeoutMS"},
 		"wtimeout=5&WTimeoutMS=10":                   {"wtimeout: an old name of wTimeoutMS, which is also given; ignored"},
 		"connectTimeoutMS=x":                         {`connectTimeoutMS: must be a whole number; "x" is ignored`},

@@ -113,6 +113,10 @@ func sameBool(a, b string) bool {
 // apply sets one option, or warns.
 func (p *parser) apply(e entry, all []entry, applied map[string]bool) error {
 	if e.row == nil {
+		if meant := suggestion(e.name); meant != "" {
+			p.warn(e.offset, e.name, "unknown option, ignored; did you mean %s?", meant)
+			return nil
+		}
 		p.warn(e.offset, e.name, "unknown option, ignored")
 		return nil
 	}

@@ -327,7 +327,8 @@ func (c *Conn) accept(buf *wire.Buffer) (Reply, error) {
 
 // fail makes the error of a call.
 func (c *Conn) fail(op string, kind Kind, sent bool, err error) *Error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	// That of a TLS handshake has its explanation.
+	if op != "tls handshake" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 		err = fmt.Errorf("the server closed the connection: %w", err)
 	}
 	return &Error{Address: c.address, Op: op, Kind: kind, Established: c.desc != nil, Sent: sent, Err: err}
