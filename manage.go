@@ -9,6 +9,8 @@ import (
 )
 
 // RenameOption is an option of Rename.
+//
+// There is [DropTarget].
 type RenameOption interface {
 	applier
 	rename()
@@ -59,6 +61,9 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 }
 
 // RunCursorOption is an option of RunCursorCommand.
+//
+// There are [BatchSize], [Comment], [MaxAwaitTime], [Prefetch],
+// [WithReadPreference].
 type RunCursorOption interface {
 	applier
 	runCursor()

@@ -86,98 +86,168 @@ func derive(base *settings, options []HandleOption) *settings {
 // The options that each operation takes.
 type (
 	// FindOption is an option of Find and FindOne.
+	//
+	// There are [AllowDiskUse], [AllowPartialResults], [BatchSize], [Comment],
+	// [Exhaust], [Hint], [Let], [Limit], [Max], [MaxAwaitTime], [MaxTime],
+	// [Min], [NoCursorTimeout], [Prefetch], [Projection], [RawData],
+	// [ReturnKey], [ShowRecordID], [Skip], [Sort], [SortBy], [WithCollation],
+	// [WithCursorType], [WithDocumentType], [WithReadConcern],
+	// [WithReadPreference], [WithTimeLocation].
 	FindOption interface {
 		applier
 		find()
 	}
 	// CountOption is an option of CountDocuments.
+	//
+	// There are [Comment], [Hint], [Limit], [MaxTime], [RawData], [Skip],
+	// [WithCollation], [WithReadConcern], [WithReadPreference].
 	CountOption interface {
 		applier
 		count()
 	}
 	// EstimatedCountOption is an option of EstimatedDocumentCount.
+	//
+	// There are [Comment], [MaxTime], [RawData], [WithReadConcern],
+	// [WithReadPreference].
 	EstimatedCountOption interface {
 		applier
 		estimatedCount()
 	}
 	// DistinctOption is an option of Distinct.
+	//
+	// There are [Comment], [Hint], [MaxTime], [RawData], [WithCollation],
+	// [WithDocumentType], [WithReadConcern], [WithReadPreference],
+	// [WithTimeLocation].
 	DistinctOption interface {
 		applier
 		distinct()
 	}
 	// AggregateOption is an option of Aggregate.
+	//
+	// There are [AllowDiskUse], [BatchSize], [BypassDocumentValidation],
+	// [Comment], [Hint], [Let], [MaxAwaitTime], [MaxTime], [Prefetch],
+	// [RawData], [WithCollation], [WithDocumentType], [WithReadConcern],
+	// [WithReadPreference], [WithTimeLocation], [WithWriteConcern].
 	AggregateOption interface {
 		applier
 		aggregate()
 	}
 	// InsertOption is an option of InsertOne and InsertMany.
+	//
+	// There are [BypassDocumentValidation], [Comment], [RawData], [Unordered],
+	// [WithWriteConcern].
 	InsertOption interface {
 		applier
 		insert()
 	}
 	// BulkOption is an option of BulkWrite, for all its writes.
+	//
+	// There are [BypassDocumentValidation], [Comment], [Let], [RawData],
+	// [Unordered], [WithWriteConcern].
 	BulkOption interface {
 		applier
 		bulk()
 	}
 	// ClientBulkOption is an option of Client.BulkWrite, for all its writes.
+	//
+	// There are [BypassDocumentValidation], [Comment], [Let], [RawData],
+	// [Unordered], [VerboseResults], [WithWriteConcern].
 	ClientBulkOption interface {
 		applier
 		clientBulk()
 	}
 	// UpdateOption is an option of UpdateOne and UpdateMany.
+	//
+	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
+	// [Let], [RawData], [Sort], [SortBy], [Upsert], [WithCollation],
+	// [WithWriteConcern].
 	UpdateOption interface {
 		applier
 		update()
 	}
 	// ReplaceOption is an option of ReplaceOne.
+	//
+	// There are [BypassDocumentValidation], [Comment], [Hint], [Let],
+	// [RawData], [Sort], [SortBy], [Upsert], [WithCollation],
+	// [WithWriteConcern].
 	ReplaceOption interface {
 		applier
 		replace()
 	}
 	// DeleteOption is an option of DeleteOne and DeleteMany.
+	//
+	// There are [Comment], [Hint], [Let], [RawData], [WithCollation],
+	// [WithWriteConcern].
 	DeleteOption interface {
 		applier
 		delete()
 	}
 	// FindOneAndDeleteOption is an option of FindOneAndDelete.
+	//
+	// There are [Comment], [Hint], [Let], [MaxTime], [Projection], [RawData],
+	// [Sort], [SortBy], [WithCollation], [WithDocumentType],
+	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndDeleteOption interface {
 		applier
 		findAndDelete()
 	}
 	// FindOneAndReplaceOption is an option of FindOneAndReplace.
+	//
+	// There are [BypassDocumentValidation], [Comment], [Hint], [Let],
+	// [MaxTime], [Projection], [RawData], [ReturnAfter], [Sort], [SortBy],
+	// [Upsert], [WithCollation], [WithDocumentType], [WithTimeLocation],
+	// [WithWriteConcern].
 	FindOneAndReplaceOption interface {
 		applier
 		findAndReplace()
 	}
 	// FindOneAndUpdateOption is an option of FindOneAndUpdate.
+	//
+	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
+	// [Let], [MaxTime], [Projection], [RawData], [ReturnAfter], [Sort],
+	// [SortBy], [Upsert], [WithCollation], [WithDocumentType],
+	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndUpdateOption interface {
 		applier
 		findAndUpdate()
 	}
 	// IndexOption is an option of CreateIndex, CreateIndexes, ListIndexes,
 	// DropIndex and DropIndexes.
+	//
+	// There are [Comment], [MaxTime], [RawData], [WithWriteConcern].
 	IndexOption interface {
 		applier
 		index()
 	}
 	// CreateCollectionOption is an option of CreateCollection.
+	//
+	// There are [Capped], [Clustered], [Comment], [ExpireAfter],
+	// [IndexDefaults], [PreAndPostImages], [StorageEngine], [Validator],
+	// [View], [WithCollation], [WithTimeSeries], [WithWriteConcern].
 	CreateCollectionOption interface {
 		applier
 		createCollection()
 	}
 	// DropOption is an option of Drop.
+	//
+	// There are [Comment], [WithWriteConcern].
 	DropOption interface {
 		applier
 		drop()
 	}
 	// ListOption is an option of ListDatabases, ListDatabaseNames,
 	// ListCollections and ListCollectionNames.
+	//
+	// There are [AuthorizedOnly], [BatchSize], [Comment], [NameOnly],
+	// [Prefetch], [RawData], [WithDocumentType], [WithReadPreference],
+	// [WithTimeLocation].
 	ListOption interface {
 		applier
 		list()
 	}
 	// RunCommandOption is an option of RunCommand.
+	//
+	// There are [WithDocumentType], [WithReadPreference], [WithTimeLocation].
 	RunCommandOption interface {
 		applier
 		run()
@@ -275,8 +345,7 @@ type SkipOption interface {
 // Skip leaves out the first n documents.
 func Skip(n int64) SkipOption { return option(func(s *settings) { s.skip = n }) }
 
-// CursorOption is an option of the operations that return a cursor from a
-// collection's documents.
+// CursorOption is what BatchSize and Prefetch return.
 type CursorOption interface {
 	FindOption
 	AggregateOption
@@ -577,6 +646,9 @@ func decoding(change func(*bson.DecodeOptions)) option {
 }
 
 // HandleOption is an option of Client.Database and Database.Collection.
+//
+// There are [WithDocumentType], [WithReadConcern], [WithReadPreference],
+// [WithTimeLocation], [WithWriteConcern].
 type HandleOption interface {
 	applier
 	handle()
