@@ -135,8 +135,9 @@ func TestBadServers(t *testing.T) {
 	}{
 		{"says nothing", silent, SocketTimeout, "no answer within connectTimeoutMS"},
 		{"closes at once", func(*scripted.Peer) {}, Network, ""},
-		{"speaks HTTP", say([]byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n")), Protocol, "states a length"},
+		{"speaks HTTP", say([]byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n")), Protocol, "a web server answers"},
 		{"announces 2 GB", say([]byte("\xff\xff\xff\x7f00000000\xdd\x07\x00\x00")), Protocol, "states a length"},
+		{"reads, then closes", func(p *scripted.Peer) { _, _ = p.Read() }, Network, "asks for TLS"},
 		{"half a frame", answer(func(b []byte) []byte { return b[:len(b)/2] }), SocketTimeout, "no answer within"},
 		{"half a frame, then closes", func(p *scripted.Peer) {
 			if r, err := p.Read(); err == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -195,8 +196,12 @@ func (c *Conn) hello(ctx context.Context, how setup) error {
 	began := time.Now()
 	r, err := c.RoundTrip(ctx, buf.B, false)
 	if err != nil {
-		err.(*Error).Op = "hello"
-		return err
+		e := err.(*Error)
+		e.Op = "hello"
+		if c.cfg.Secure == nil && errors.Is(e.Err, io.EOF) {
+			e.Err = fmt.Errorf("%w; a server that asks for TLS does that (then set tls=true)", e.Err)
+		}
+		return e
 	}
 	c.greetingTook = time.Since(began)
 	defer r.Release()

@@ -84,6 +84,9 @@ func ParseHeader(b []byte, maxSize int32) (Header, error) {
 		OpCode:     OpCode(binary.LittleEndian.Uint32(b[12:])),
 	}
 	if h.Length < HeaderLen || h.Length > maxSize {
+		if string(b[:4]) == "HTTP" {
+			return h, malformed("a web server answers on this port, not MongoDB")
+		}
 		return h, malformed("the header states a length of %d bytes, outside of %d to %d", h.Length, HeaderLen, maxSize)
 	}
 	return h, nil
