@@ -84,12 +84,14 @@ func TestCopyInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var once sync.Once
+	ended := make(chan struct{}) // the answer must not overtake the interruption
 	to.OnCommand(func(c mgxtest.Command) {
 		if c.Name == "createIndexes" {
-			once.Do(cancel)
+			once.Do(func() { cancel(); <-ended })
 		}
 	})
 	o := toolIn(t, ctx, nil, "copy", in(from.URI(), "shop"), in(to.URI(), "copy"), "--parallel", "1")
+	close(ended)
 	o.want(t, exitInterrupted, "copied: 2 of 4 collections, 600 documents", "copied in part: orders: 300 documents")
 	o.want(t, exitInterrupted, "", "not copied: ones: not begun")
 	o.want(t, exitInterrupted, "", "mgx: interrupted")

@@ -268,12 +268,14 @@ func TestDumpInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var once sync.Once
+	ended := make(chan struct{}) // the answer must not overtake the interruption
 	from.OnCommand(func(c mgxtest.Command) {
 		if c.Name == "getMore" {
-			once.Do(cancel)
+			once.Do(func() { cancel(); <-ended })
 		}
 	})
 	o := toolIn(t, ctx, nil, "dump", from.URI(), "shop", "-o", dir, "--parallel", "1")
+	close(ended)
 	o.want(t, exitInterrupted, "dumped: 0 of 4 collections", "not begun")
 	o.want(t, exitInterrupted, "", "mgx: interrupted")
 	if entries, err := os.ReadDir(filepath.Join(dir, "shop")); err != nil || len(entries) > 0 {
@@ -288,12 +290,14 @@ func TestRestoreInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var once sync.Once
+	ended := make(chan struct{}) // the answer must not overtake the interruption
 	to.OnCommand(func(c mgxtest.Command) {
 		if c.Name == "createIndexes" {
-			once.Do(cancel)
+			once.Do(func() { cancel(); <-ended })
 		}
 	})
 	o := toolIn(t, ctx, nil, "restore", to.URI(), dir, "--parallel", "1")
+	close(ended)
 	o.want(t, exitInterrupted, "restored: 2 of 4 collections, 600 documents", "restored in part: shop.orders: 300 documents")
 	o.want(t, exitInterrupted, "", "not restored: shop.ones: not begun")
 }
