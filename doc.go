@@ -51,7 +51,8 @@ are those of the official driver, and what struct tags mean.
 # Options of calls
 
 Options are functions at the end of a call, typed by operation: one that an
-operation does not have does not compile.
+operation does not have does not compile. The comment of its type lists them:
+[FindOption], [UpdateOption] and so on.
 
 	cur := orders.Find(ctx, bson.D{{"qty", bson.D{{"$gt", 1}}}}, mgx.Sort("-qty", "item"), mgx.Limit(10))
 	_, err = orders.UpdateOne(ctx, filter, update, mgx.Upsert(), mgx.Hint("item_1"))
@@ -119,7 +120,8 @@ its code, labels and reply; [*WriteError] a write that it refused; a
 [*WriteConcernError] a write that was applied, but not confirmed as asked for;
 [*BulkWriteError] and [*ClientBulkWriteError] what became of several writes. The
 last two, and write concern errors, come beside a result that is valid as far as it
-goes. [HasErrorLabel] looks for an error label.
+goes. A [*bson.DecodeError] is a document that does not fit the Go value that it was
+to go into. [HasErrorLabel] looks for an error label.
 
 The text of an ErrServerSelection has a line for each server, with what was wrong
 with it last. No error, log or event shows a secret.

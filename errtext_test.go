@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -65,6 +66,9 @@ func TestErrorTexts(t *testing.T) {
 			}
 			if err != nil && strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("a secret: %v", err)
+			}
+			if _, ok := errors.AsType[*bson.DecodeError](err); ok != strings.HasPrefix(tt.want, "decode") {
+				t.Errorf("a DecodeError: %v", ok)
 			}
 		})
 	}

@@ -158,7 +158,9 @@ type Options struct {
 	// LogLevels. For no log at all use slog.DiscardHandler. A handler that itself
 	// writes to MongoDB needs a client of its own that does not log.
 	Logger *slog.Logger
-	// LogLevels are the least levels of the components' messages.
+	// LogLevels are the least levels of the components' messages: all that the
+	// Logger's handler takes, unless set. To log commands alone, set the others to
+	// slog.LevelWarn.
 	LogLevels LogLevels
 	// LogMaxDocumentLength is how many bytes of a document's Extended JSON are
 	// logged: 0 is the environment's MONGODB_LOG_MAX_DOCUMENT_LENGTH, or 1000;

@@ -14,6 +14,10 @@
 // reaches the address may do everything. So it listens on the loopback
 // interface unless it is told otherwise.
 //
+// What FerretDB does not know it refuses, mostly as NotImplemented (code 238):
+// $lookup, $facet and $sample, pipelines as updates, array filters,
+// partial indexes and those that expire documents, collMod and fsync.
+//
 // # Several servers
 //
 // Any number of servers may run in one process, each in a folder of its own. A

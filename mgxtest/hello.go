@@ -102,7 +102,10 @@ func (m *Member) helloLimits(r *request) bson.D {
 		d = append(d, doc("connectionId", int32(r.conn.id))...)
 	}
 	d = append(d, doc("minWireVersion", cfg.minWire, "maxWireVersion", cfg.maxWire, "readOnly", false)...)
-	return append(d, r.helloAuth()...)
+	if _, ok := r.get("saslSupportedMechs"); ok {
+		d = append(d, doc("saslSupportedMechs", []string{"SCRAM-SHA-1", "SCRAM-SHA-256"})...)
+	}
+	return d
 }
 
 func (d *mongod) hello(r *request) (bson.D, error) {

@@ -22,7 +22,7 @@ func NewLoadBalanced(opts ...Option) (*Deployment, error) {
 		d.balancers = append(d.balancers, b)
 		b.wg.Go(b.accept)
 	}
-	d.hosts, d.options = []string{d.balancers[0].addr()}, balancedOption
+	d.uri = d.balancers[0].uri()
 	return d, nil
 }
 
@@ -32,17 +32,14 @@ func NewLoadBalanced(opts ...Option) (*Deployment, error) {
 func (d *Deployment) RouterURI() string {
 	switch {
 	case len(d.balancers) > 0:
-		return d.link(d.login(), []string{d.balancers[1].addr()}, balancedOption)
+		return d.balancers[1].uri()
 	case len(d.routers) > 0:
-		return d.link(d.login(), []string{d.routers[0].host}, "")
+		return "mongodb://" + d.routers[0].host + "/"
 	}
 	return ""
 }
 
-// balancedOption tells drivers that they talk to a load balancer.
-const balancedOption = "loadBalanced=true"
-
-func (b *balancer) addr() string { return b.ln.Addr().String() }
+func (b *balancer) uri() string { return "mongodb://" + b.ln.Addr().String() + "/?loadBalanced=true" }
 
 // balancer hands connections to the routers in turn.
 type balancer struct {

@@ -21,9 +21,11 @@ func NewSharded(opts ...Option) (*Deployment, error) {
 		d.Close()
 		return nil, err
 	}
+	var hosts []string
 	for _, m := range d.routers {
-		d.hosts = append(d.hosts, m.host)
+		hosts = append(hosts, m.host)
 	}
+	d.uri = "mongodb://" + strings.Join(hosts, ",") + "/"
 	return d, nil
 }
 
@@ -126,9 +128,6 @@ func (m *router) run(r *request) (bson.D, error) {
 	}
 	if err := r.check(); err != nil {
 		return nil, err
-	}
-	if out, done, err := r.runAuth(); done {
-		return out, err
 	}
 	switch r.name {
 	case "configureFailPoint":

@@ -22,6 +22,11 @@ With --dir the data stays in that folder and is there again the next time; witho
 it, the data is gone at the end. There are no users: whoever reaches the address can
 do everything, so it listens on this machine only, unless told otherwise.
 
+It is not MongoDB, and does less: there are no replica sets, transactions, change
+streams, retryable writes, expiring documents, partial indexes, array filters or
+pipelines as updates; nor $lookup, $facet and $sample. What it does not know it refuses with
+an error.
+
 Clients that are still connected at the end have three seconds to finish; a second
 Ctrl-C ends the process at once.
 `
