@@ -21,7 +21,6 @@ func init() {
 		&command{name: "getCmdLineOpts", admin: true, run: cmdLineOpts},
 		&command{name: "getLog", admin: true, run: cmdGetLog},
 		&command{name: "whatsmyuri", run: cmdWhatsMyURI},
-		&command{name: "connectionStatus", v1: false, run: cmdConnectionStatus},
 		&command{name: "currentOp", admin: true, run: cmdCurrentOp},
 		&command{name: "killOp", admin: true, run: cmdKillOp},
 		&command{name: "configureFailPoint", admin: true, run: func(d *mongod, r *request) (bson.D, error) { return d.configure(r) }},
@@ -41,7 +40,6 @@ func init() {
 		&command{name: "testVersion2", run: func(*mongod, *request) (bson.D, error) {
 			return doc("testVersion2Output", "only for tests of declared API versions"), nil
 		}},
-		&command{name: "logout", run: func(*mongod, *request) (bson.D, error) { return doc(), nil }},
 		&command{name: "profile", run: func(*mongod, *request) (bson.D, error) {
 			return doc("was", int32(0), "slowms", int32(100), "sampleRate", 1.0), nil
 		}},
@@ -133,10 +131,6 @@ func cmdWhatsMyURI(d *mongod, r *request) (bson.D, error) {
 	return doc("you", you), nil
 }
 
-func cmdConnectionStatus(d *mongod, r *request) (bson.D, error) {
-	return doc("authInfo", doc("authenticatedUsers", bson.A{}, "authenticatedUserRoles", bson.A{})), nil
-}
-
 func (d *mongod) currentOps() ([][]byte, error) {
 	var out [][]byte
 	for _, op := range d.ops {
@@ -144,8 +138,12 @@ func (d *mongod) currentOps() ([][]byte, error) {
 		if op.r.conn != nil {
 			id = op.r.conn.id
 		}
+		var body any = op.r.body
+		if op.r.cmd.secret {
+			body = doc(op.r.name, "xxx")
+		}
 		raw, err := bson.Marshal(doc("type", "op", "host", d.host, "connectionId", id, "appName", op.r.appName(), "opid", op.id, "active", true,
-			"op", "command", "command", op.r.body, "microsecs_running", time.Since(op.started).Microseconds()))
+			"op", "command", "command", body, "microsecs_running", time.Since(op.started).Microseconds()))
 		if err != nil {
 			return nil, err
 		}

@@ -53,6 +53,8 @@ type command struct {
 	// transaction number outside of one.
 	txn, retry bool
 	admin      bool
+	// secret commands carry passwords or what could stand for one.
+	secret bool
 	// v1 commands belong to the stable API.
 	v1 bool
 	// fields are the arguments that the server knows, "" where it is lenient; a

@@ -28,6 +28,9 @@ type conn struct {
 	// balanced marks a connection that came through the load balancer,
 	// greeted one that has said hello.
 	balanced, greeted bool
+	// user is who logged in, conversation how one does at the moment.
+	user         *account
+	conversation *conversation
 }
 
 var errClientGone = errors.New("the client went away")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,10 @@ type Deployment struct {
 	routers []*Member
 	// balancers are in front of all routers, and in front of the first one.
 	balancers []*balancer
-	uri       string
+	// hosts and options make the connection string.
+	hosts   []string
+	options string
+	users   users
 
 	mu       sync.Mutex
 	closed   bool
@@ -79,7 +83,7 @@ func NewStandalone(opts ...Option) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.uri = "mongodb://" + d.members[0].host + "/"
+	d.hosts = []string{d.members[0].host}
 	return d, nil
 }
 
@@ -92,13 +96,12 @@ func NewReplicaSet(n int, opts ...Option) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	var hosts []string
 	for _, m := range d.sets[0].members {
 		if !m.cfg.hidden && !m.cfg.arbiter {
-			hosts = append(hosts, m.host)
+			d.hosts = append(d.hosts, m.host)
 		}
 	}
-	d.uri = "mongodb://" + strings.Join(hosts, ",") + "/?replicaSet=" + d.cfg.setName
+	d.options = "replicaSet=" + d.cfg.setName
 	return d, nil
 }
 
@@ -118,6 +121,9 @@ func build(n int, opts []Option, prepare func(*Deployment, *replSet)) (*Deployme
 		if err := fn(&d.cfg); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.admitUsers(); err != nil {
+		return nil, err
 	}
 	s := newReplSet(d, d.cfg.setName)
 	d.sets = append(d.sets, s)
@@ -160,8 +166,44 @@ func (s *replSet) initiate() {
 }
 
 // URI returns the connection string of the deployment. It names no database;
-// options may be appended with "&".
-func (d *Deployment) URI() string { return d.uri }
+// options may be appended with "&". With the option Users it logs in the first of
+// them.
+func (d *Deployment) URI() string { return d.URIFor(d.login()) }
+
+// URIFor is URI for a certain user, who need not exist: passwords may be wrong. The
+// zero User does not log in.
+func (d *Deployment) URIFor(u User) string { return d.link(u, d.hosts, d.options) }
+
+// login is the user that connection strings log in, the zero User if there is none.
+func (d *Deployment) login() User {
+	if len(d.cfg.users) == 0 {
+		return User{}
+	}
+	return d.cfg.users[0]
+}
+
+// link makes a connection string.
+func (d *Deployment) link(u User, hosts []string, options string) string {
+	var pairs []string
+	if options != "" {
+		pairs = append(pairs, options)
+	}
+	uri := "mongodb://"
+	if u.Name != "" {
+		uri += escape(u.Name) + ":" + escape(u.Password) + "@"
+		if u.source() != "admin" {
+			pairs = append(pairs, "authSource="+escape(u.source()))
+		}
+	}
+	uri += strings.Join(hosts, ",") + "/"
+	if len(pairs) > 0 {
+		uri += "?" + strings.Join(pairs, "&")
+	}
+	return uri
+}
+
+// escape escapes whatever has a meaning in connection strings.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // Members returns the mongods: of the standalone, the replica set, or the
 // shard.

@@ -34,9 +34,15 @@
 // meets a newer one. A killed member keeps its data, as on a disk, and loses
 // its cursors, transactions and fail points.
 //
+// With the option Users, servers want credentials: SCRAM-SHA-1 and SCRAM-SHA-256,
+// begun in hello or not, on every kind of deployment. Commands before that fail with
+// Unauthorized (code 13), wrong passwords with AuthenticationFailed (code 18), and
+// createUser, updateUser, dropUser and usersInfo work. All servers know all users at
+// once; their roles are kept, not enforced.
+//
 // # What is not
 //
-// There is no authentication, no encryption and no compression. Data is not
+// There are no other ways to log in, no encryption and no compression. Data is not
 // distributed over shards: a sharded deployment has one shard, and what
 // matters to clients happens in its routers. Documents do not expire. Text and
 // geo queries, JavaScript, and collations beyond case are refused or ignored,

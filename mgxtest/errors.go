@@ -18,6 +18,8 @@ const (
 	codeHostNotFound                    = 7
 	codeFailedToParse                   = 9
 	codeUnauthorized                    = 13
+	codeProtocolError                   = 17
+	codeAuthenticationFailed            = 18
 	codeTypeMismatch                    = 14
 	codeIllegalOperation                = 20
 	codeNamespaceNotFound               = 26
@@ -53,6 +55,7 @@ const (
 	codeAPIVersionError                 = 322
 	codeAPIStrictError                  = 323
 	codeAPIDeprecationError             = 324
+	codeMechanismUnavailable            = 334
 	codeNotWritablePrimary              = 10107
 	codeInterruptedAtShutdown           = 11600
 	codeInterrupted                     = 11601
@@ -65,7 +68,7 @@ const (
 
 var codeNames = map[int32]string{
 	1: "InternalError", 2: "BadValue", 6: "HostUnreachable", 7: "HostNotFound", 9: "FailedToParse",
-	11: "UserNotFound", 13: "Unauthorized", 14: "TypeMismatch", 15: "Overflow", 16: "InvalidLength", 18: "AuthenticationFailed",
+	11: "UserNotFound", 13: "Unauthorized", 14: "TypeMismatch", 15: "Overflow", 16: "InvalidLength", 17: "ProtocolError", 18: "AuthenticationFailed",
 	20: "IllegalOperation", 24: "LockTimeout", 26: "NamespaceNotFound", 27: "IndexNotFound", 28: "PathNotViable",
 	40: "ConflictingUpdateOperators", 43: "CursorNotFound", 48: "NamespaceExists", 50: "MaxTimeMSExpired",
 	52: "DollarPrefixedFieldName", 53: "InvalidIdField", 56: "EmptyFieldName", 57: "DottedFieldName", 59: "CommandNotFound",
@@ -80,7 +83,7 @@ var codeNames = map[int32]string{
 	239: "SnapshotTooOld", 246: "SnapshotUnavailable", 251: "NoSuchTransaction", 256: "TransactionCommitted",
 	262: "ExceededTimeLimit", 263: "OperationNotSupportedInTransaction", 276: "IndexBuildAborted", 279: "ClientDisconnect",
 	260: "InvalidResumeToken", 280: "ChangeStreamFatalError", 286: "ChangeStreamHistoryLost", 290: "TransactionExceededLifetimeLimitSeconds",
-	314: "ObjectIsBusy", 322: "APIVersionError", 323: "APIStrictError", 324: "APIDeprecationError", 334: "ReadThroughCacheLookupCanceled",
+	314: "ObjectIsBusy", 322: "APIVersionError", 323: "APIStrictError", 324: "APIDeprecationError", 334: "MechanismUnavailable",
 	391: "ReauthenticationRequired", 462: "IngressRequestRateLimitExceeded",
 	9001: "SocketException", 10003: "CannotGrowDocumentInCappedNamespace", 10107: "NotWritablePrimary",
 	10334: "BSONObjectTooLarge", 11000: "DuplicateKey", 11600: "InterruptedAtShutdown", 11601: "Interrupted",

@@ -102,10 +102,7 @@ func (m *Member) helloLimits(r *request) bson.D {
 		d = append(d, doc("connectionId", int32(r.conn.id))...)
 	}
 	d = append(d, doc("minWireVersion", cfg.minWire, "maxWireVersion", cfg.maxWire, "readOnly", false)...)
-	if _, ok := r.get("saslSupportedMechs"); ok {
-		d = append(d, doc("saslSupportedMechs", []string{"SCRAM-SHA-1", "SCRAM-SHA-256"})...)
-	}
-	return d
+	return append(d, r.helloAuth()...)
 }
 
 func (d *mongod) hello(r *request) (bson.D, error) {

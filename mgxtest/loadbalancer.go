@@ -22,7 +22,7 @@ func NewLoadBalanced(opts ...Option) (*Deployment, error) {
 		d.balancers = append(d.balancers, b)
 		b.wg.Go(b.accept)
 	}
-	d.uri = d.balancers[0].uri()
+	d.hosts, d.options = []string{d.balancers[0].addr()}, balancedOption
 	return d, nil
 }
 
@@ -32,14 +32,17 @@ func NewLoadBalanced(opts ...Option) (*Deployment, error) {
 func (d *Deployment) RouterURI() string {
 	switch {
 	case len(d.balancers) > 0:
-		return d.balancers[1].uri()
+		return d.link(d.login(), []string{d.balancers[1].addr()}, balancedOption)
 	case len(d.routers) > 0:
-		return "mongodb://" + d.routers[0].host + "/"
+		return d.link(d.login(), []string{d.routers[0].host}, "")
 	}
 	return ""
 }
 
-func (b *balancer) uri() string { return "mongodb://" + b.ln.Addr().String() + "/?loadBalanced=true" }
+// balancedOption tells drivers that they talk to a load balancer.
+const balancedOption = "loadBalanced=true"
+
+func (b *balancer) addr() string { return b.ln.Addr().String() }
 
 // balancer hands connections to the routers in turn.
 type balancer struct {

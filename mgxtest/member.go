@@ -65,8 +65,11 @@ func (m *Member) Addr() string { return m.host }
 // address.
 func (m *Member) String() string { return m.name + " " + m.host }
 
-// URI returns a connection string for this member alone.
-func (m *Member) URI() string { return "mongodb://" + m.host + "/?directConnection=true" }
+// URI returns a connection string for this member alone. With the option Users it
+// logs in the first of them.
+func (m *Member) URI() string {
+	return m.dep.link(m.dep.login(), []string{m.host}, "directConnection=true")
+}
 
 // Up tells whether the member's process runs.
 func (m *Member) Up() bool {
@@ -298,6 +301,9 @@ func (m *Member) respond(r *request, parsed error) (bson.D, error) {
 		return m.backend.(finisher).finish(r, nil, parsed)
 	}
 	if fn := m.dep.handler(r.name); fn != nil {
+		if err := r.authorize(); err != nil {
+			return m.backend.(finisher).finish(r, nil, err)
+		}
 		return fn(m.event(r))
 	}
 	if err := m.fails.apply(r); err != nil {
@@ -309,6 +315,9 @@ func (m *Member) respond(r *request, parsed error) (bson.D, error) {
 	if isHello(r.name) {
 		d, err := m.backend.hello(r)
 		return m.backend.(finisher).finish(r, d, err)
+	}
+	if err := r.authorize(); err != nil {
+		return m.backend.(finisher).finish(r, nil, err)
 	}
 	d, err := m.backend.run(r)
 	if errors.Is(err, errHangUp) || context.Cause(r.ctx) != nil {

@@ -21,11 +21,9 @@ func NewSharded(opts ...Option) (*Deployment, error) {
 		d.Close()
 		return nil, err
 	}
-	var hosts []string
 	for _, m := range d.routers {
-		hosts = append(hosts, m.host)
+		d.hosts = append(d.hosts, m.host)
 	}
-	d.uri = "mongodb://" + strings.Join(hosts, ",") + "/"
 	return d, nil
 }
 
@@ -128,6 +126,9 @@ func (m *router) run(r *request) (bson.D, error) {
 	}
 	if err := r.check(); err != nil {
 		return nil, err
+	}
+	if out, done, err := r.runAuth(); done {
+		return out, err
 	}
 	switch r.name {
 	case "configureFailPoint":

@@ -22,6 +22,7 @@ type config struct {
 	mongoses        int
 	sessionMinutes  int32
 	ghost           bool
+	users           []User
 }
 
 type memberConfig struct {
@@ -82,6 +83,14 @@ func ServerVersion(v string) Option {
 		c.version, c.release = v, wireOf(v)
 		c.maxWire = c.release
 	}
+}
+
+// Users makes the servers want credentials: before somebody logged in, all but hello
+// and the like is refused. These users exist from the start, and the connection
+// strings log in the first of them. Everybody who logged in may do everything: roles
+// are kept, not enforced.
+func Users(first User, more ...User) Option {
+	return func(c *config) { c.users = append(c.users, append([]User{first}, more...)...) }
 }
 
 // OplogSize is how many entries a member's oplog keeps. Members and change
