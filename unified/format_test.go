@@ -31,7 +31,7 @@ func TestInvalidFiles(t *testing.T) {
 func TestValidFailFiles(t *testing.T) {
 	dir := spectest.Dir(t, "unified-test-format/tests/valid-fail")
 	tally := spectest.NewTally(t, "unified valid-fail files", nil)
-	d, stop, err := simulated(unified.ReplicaSet)(mgxtest.NewReplicaSet(1))
+	d, stop, err := simulated(unified.ReplicaSet, face{})(mgxtest.NewReplicaSet(1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,10 @@ type Requirement struct {
 }
 
 // Admits tells whether a test of the file is for servers of a version, in a
-// topology. What else it needs shows when it runs.
-func (f *File) Admits(t *Test, topology string, v Version) bool {
+// topology, that want credentials or not. What else it needs shows when it runs.
+func (f *File) Admits(t *Test, topology string, v Version, auth bool) bool {
 	for _, list := range [][]Requirement{f.RunOn, t.RunOn} {
-		admits := func(r Requirement) bool { return r.mismatch(topology, v) == "" }
+		admits := func(r Requirement) bool { return r.mismatch(topology, v, auth) == "" }
 		if len(list) > 0 && !slices.ContainsFunc(list, admits) {
 			return false
 		}
@@ -51,14 +51,11 @@ func (d *Deployment) unmet(ctx context.Context, list []Requirement) string {
 
 // lacks says what of a requirement the deployment does not have.
 func (d *Deployment) lacks(ctx context.Context, r *Requirement) string {
-	if reason := r.mismatch(d.Topology, d.version); reason != "" {
+	if reason := r.mismatch(d.Topology, d.version, d.Auth); reason != "" {
 		return reason
 	}
 	if r.Serverless == "require" {
 		return "needs a serverless deployment"
-	}
-	if r.Auth != nil && *r.Auth != d.Auth {
-		return fmt.Sprintf("needs auth: %v", *r.Auth)
 	}
 	if r.CSFLE != nil && r.CSFLE != false {
 		return "needs client-side encryption"
@@ -66,8 +63,9 @@ func (d *Deployment) lacks(ctx context.Context, r *Requirement) string {
 	return d.lacksParameter(ctx, r)
 }
 
-// mismatch says why the requirement is not for servers of a version, in a topology.
-func (r *Requirement) mismatch(topology string, v Version) string {
+// mismatch says why the requirement is not for servers of a version, in a topology,
+// that want credentials or not.
+func (r *Requirement) mismatch(topology string, v Version, auth bool) string {
 	// Shards have been replica sets since MongoDB 3.6.
 	if len(r.Topologies) > 0 && !slices.Contains(r.Topologies, topology) &&
 		!(topology == Sharded && slices.Contains(r.Topologies, "sharded-replicaset")) {
@@ -78,6 +76,9 @@ func (r *Requirement) mismatch(topology string, v Version) string {
 	}
 	if r.MaxServerVersion != "" && v.compare(r.MaxServerVersion) > 0 {
 		return "needs a server up to " + r.MaxServerVersion
+	}
+	if r.Auth != nil && *r.Auth != auth {
+		return fmt.Sprintf("needs auth: %v", *r.Auth)
 	}
 	return ""
 }

@@ -43,40 +43,69 @@ type server struct {
 	// versions are those that there are, the newest first. A test runs against the
 	// first that it admits: the newest, unless it is about older servers.
 	versions []string
-	start    func(version string) (*unified.Deployment, func(), error)
+	// auth tells that there are servers that want credentials, too.
+	auth  bool
+	start func(face) (*unified.Deployment, func(), error)
+}
+
+// face is what tells the deployments of a server apart.
+type face struct {
+	version string
+	auth    bool
+}
+
+// options make a simulated deployment look so.
+func (f face) options() []mgxtest.Option {
+	options := []mgxtest.Option{mgxtest.ServerVersion(f.version)}
+	if f.auth {
+		options = append(options, mgxtest.Users(mgxtest.User{Name: "unified", Password: "runner"}))
+	}
+	return options
 }
 
 // versions are enough for every test that is about servers of a certain version.
 var versions = []string{"8.2.0", "8.0.4", "7.0.14", "6.0.18", "4.4.29", "4.2.25"}
 
 var servers = []server{
-	{"embedded", unified.Single, []string{""}, startEmbedded},
-	{"single", unified.Single, versions, func(v string) (*unified.Deployment, func(), error) {
-		return simulated(unified.Single)(mgxtest.NewStandalone(mgxtest.ServerVersion(v)))
+	{"embedded", unified.Single, []string{""}, false, startEmbedded},
+	{"single", unified.Single, versions, true, func(f face) (*unified.Deployment, func(), error) {
+		return simulated(unified.Single, f)(mgxtest.NewStandalone(f.options()...))
 	}},
-	{"replicaset", unified.ReplicaSet, versions, func(v string) (*unified.Deployment, func(), error) {
-		return simulated(unified.ReplicaSet)(mgxtest.NewReplicaSet(3, mgxtest.ServerVersion(v)))
+	{"replicaset", unified.ReplicaSet, versions, true, func(f face) (*unified.Deployment, func(), error) {
+		return simulated(unified.ReplicaSet, f)(mgxtest.NewReplicaSet(3, f.options()...))
 	}},
-	{"sharded", unified.Sharded, versions, func(v string) (*unified.Deployment, func(), error) {
-		return simulated(unified.Sharded)(mgxtest.NewSharded(mgxtest.ServerVersion(v)))
+	{"sharded", unified.Sharded, versions, true, func(f face) (*unified.Deployment, func(), error) {
+		return simulated(unified.Sharded, f)(mgxtest.NewSharded(f.options()...))
 	}},
 	// Servers before 5.0 cannot be behind a load balancer.
-	{"load-balanced", unified.LoadBalanced, versions[:4], func(v string) (*unified.Deployment, func(), error) {
-		return simulated(unified.LoadBalanced)(mgxtest.NewLoadBalanced(mgxtest.ServerVersion(v)))
+	{"load-balanced", unified.LoadBalanced, versions[:4], true, func(f face) (*unified.Deployment, func(), error) {
+		return simulated(unified.LoadBalanced, f)(mgxtest.NewLoadBalanced(f.options()...))
 	}},
 }
 
-// version is the version of the server that a test runs against.
-func (s *server) version(f *unified.File, test *unified.Test) string {
-	for _, text := range s.versions {
-		if v, err := unified.ParseVersion(text); err == nil && f.Admits(test, s.topology, v) {
-			return text
+// faces are all that the server has, those that tests run against first in front.
+func (s *server) faces() []face {
+	var list []face
+	for _, v := range s.versions {
+		list = append(list, face{v, false})
+		if s.auth {
+			list = append(list, face{v, true})
 		}
 	}
-	return s.versions[0]
+	return list
 }
 
-func startEmbedded(string) (*unified.Deployment, func(), error) {
+// face is the one of the server's that a test runs against.
+func (s *server) face(f *unified.File, test *unified.Test) face {
+	for _, face := range s.faces() {
+		if v, err := unified.ParseVersion(face.version); err == nil && f.Admits(test, s.topology, v, face.auth) {
+			return face
+		}
+	}
+	return s.faces()[0]
+}
+
+func startEmbedded(face) (*unified.Deployment, func(), error) {
 	s, err := embedded.Start(context.Background(), embedded.Options{})
 	if err != nil {
 		return nil, nil, err
@@ -84,12 +113,12 @@ func startEmbedded(string) (*unified.Deployment, func(), error) {
 	return &unified.Deployment{Topology: unified.Single, URI: s.URI()}, func() { _ = s.Close() }, nil
 }
 
-func simulated(topology string) func(*mgxtest.Deployment, error) (*unified.Deployment, func(), error) {
+func simulated(topology string, f face) func(*mgxtest.Deployment, error) (*unified.Deployment, func(), error) {
 	return func(s *mgxtest.Deployment, err error) (*unified.Deployment, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		d := &unified.Deployment{Topology: topology, URI: s.URI(), OneRouter: s.RouterURI()}
+		d := &unified.Deployment{Topology: topology, URI: s.URI(), OneRouter: s.RouterURI(), Auth: f.auth}
 		for _, m := range append(s.Members(), s.Mongoses()...) {
 			d.Servers = append(d.Servers, m.URI())
 		}
@@ -131,9 +160,9 @@ func unifiedFiles(t *testing.T, dir string) []string {
 
 func runSuite(t *testing.T, suite string, s server, dir string, files []string) {
 	tally := spectest.NewTally(t, "unified "+suite+" on "+s.name, skips.of(s.name, suite))
-	open := map[string]func() (*unified.Deployment, error){}
-	for _, v := range s.versions {
-		open[v] = sync.OnceValues(func() (*unified.Deployment, error) { return start(t, s, v) })
+	open := map[face]func() (*unified.Deployment, error){}
+	for _, f := range s.faces() {
+		open[f] = sync.OnceValues(func() (*unified.Deployment, error) { return start(t, s, f) })
 	}
 	for _, file := range files {
 		f, err := unified.Load(file)
@@ -144,7 +173,7 @@ func runSuite(t *testing.T, suite string, s server, dir string, files []string) 
 		for _, test := range f.Tests {
 			name := spectest.Name(dir, file) + "/" + strings.ReplaceAll(test.Description, "/", "|")
 			tally.Run(t, strings.TrimPrefix(name, "tests/"), func(t *testing.T) {
-				d, err := open[s.version(f, test)]()
+				d, err := open[s.face(f, test)]()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -170,8 +199,8 @@ func judge(t *testing.T, err error) {
 }
 
 // start starts a deployment that lives as long as t.
-func start(t *testing.T, s server, version string) (*unified.Deployment, error) {
-	d, stop, err := s.start(version)
+func start(t *testing.T, s server, f face) (*unified.Deployment, error) {
+	d, stop, err := s.start(f)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.name, err)
 	}
