@@ -15,9 +15,11 @@ const idElement = 1 + len("_id") + 1 + len(bson.ObjectID{})
 // newIDs gives ObjectIDs to the documents of one operation. They are made, and
 // put into values of the type any, a chunk at a time: one reading of the clock and
 // one allocation for many. nil gives single ones.
+//
+// The clock is read for each chunk: in one second there are only as many different
+// ObjectIDs as their counter has values.
 type newIDs struct {
 	total int // how many are expected to be needed, beyond those in chunk
-	time  time.Time
 	chunk reflect.Value
 	used  int // of chunk
 	ready int // in chunk
@@ -30,13 +32,11 @@ func (n *newIDs) next() any {
 		return bson.NewObjectID()
 	}
 	if n.used == n.ready {
-		if n.time.IsZero() {
-			n.time = time.Now()
-		}
+		now := time.Now()
 		var ids [idChunk]bson.ObjectID
 		n.used, n.ready = 0, max(1, min(n.total, idChunk))
 		for i := range ids[:n.ready] {
-			ids[i] = bson.NewObjectIDFromTimestamp(n.time)
+			ids[i] = bson.NewObjectIDFromTimestamp(now)
 		}
 		n.total -= n.ready
 		// Elements of an array that has no address are not copied when they

@@ -3,6 +3,8 @@ package mgx
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 )
@@ -117,4 +119,21 @@ func mustMarshal(t *testing.T, doc any) []byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// An operation that takes its time goes on to other seconds: one has only so many
+// ObjectIDs.
+func TestNewIDsFollowTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ids := newIDs{total: 2 * idChunk}
+		first := ids.next().(bson.ObjectID)
+		time.Sleep(time.Minute)
+		var last bson.ObjectID
+		for range idChunk {
+			last = ids.next().(bson.ObjectID)
+		}
+		if took := last.Timestamp().Sub(first.Timestamp()); took != time.Minute {
+			t.Errorf("the clock went on by %v in a minute", took)
+		}
+	})
 }
