@@ -19,6 +19,8 @@ type batches struct {
 	// extra is what a statement may take beyond the size of a document.
 	extra   int
 	ordered bool
+	// index is which of the caller's writes a statement is; nil: the same.
+	index func(i int) int
 	// What a bulk over several namespaces does besides: prepare looks at the batch
 	// that begins at first; begin is told of the limits whenever it is encoded, and
 	// may change them; place completes a statement, and returns how many bytes more
@@ -89,12 +91,12 @@ func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
 		if i == b.at && len(b.spill) > 0 {
 			dst = append(dst, b.spill...)
 		} else if dst, err = b.append(dst, i); err != nil {
-			return dst, indexed(i, err)
+			return dst, b.indexed(i, err)
 		}
 		if b.place != nil {
 			more, err := b.place(i, dst[at:])
 			if err != nil {
-				return dst, indexed(i, err)
+				return dst, b.indexed(i, err)
 			}
 			end -= more
 		}
@@ -103,7 +105,7 @@ func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
 			return dst[:at], nil
 		}
 		if err := checkSize(len(dst)-at, limits); err != nil {
-			return dst, indexed(i, err)
+			return dst, b.indexed(i, err)
 		}
 		b.n++
 	}
@@ -111,6 +113,14 @@ func (b *batches) fill(dst []byte, limits exec.Limits) ([]byte, error) {
 		b.spill = nil
 	}
 	return dst, nil
+}
+
+// indexed names a statement by its position, in errors.
+func (b *batches) indexed(i int, err error) error {
+	if b.index != nil {
+		i = b.index(i)
+	}
+	return indexed(i, err)
 }
 
 // readErrors takes the errors out of a reply, and tells whether to stop.

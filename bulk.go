@@ -143,6 +143,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	run := batches{
 		client: b.c.db.client, total: len(group), ordered: !b.s.unordered, extra: statementOverhead,
 		append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
+		index:  func(i int) int { return group[i] },
 		op: exec.Op{
 			ID: b.id, Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
 			Retryable: !slices.ContainsFunc(group, func(i int) bool { return b.models[i].many() }),
@@ -157,7 +158,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	}
 	run.run(ctx, func(reply []byte, first int) { b.read(reply, group[first:]) })
 	b.sent = b.sent || run.first > 0
-	b.res.Acknowledged = run.acked
+	b.res.Acknowledged = b.res.Acknowledged || run.acked
 	for _, we := range run.errs.WriteErrors {
 		we.Index = group[we.Index]
 		if b.models[we.Index].kind == writeInsert {

@@ -163,7 +163,7 @@ func (c *Collection) insertRaw(ctx context.Context, docs []bson.Raw, bypassValid
 	s.bypassValidation = s.bypassValidation || bypassValidation
 	err = in.run(ctx, &s)
 	n = in.res.InsertedCount
-	for _, d := range docs[:min(int(n), len(docs))] {
+	for _, d := range docs[:min(max(n, 0), int64(len(docs)))] {
 		size += int64(len(d))
 	}
 	return n, size, err
