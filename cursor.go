@@ -180,7 +180,11 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 	for r.Next() {
 		switch key := r.Key(); {
 		case string(key) == "id":
-			c.id, _ = r.Value().AsInt64()
+			id, ok := r.Value().AsInt64()
+			if !ok {
+				return failure(ErrProtocol, "the cursor of %s has an id that is no integer", res.Server.Address())
+			}
+			c.id = id
 		case string(key) == "ns":
 			c.namespace(r.Value())
 		case string(key) == batch:
@@ -309,10 +313,20 @@ func (c *Cursor) kill() {
 		return
 	}
 	c.client.cursors.remove(id)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), killTimeout)
-	defer cancel()
 	h := home{database: c.database, collection: c.name, session: c.res.Session}
-	_ = c.client.kill(ctx, h, &c.pin, []int64{id})
+	if l := c.pin.Lease; l != nil && l.Conn().Pending() {
+		// The connection is free when the reply that was given up has come. Who gave
+		// it up does not want to wait for it.
+		pin := c.pin
+		c.pin.Lease, c.res.Session = nil, nil
+		go func() {
+			c.client.killLate(c.ctx, h, &pin, id)
+			_ = pin.Lease.Release()
+			c.client.exec.PutSession(h.session)
+		}()
+		return
+	}
+	c.client.killLate(c.ctx, h, &c.pin, id)
 }
 
 // Current returns the document that Next moved to, nil if there is none. It is a

@@ -106,8 +106,19 @@ func (c *Client) KillCursors(ctx context.Context, ids ...int64) error {
 	return errors.Join(errs...)
 }
 
-// kill tells a server that cursors are not needed any more.
+// killLate kills a cursor whose own context may be over.
+func (c *Client) killLate(ctx context.Context, h home, pin *exec.Pin, id int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
+	defer cancel()
+	_ = c.kill(ctx, h, pin, []int64{id})
+}
+
+// kill tells a server that cursors are not needed any more. A client that was
+// disconnected is not opened for that.
 func (c *Client) kill(ctx context.Context, h home, pin *exec.Pin, ids []int64) error {
+	if c.state.Load() == int32(clientDisconnected) {
+		return nil
+	}
 	op := exec.Op{
 		Name: "killCursors", Database: h.database, Access: exec.Other, Pin: pin, Session: h.session,
 		Body: func(dst []byte) ([]byte, error) {

@@ -101,13 +101,8 @@ func NextOperationID() int64 { return lastOperationID.Add(1) }
 
 // Run runs a command, a second time if it fails in a way that allows it.
 func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
-	if x.Timeout > 0 {
-		if _, ok := ctx.Deadline(); !ok {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, x.Timeout)
-			defer cancel()
-		}
-	}
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
 	if op.Request != nil {
 		if err := op.Request.take(ctx); err != nil {
 			return Result{}, err
@@ -127,6 +122,16 @@ func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
 			return r.last.res, r.last.err
 		}
 	}
+}
+
+// bound bounds a context without a deadline by timeoutMS.
+func (x *Executor) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if x.Timeout > 0 {
+		if _, ok := ctx.Deadline(); !ok {
+			return context.WithTimeout(ctx, x.Timeout)
+		}
+	}
+	return ctx, func() {}
 }
 
 // run is the state of one Run.
@@ -249,6 +254,11 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 
 func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 	if p := r.op.Pin; p != nil && p.Lease != nil {
+		if c := p.Lease.Conn(); c.Pending() { // of a call that was cut off
+			if err := c.Drain(ctx); err != nil {
+				return nil, err
+			}
+		}
 		return p.Lease, nil
 	}
 	if r.op.Request != nil {
@@ -331,7 +341,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if x.Timeout > 0 {
 		env.deadline, _ = ctx.Deadline()
 	}
-	f, err := op.encode(&env, &x.room)
+	f, err := r.encode(&env, server, lease)
 	if err != nil {
 		return Result{}, head{}, err
 	}
@@ -373,6 +383,20 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	return res, h, nil
 }
 
+// encode encodes the command. What the user's types do there may panic, or end the
+// goroutine: the connection goes back then, as nothing was sent.
+func (r *run) encode(env *envelope, server *Server, lease *Lease) (frame, error) {
+	returned := false
+	defer func() {
+		if !returned {
+			r.release(server, lease)
+		}
+	}()
+	f, err := r.op.encode(env, &r.x.room)
+	returned = true
+	return f, err
+}
+
 // expired tells whether the server demands to authenticate again.
 func expired(err error) bool {
 	if err == nil {
@@ -385,6 +409,8 @@ func expired(err error) bool {
 // Receive waits for the next reply that the server of a pinned connection sends by
 // itself.
 func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
 	server, lease := op.Pin.Server, op.Pin.Lease
 	r := run{x: x, op: op}
 	desc := lease.Conn().Description()

@@ -1,10 +1,13 @@
 package exec
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/sdam"
@@ -98,6 +101,8 @@ type WriteConcern struct {
 	Timeout time.Duration
 	Journal *bool
 	Fsync   *bool
+	// Err is why no server would take it, for the first use to report.
+	Err error
 }
 
 // Acknowledged tells whether the server answers the write.
@@ -132,7 +137,7 @@ func (w *WriteConcern) append(dst []byte) []byte {
 		dst = bsonwire.AppendBoolean(dst, "fsync", *w.Fsync)
 	}
 	if w.Timeout > 0 {
-		dst = bsonwire.AppendInt64(dst, "wtimeout", w.Timeout.Milliseconds())
+		dst = bsonwire.AppendInt64(dst, "wtimeout", max(w.Timeout.Milliseconds(), 1)) // 0 is no limit
 	}
 	return bsonwire.End(dst, at)
 }
@@ -203,7 +208,7 @@ func (op *Op) encode(env *envelope, hint *roomHint) (frame, error) {
 		f.buf.Release()
 		return frame{}, err
 	}
-	b = op.appendEnvelope(b, env, writes)
+	b = op.appendEnvelope(b, at, env, writes)
 	b = bsonwire.End(b, at)
 	f.body[1] = len(b)
 	if op.Documents != nil {
@@ -262,13 +267,14 @@ func (f *frame) sequences(op *Op) []wire.Sequence {
 	return list
 }
 
-// appendEnvelope appends what every command carries.
-func (op *Op) appendEnvelope(b []byte, env *envelope, writes bool) []byte {
+// appendEnvelope appends what every command carries, to the document that begins at
+// at.
+func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byte {
 	if op.ReadConcern != "" && (op.Access == Read || op.Access == ReadThenWrite) {
-		var at int
-		b, at = bsonwire.BeginDocument(b, "readConcern")
+		var in int
+		b, in = bsonwire.BeginDocument(b, "readConcern")
 		b = bsonwire.AppendString(b, "level", op.ReadConcern)
-		b = bsonwire.End(b, at)
+		b = bsonwire.End(b, in)
 	}
 	if writes {
 		b = op.WriteConcern.append(b)
@@ -289,12 +295,33 @@ func (op *Op) appendEnvelope(b []byte, env *envelope, writes bool) []byte {
 	if !env.deadline.IsZero() && op.AwaitMS == 0 && op.Name != "getMore" {
 		// The server should give up a little before the client does.
 		if ms := (time.Until(env.deadline) - env.desc.MinRTT).Milliseconds(); ms > 0 {
-			b = bsonwire.AppendInt64(b, "maxTimeMS", ms)
+			b = boundTime(b, at, ms)
 		}
 	}
 	b = op.appendReadPreference(b, env)
 	b = env.api.Append(b)
 	return bsonwire.AppendString(b, "$db", op.Database)
+}
+
+// boundTime gives the command that begins at at a maxTimeMS, or makes its own one
+// that short: servers refuse two.
+func boundTime(b []byte, at int, ms int64) []byte {
+	b = bsonwire.End(b, at) // for Lookup
+	own, has := bsonwire.Lookup(b[at:], "maxTimeMS")
+	b = b[:len(b)-1]
+	if !has {
+		return bsonwire.AppendInt64(b, "maxTimeMS", ms)
+	}
+	if n, ok := own.AsInt64(); !ok || n != 0 && n <= ms {
+		return b // the server judges what is no number, or negative
+	}
+	switch own.Type {
+	case bson.TypeInt64:
+		binary.LittleEndian.PutUint64(own.Data, uint64(ms))
+	case bson.TypeInt32:
+		binary.LittleEndian.PutUint32(own.Data, uint32(min(ms, math.MaxInt32)))
+	}
+	return b
 }
 
 // wireRawData is the wire version (MongoDB 8.2) from which servers know rawData.

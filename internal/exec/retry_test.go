@@ -42,9 +42,44 @@ func TestMaxTimeOfDeadline(t *testing.T) {
 	for name, want := range map[string]bool{"find": true, "insert": true, "getMore": false} {
 		op := Op{Name: name, Database: "d", Access: Other}
 		doc, at := bsonwire.Begin(nil)
-		doc = bsonwire.End(op.appendEnvelope(doc, &env, false), at)
+		doc = bsonwire.End(op.appendEnvelope(doc, at, &env, false), at)
 		if _, got := bsonwire.Lookup(doc, "maxTimeMS"); got != want {
 			t.Errorf("%s: maxTimeMS is there: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// A command has one maxTimeMS: the shorter of its own and what is left of the
+// deadline.
+func TestMaxTimeBesideTheCommandsOwn(t *testing.T) {
+	env := envelope{desc: &sdam.Server{}, deadline: time.Now().Add(time.Minute)}
+	long := int64(time.Hour / time.Millisecond)
+	for name, c := range map[string]struct {
+		own         func([]byte) []byte
+		least, most int64
+	}{
+		"none":        {func(b []byte) []byte { return b }, 50_000, 60_000},
+		"shorter":     {func(b []byte) []byte { return bsonwire.AppendInt64(b, "maxTimeMS", 7) }, 7, 7},
+		"longer":      {func(b []byte) []byte { return bsonwire.AppendInt64(b, "maxTimeMS", long) }, 50_000, 60_000},
+		"longer, int": {func(b []byte) []byte { return bsonwire.AppendInt32(b, "maxTimeMS", int32(long)) }, 50_000, 60_000},
+		"no limit":    {func(b []byte) []byte { return bsonwire.AppendInt32(b, "maxTimeMS", 0) }, 50_000, 60_000},
+		"negative":    {func(b []byte) []byte { return bsonwire.AppendInt64(b, "maxTimeMS", -1) }, -1, -1},
+	} {
+		op := Op{Name: "find", Database: "d", Access: Other}
+		doc, at := bsonwire.Begin([]byte("before"))
+		doc = bsonwire.End(op.appendEnvelope(c.own(doc), at, &env, false), at)[at:]
+		if err := bsonwire.Validate(doc); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var found []int64
+		for r := bsonwire.NewReader(doc); r.Next(); {
+			if string(r.Key()) == "maxTimeMS" {
+				n, _ := r.Value().AsInt64()
+				found = append(found, n)
+			}
+		}
+		if len(found) != 1 || found[0] < c.least || found[0] > c.most {
+			t.Errorf("%s: maxTimeMS is %v, not one from %d to %d", name, found, c.least, c.most)
 		}
 	}
 }
