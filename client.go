@@ -292,6 +292,9 @@ func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Res
 	if op.WriteConcern == nil && (op.Access == exec.Write || op.Access == exec.ReadThenWrite) {
 		op.WriteConcern = c.writeConcern.Load()
 	}
+	if w := op.WriteConcern; w != nil && w.Err != nil {
+		return exec.Result{}, w.Err
+	}
 	op.Request = c.requestOf(ctx)
 	res, err := c.exec.Run(ctx, op, keep)
 	if err != nil {

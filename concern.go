@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func Majority() WriteConcern { return WriteConcern{W: "majority"} }
 func Unacknowledged() WriteConcern { return WriteConcern{W: 0} }
 
 func (w WriteConcern) internal() *exec.WriteConcern {
-	return &exec.WriteConcern{W: w.W, Timeout: w.Timeout, Journal: w.Journal, Fsync: w.Fsync}
+	return &exec.WriteConcern{W: w.W, Timeout: w.Timeout, Journal: w.Journal, Fsync: w.Fsync, Err: w.validate()}
 }
 
 // validate reports a write concern that no server accepts.
@@ -119,6 +120,9 @@ func (w WriteConcern) validate() error {
 	case int:
 		if v < 0 {
 			return failure(ErrConfiguration, "write concern: w is %d, it cannot be negative", v)
+		}
+		if v > math.MaxInt32 {
+			return failure(ErrConfiguration, "write concern: w is %d, there cannot be that many members", v)
 		}
 		if v == 0 && (w.Journal != nil && *w.Journal || w.Fsync != nil && *w.Fsync) {
 			return failure(ErrConfiguration, "write concern: w=0 asks for no answer, journal and fsync for one")

@@ -602,7 +602,8 @@ type WriteConcernOption interface {
 	HandleOption
 }
 
-// WithWriteConcern says what a write waits for.
+// WithWriteConcern says what a write waits for. One that no server takes is an
+// ErrConfiguration of the first operation that uses it.
 func WithWriteConcern(w WriteConcern) WriteConcernOption {
 	wc := w.internal()
 	return option(func(s *settings) { s.writeConcern = wc })

@@ -1,0 +1,43 @@
+package mgx
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/scripted"
+)
+
+// A write concern that cannot be is refused, however it is given: the server would
+// take it for another one.
+func TestWriteConcernThatCannotBe(t *testing.T) {
+	sent := make(chan bson.Raw, 1)
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+		if r.Name == "delete" {
+			sent <- r.Document
+		}
+		return scripted.Ping(p, r)
+	}))
+	c := openClient(t, s)
+	db := c.Database("db")
+	for _, w := range []WriteConcern{{W: int64(2)}, {W: int32(0)}, {W: 1 << 32}, {W: -1}, {Timeout: -1}} {
+		for name, err := range map[string]error{
+			"client": c.SetWriteConcern(w),
+			"handle": second(db.Collection("c", WithWriteConcern(w)).DeleteOne(t.Context(), nil)),
+			"call":   second(db.Collection("c").DeleteOne(t.Context(), nil, WithWriteConcern(w))),
+		} {
+			if !errors.Is(err, ErrConfiguration) {
+				t.Errorf("%v, of the %s: %v", w, name, err)
+			}
+		}
+	}
+	// A very short timeout must not become none, which 0 is.
+	if _, err := db.Collection("c").DeleteOne(t.Context(), nil, WithWriteConcern(WriteConcern{W: 2, Timeout: time.Microsecond})); err != nil {
+		t.Fatal(err)
+	}
+	doc := <-sent
+	if got := doc.Lookup("writeConcern", "wtimeout").AsInt64(); got != 1 {
+		t.Errorf("wtimeout: %d", got)
+	}
+}
