@@ -8,6 +8,21 @@ import (
 	"github.com/mgxdb/mgx"
 )
 
+// A program logs its commands, and of all else the warnings alone.
+func ExampleLogLevels_commands() {
+	options, err := mgx.ParseURI("mongodb://localhost:27017")
+	if err != nil {
+		panic(err)
+	}
+	options.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.LogLevels = mgx.LogLevels{Topology: slog.LevelWarn, ServerSelection: slog.LevelWarn, Connection: slog.LevelWarn}
+	client, err := mgx.New(options)
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close(context.Background())
+}
+
 // A program logs all commands, and lets the environment say otherwise.
 func ExampleLogLevels() {
 	options, err := mgx.ParseURI("mongodb://localhost:27017")

@@ -196,6 +196,50 @@ func ExampleBulkWriteError() {
 	// Output: document 1: E11000 duplicate key error: item "tea", duplicate: true
 }
 
+// The first write that is refused ends the bulk, unless it is mgx.Unordered().
+func ExampleCollection_BulkWrite() {
+	orders, done := connect()
+	defer done()
+
+	res, err := orders.BulkWrite(context.Background(), []mgx.WriteModel{
+		mgx.UpdateOneModel(bson.D{{"item", "rum"}}, bson.D{{"$inc", bson.D{{"qty", -1}}}}, mgx.Upsert()),
+		mgx.DeleteManyModel(bson.D{{"qty", 0}}),
+	})
+	fmt.Println(res.MatchedCount, res.DeletedCount, err)
+	// Output: 1 1 <nil>
+}
+
+// A unique index refuses the document.
+func ExampleCollection_InsertOne() {
+	orders, done := connect()
+	defer done()
+
+	_, err := orders.InsertOne(context.Background(), Order{ID: 3, Item: "tea", Qty: 1})
+	switch {
+	case errors.Is(err, mgx.ErrDuplicateKey):
+		fmt.Println("there is tea already")
+	case err != nil:
+		log.Fatal(err)
+	}
+	// Output: there is tea already
+}
+
+// With Upsert, what matches nothing is inserted: then UpsertedID is not nil.
+func ExampleCollection_UpdateOne() {
+	orders, done := connect()
+	defer done()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	res, err := orders.UpdateOne(ctx, bson.D{{"item", "tea"}}, bson.D{{"$inc", bson.D{{"qty", 1}}}}, mgx.Upsert())
+	if errors.Is(err, mgx.ErrTimeout) {
+		fmt.Println("no answer in time: it is not known whether the server has done it")
+		return
+	}
+	fmt.Println(res.MatchedCount, res.ModifiedCount, res.UpsertedID, err)
+	// Output: 1 1 <nil> <nil>
+}
+
 // An order and the stock that it takes from, in one message.
 func ExampleClient_BulkWrite() {
 	orders, done := connect()
