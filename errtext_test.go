@@ -45,16 +45,35 @@ func TestErrorTexts(t *testing.T) {
 		do   func() error
 		want string
 	}{
-		"insert":     {func() error { _, err := orders.InsertOne(ctx, bson.D{}); return err }, "insert on ADDRESS: E11000 duplicate key (code 11000)"},
-		"update":     {func() error { _, err := orders.UpdateOne(ctx, nil, bson.D{{"$set", bson.D{{"a", 1}}}}); return err }, "update on ADDRESS: E11000"},
-		"delete":     {func() error { _, err := orders.DeleteOne(ctx, nil); return err }, "delete on ADDRESS: E11000"},
-		"insertMany": {func() error { _, err := orders.InsertMany(ctx, []bson.D{{}}); return err }, "bulk write: write 0: E11000"},
-		"cancelled":  {func() error { return find(ended, 1) }, "find: write ADDRESS: context canceled"},
+		"insert": {
+			func() error { _, err := orders.InsertOne(ctx, bson.D{}); return err },
+			"insert on ADDRESS: E11000 duplicate key (code 11000)",
+		},
+		"update": {
+			func() error { _, err := orders.UpdateOne(ctx, nil, bson.D{{"$set", bson.D{{"a", 1}}}}); return err },
+			"update on ADDRESS: E11000",
+		},
+		"delete": {
+			func() error { _, err := orders.DeleteOne(ctx, nil); return err },
+			"delete on ADDRESS: E11000",
+		},
+		"insertMany": {
+			func() error { _, err := orders.InsertMany(ctx, []bson.D{{}}); return err },
+			"bulk write: write 0: E11000",
+		},
+		"no BSON": {
+			func() error { _, err := orders.InsertOne(ctx, bson.D{{"c", make(chan int)}}); return err },
+			"insert into shop.orders: error encoding key c: ",
+		},
+		"cancelled": {func() error { return find(ended, 1) }, "find: write ADDRESS: context canceled"},
 		"lost": {
 			func() error { _, err := orders.EstimatedDocumentCount(ctx); return err },
 			"count: read ADDRESS: the server closed the connection",
 		},
-		"integer":        {func() error { return find(ctx, 7) }, "decode the document with _id 7 into a *mgx.order: error decoding key qty: cannot decode string into int"},
+		"integer": {
+			func() error { return find(ctx, 7) },
+			"decode the document with _id 7 into a *mgx.order: error decoding key qty: cannot decode string into int",
+		},
 		"ObjectID":       {func() error { return find(ctx, oid) }, "decode the document with _id " + oid.Hex() + " into"},
 		"possible token": {func() error { return find(ctx, "hunter2") }, "decode into a *mgx.order"},
 	} {

@@ -15,7 +15,9 @@ func ExampleLogLevels_commands() {
 		panic(err)
 	}
 	options.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	options.LogLevels = mgx.LogLevels{Topology: slog.LevelWarn, ServerSelection: slog.LevelWarn, Connection: slog.LevelWarn}
+	options.LogLevels = mgx.LogLevels{
+		Topology: slog.LevelWarn, ServerSelection: slog.LevelWarn, Connection: slog.LevelWarn,
+	}
 	client, err := mgx.New(options)
 	if err != nil {
 		panic(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -65,10 +66,13 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 	op.Documents = func(dst []byte, limits exec.Limits) ([]byte, error) {
 		at := len(dst)
 		dst, err := appendInsert(dst, document, &res.InsertedID, nil)
-		if err != nil {
-			return dst, err
+		if err == nil {
+			err = checkSize(len(dst)-at, limits)
 		}
-		return dst, checkSize(len(dst)-at, limits)
+		if err != nil {
+			err = fmt.Errorf("insert into %s: %w", c.Namespace(), err)
+		}
+		return dst, err
 	}
 	reply, err := c.db.client.run(ctx, &op, 0)
 	if err != nil {
