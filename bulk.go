@@ -194,7 +194,7 @@ func (b *bulk) appendBody(dst []byte, name string) ([]byte, error) {
 	dst = bsonwire.AppendString(dst, name, b.c.name)
 	dst = bsonwire.AppendBoolean(dst, "ordered", !b.s.unordered)
 	if name != "delete" {
-		dst = appendTrue(dst, "bypassDocumentValidation", b.s.bypassValidation)
+		dst = appendBool(dst, "bypassDocumentValidation", b.s.bypassValidation)
 	}
 	if name != "insert" {
 		var err error

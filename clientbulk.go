@@ -182,7 +182,7 @@ func (w *clientBulk) appendBody(dst []byte) ([]byte, error) {
 	dst = bsonwire.AppendInt32(dst, "bulkWrite", 1)
 	dst = bsonwire.AppendBoolean(dst, "errorsOnly", !w.s.verbose)
 	dst = bsonwire.AppendBoolean(dst, "ordered", w.ordered)
-	dst = appendTrue(dst, "bypassDocumentValidation", w.s.bypassValidation)
+	dst = appendBool(dst, "bypassDocumentValidation", w.s.bypassValidation)
 	dst, err := appendAll(dst, field{"let", w.s.let}, field{"comment", w.s.comment})
 	w.bodySize = len(dst) - start + len(emptyDocument)
 	return dst, err

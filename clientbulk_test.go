@@ -234,7 +234,7 @@ func TestClientBulkWriteCommand(t *testing.T) {
 		{"a.x", UpdateManyModel(bson.D{{"q", 1}}, bson.D{{"$set", bson.D{{"a.$[i]", 1}}}}, ArrayFilters(bson.D{{"i", 1}}))},
 		{"a.x", ReplaceOneModel(nil, bson.D{{"r", 1}})},
 		{"a.x", DeleteOneModel(bson.D{{"q", 1}}, Hint(bson.D{{"q", 1}}))},
-	}), Unordered(), BypassDocumentValidation(), Let(bson.D{{"v", 1}}), Comment("why"), RawData(), WithWriteConcern(WriteConcern{W: "majority"}))
+	}), Unordered(), BypassDocumentValidation(true), Let(bson.D{{"v", 1}}), Comment("why"), RawData(), WithWriteConcern(WriteConcern{W: "majority"}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -269,7 +269,9 @@ func (a *aggregation) append(dst, stages []byte, writes bool) ([]byte, error) {
 	}
 	dst = appendCursorOption(dst, batchSize)
 	dst = appendBool(dst, "allowDiskUse", s.allowDiskUse)
-	dst = appendTrue(dst, "bypassDocumentValidation", writes && s.bypassValidation)
+	if writes {
+		dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
+	}
 	dst = appendMaxTime(dst, s.maxTime)
 	return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint}, field{"let", s.let}, field{"comment", s.comment})
 }

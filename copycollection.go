@@ -160,7 +160,9 @@ func (cp *copier) create(ctx context.Context, task *copyTask) error {
 func (c *Collection) insertRaw(ctx context.Context, docs []bson.Raw, bypassValidation bool) (n, size int64, err error) {
 	in := inserter{c: c, docs: elements{raw: docs}}
 	s := *c.base
-	s.bypassValidation = s.bypassValidation || bypassValidation
+	if bypassValidation {
+		s.bypassValidation = &bypassValidation
+	}
 	err = in.run(ctx, &s)
 	n = in.res.InsertedCount
 	for _, d := range docs[:min(max(n, 0), int64(len(docs)))] {

@@ -39,6 +39,7 @@ type Cursor struct {
 	op        exec.Op
 	verify    func(reply []byte) error
 	batchSize int32
+	left      int64 // of the limit; 0: there is none
 	awaitMS   int64
 	comment   any
 	// prefetch asks for the next batch while the current one is used, exhaust has
@@ -202,6 +203,9 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 		return nil
 	case c.pin.Lease != nil:
 		c.pin.Lease.SetPurpose(pool.ForCursor)
+	}
+	if c.left > 0 && c.batchSize > 0 {
+		c.left -= lengthOf(docs)
 	}
 	if c.prefetch {
 		c.fetchAhead()

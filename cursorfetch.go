@@ -45,7 +45,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 			dst = bsonwire.AppendInt64(dst, "getMore", c.id)
 			dst = bsonwire.AppendString(dst, "collection", c.name)
 			if c.batchSize > 0 {
-				dst = bsonwire.AppendInt32(dst, "batchSize", c.batchSize)
+				dst = bsonwire.AppendInt32(dst, "batchSize", c.nextBatchSize())
 			}
 			if c.awaitMS > 0 {
 				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
@@ -66,6 +66,26 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	}
 	return c.client.run(ctx, &op, keep)
 }
+
+// nextBatchSize is what the limit leaves on servers that end a cursor with its limit:
+// those before 5.0. Newer ones would keep it open after a batch of just that size.
+func (c *Cursor) nextBatchSize() int32 {
+	if c.res.Desc != nil && c.res.Desc.MaxWireVersion < wire50 && c.left > 0 && c.left < int64(c.batchSize) {
+		return int32(c.left)
+	}
+	return c.batchSize
+}
+
+// lengthOf counts the elements of an array.
+func lengthOf(array []byte) (n int64) {
+	for r := bsonwire.NewReader(array); r.Next(); {
+		n++
+	}
+	return n
+}
+
+// wire50 is the wire version of MongoDB 5.0.
+const wire50 = 13
 
 // wire44 is the wire version of MongoDB 4.4: from it on getMore takes a comment, and
 // servers refuse a hint that a command does not have.

@@ -76,7 +76,8 @@ func checkCollectionName(name string) error {
 // RunCommand runs a command against the database and returns the server's
 // reply. The command is sent as it is, to the server that the read preference
 // says (the primary, if none is given: the database's does not count), and is
-// never retried. Use a bson.D or a struct: the command's name must come first.
+// never retried; AsRead changes both. Use a bson.D or a struct: the command's name
+// must come first.
 func (db *Database) RunCommand(ctx context.Context, command any, options ...RunCommandOption) *SingleResult {
 	if db.err != nil {
 		return &SingleResult{err: db.err}
@@ -95,9 +96,13 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 		Database:       db.name,
 		Access:         exec.Other,
 		ReadPreference: s.readPreference,
+		RawData:        s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			return append(dst, body[4:len(body)-1]...), nil
 		},
+	}
+	if s.asRead {
+		db.makeRead(&op, body, options)
 	}
 	res, err := db.client.run(ctx, &op, 0)
 	if err != nil {
@@ -105,6 +110,15 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	}
 	defer res.Release()
 	return &SingleResult{raw: bytes.Clone(res.Body), decode: db.client.decode(&s)}
+}
+
+// makeRead makes a read of a command that the caller wrote.
+func (db *Database) makeRead(op *exec.Op, body []byte, options []RunCommandOption) {
+	s := collect(db.base, options)
+	op.Access, op.Retryable, op.ReadPreference = exec.Read, true, s.readPreference
+	if _, given := bsonwire.Lookup(body, "readConcern"); !given && s.readConcern != nil {
+		op.ReadConcern = *s.readConcern
+	}
 }
 
 // Aggregate runs a pipeline that starts without a collection, such as one with

@@ -15,6 +15,7 @@ import (
 func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption) *Cursor {
 	s := collect(c.base, options)
 	cur := c.db.client.newCursor(ctx, c.db.name, c.name, &s, c.err)
+	cur.left = max(s.limit, 0)
 	if c.err != nil {
 		return cur
 	}
@@ -214,7 +215,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 			}
 			dst = appendTrue(dst, "new", s.returnAfter)
 			dst = appendTrue(dst, "upsert", s.upsert)
-			dst = appendTrue(dst, "bypassDocumentValidation", s.bypassValidation)
+			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
 			dst = appendMaxTime(dst, s.maxTime)
 			return appendAll(dst,
 				field{"sort", s.sort}, field{"fields", s.projection}, field{"collation", s.collation},

@@ -21,9 +21,9 @@ type settings struct {
 	prefetch, exhaust                      bool
 	maxTime, maxAwait                      time.Duration
 
-	upsert, unordered, returnAfter, bypassValidation bool
-	nameOnly, authorizedOnly, dropTarget             bool
-	allowDiskUse, allowPartial, noTimeout            *bool
+	upsert, unordered, returnAfter                          bool
+	nameOnly, authorizedOnly, dropTarget, asRead            bool
+	allowDiskUse, allowPartial, noTimeout, bypassValidation *bool
 	returnKey, showRecordID, rawData, verbose        bool
 
 	collection *collectionSettings // nil: none
@@ -247,7 +247,8 @@ type (
 	}
 	// RunCommandOption is an option of RunCommand.
 	//
-	// There are [WithDocumentType], [WithReadPreference], [WithTimeLocation].
+	// There are [AsRead], [RawData], [WithDocumentType], [WithReadPreference],
+	// [WithTimeLocation].
 	RunCommandOption interface {
 		applier
 		run()
@@ -469,10 +470,10 @@ type BypassOption interface {
 	updating
 }
 
-// BypassDocumentValidation writes documents that the collection's validator
-// would refuse.
-func BypassDocumentValidation() BypassOption {
-	return option(func(s *settings) { s.bypassValidation = true })
+// BypassDocumentValidation writes (or does not write) documents that the
+// collection's validator would refuse. The server's default is false.
+func BypassDocumentValidation(bypass bool) BypassOption {
+	return option(func(s *settings) { s.bypassValidation = &bypass })
 }
 
 // RawDataOption is what RawData returns.
@@ -481,12 +482,20 @@ type RawDataOption interface {
 	anyWrite
 	ListOption
 	IndexOption
+	RunCommandOption
 }
 
 // RawData works on the documents as they are stored: on the buckets of a time
 // series collection instead of its measurements. Servers before 8.2 do not know
 // it; nothing is sent to them.
 func RawData() RawDataOption { return option(func(s *settings) { s.rawData = true }) }
+
+// AsRead has RunCommand treat the command as mgx's own reads: it goes where the
+// read preference says, the database's if none is given, takes the database's read
+// concern unless the command has one, and is sent again after failures that a second
+// attempt may cure, unless RetryReads is off. It is for commands that change nothing,
+// such as dbStats.
+func AsRead() RunCommandOption { return option(func(s *settings) { s.asRead = true }) }
 
 // VerboseResults has Client.BulkWrite return a result for each write, not only the
 // counts of all.

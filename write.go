@@ -95,7 +95,7 @@ func (c *Collection) insertOp(s *settings) exec.Op {
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "insert", c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", !s.unordered)
-			dst = appendTrue(dst, "bypassDocumentValidation", s.bypassValidation)
+			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
 			return appendOptional(dst, "comment", s.comment)
 		},
 	}
@@ -279,7 +279,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, name, c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", true)
-			dst = appendTrue(dst, "bypassDocumentValidation", s.bypassValidation)
+			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
 			return appendAll(dst, field{"let", s.let}, field{"comment", s.comment})
 		},
 		Documents: func(dst []byte, limits exec.Limits) ([]byte, error) {

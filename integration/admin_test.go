@@ -141,7 +141,7 @@ func TestCreateCollectionOptions(t *testing.T) {
 			if _, err := c.InsertOne(t.Context(), bson.D{{"a", 1}}); !errors.As(err, &we) || we.Code != 121 || we.Details == nil {
 				t.Errorf("an invalid document: %v", err)
 			}
-			if _, err := c.InsertOne(t.Context(), bson.D{{"a", 1}}, mgx.BypassDocumentValidation()); err != nil {
+			if _, err := c.InsertOne(t.Context(), bson.D{{"a", 1}}, mgx.BypassDocumentValidation(true)); err != nil {
 				t.Errorf("an invalid document past the validator: %v", err)
 			}
 		}},

@@ -82,7 +82,7 @@ func TestCopyAll(t *testing.T) {
 	if err := checked.CreateCollection(t.Context(), "checked", mgx.Validator(bson.D{{"qty", bson.D{{"$gt", 0}}}}, "", "")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checked.Collection("checked").InsertOne(t.Context(), bson.D{{"_id", 1}}, mgx.BypassDocumentValidation()); err != nil {
+	if _, err := checked.Collection("checked").InsertOne(t.Context(), bson.D{{"_id", 1}}, mgx.BypassDocumentValidation(true)); err != nil {
 		t.Fatal(err)
 	}
 	var stages []string

@@ -35,7 +35,7 @@ func TestUpdates(t *testing.T) {
 			return c.UpdateOne(t.Context(), bson.D{{"_id", 9}}, inc, mgx.Upsert())
 		}, `{"m":0,"mod":0,"up":1,"id":9,"ack":true}`, []string{`{"_id":1,"a":1}`, `{"_id":2,"a":1}`, `{"_id":9,"n":1}`}},
 		{"upsert that finds one", func(c *mgx.Collection) (mgx.UpdateResult, error) {
-			return c.UpdateOne(t.Context(), bson.D{{"_id", 2}}, inc, mgx.Upsert(), mgx.Comment("x"), mgx.Hint("_id_"), mgx.BypassDocumentValidation())
+			return c.UpdateOne(t.Context(), bson.D{{"_id", 2}}, inc, mgx.Upsert(), mgx.Comment("x"), mgx.Hint("_id_"), mgx.BypassDocumentValidation(true))
 		}, `{"m":1,"mod":1,"up":0,"id":null,"ack":true}`, []string{`{"_id":1,"a":1}`, `{"_id":2,"a":1,"n":1}`}},
 		{"many", func(c *mgx.Collection) (mgx.UpdateResult, error) {
 			return c.UpdateMany(t.Context(), bson.D{{"a", 1}}, inc)

@@ -24,8 +24,6 @@ var missing = []struct{ what, reason string }{
 	{"argument timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
 	{"argument timeoutMode", "timeoutMode is no option of cursors; contexts have deadlines"},
 	{"handle timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
-	{"operation mapReduce", "mapReduce is deprecated by the server; aggregate does its work"},
-	{"operation count", "count is deprecated by the specification; countDocuments does its work"},
 }
 
 // incapable says why a test cannot run yet; "" if it can.

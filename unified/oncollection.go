@@ -39,6 +39,8 @@ func (r *run) onCollection(c *mgx.Collection, name string, a *arguments) (result
 		return r.countDocuments(c, a)
 	case "estimatedDocumentCount":
 		return r.estimatedDocumentCount(c, a)
+	case "count", "mapReduce":
+		return r.runDeprecated(c, name, a)
 	case "distinct":
 		return r.distinct(c, a)
 	case "rename":
@@ -173,9 +175,7 @@ func aggregation(a *arguments) (pipeline any, options []mgx.AggregateOption, err
 		case "maxAwaitTimeMS":
 			add(mgx.MaxAwaitTime(v.milliseconds()))
 		case "bypassDocumentValidation":
-			if v.bool() {
-				add(mgx.BypassDocumentValidation())
-			}
+			add(mgx.BypassDocumentValidation(v.bool()))
 		case "rawData":
 			if v.bool() {
 				add(mgx.RawData())
@@ -249,6 +249,42 @@ func (r *run) estimatedDocumentCount(c *mgx.Collection, a *arguments) (result, e
 	}
 	n, err := c.EstimatedDocumentCount(r.ctx, options...)
 	return value(n), err
+}
+
+// runDeprecated runs an operation that mgx has no method for, as a command. The
+// specification "Retryable Reads" wants count to be retried and mapReduce not.
+func (r *run) runDeprecated(c *mgx.Collection, name string, a *arguments) (result, error) {
+	command := bson.D{{Key: name, Value: c.Name()}}
+	field := "results"
+	var options []mgx.RunCommandOption
+	if name == "count" {
+		field = "n"
+		options = append(options, mgx.AsRead())
+	}
+	err := a.each(func(key string, v argument) bool {
+		switch key {
+		case "filter":
+			command = append(command, bson.E{Key: "query", Value: v.document()})
+		case "limit", "skip", "hint", "collation", "comment", "maxTimeMS", "map", "reduce", "out":
+			command = append(command, bson.E{Key: key, Value: v.value})
+		case "rawData":
+			if v.bool() {
+				options = append(options, mgx.RawData())
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		return nothing, err
+	}
+	var reply bson.D
+	if err := c.Database().RunCommand(r.ctx, command, options...).Decode(&reply); err != nil {
+		return nothing, err
+	}
+	v, ok := lookup(reply, field)
+	return result{value: v, found: ok}, nil
 }
 
 func (r *run) distinct(c *mgx.Collection, a *arguments) (result, error) {

@@ -78,9 +78,7 @@ func insertMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
 func inserting(key string, v argument, options *[]mgx.InsertOption) bool {
 	switch key {
 	case "bypassDocumentValidation":
-		if v.bool() {
-			*options = append(*options, mgx.BypassDocumentValidation())
-		}
+		*options = append(*options, mgx.BypassDocumentValidation(v.bool()))
 	case "comment":
 		*options = append(*options, mgx.Comment(v.value))
 	case "rawData":
@@ -167,9 +165,7 @@ func (o *options[O]) writing(key string, v argument) bool {
 			o.add(mgx.Upsert())
 		}
 	case "bypassDocumentValidation":
-		if v.bool() {
-			o.add(mgx.BypassDocumentValidation())
-		}
+		o.add(mgx.BypassDocumentValidation(v.bool()))
 	case "sort":
 		o.add(mgx.SortBy(v.document()))
 	default:
@@ -349,9 +345,7 @@ func (o *bulkOptions) read(key string, v argument) bool {
 			o.add(mgx.Unordered())
 		}
 	case "bypassDocumentValidation":
-		if v.bool() {
-			o.add(mgx.BypassDocumentValidation())
-		}
+		o.add(mgx.BypassDocumentValidation(v.bool()))
 	case "let":
 		o.add(mgx.Let(v.document()))
 	case "comment":

@@ -311,7 +311,7 @@ func (r *restoring) documents(ctx context.Context, c *mgx.Collection) error {
 	var options []mgx.InsertOption
 	if _, err := r.from.Metadata.Options.LookupErr("validator"); err == nil || r.from.Metadata.TimeSeries() {
 		// They were there, whatever the validator says of them.
-		options = append(options, mgx.BypassDocumentValidation())
+		options = append(options, mgx.BypassDocumentValidation(true))
 	}
 	var docs []bson.Raw
 	size := 0
