@@ -24,7 +24,7 @@ type settings struct {
 	upsert, unordered, returnAfter                          bool
 	nameOnly, authorizedOnly, dropTarget, asRead            bool
 	allowDiskUse, allowPartial, noTimeout, bypassValidation *bool
-	returnKey, showRecordID, rawData, verbose        bool
+	returnKey, showRecordID, rawData, verbose               bool
 
 	collection *collectionSettings // nil: none
 
