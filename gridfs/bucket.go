@@ -114,7 +114,7 @@ func (b *Bucket) Find(ctx context.Context, filter any, options ...mgx.FindOption
 }
 
 // Upload stores what r has, under a new identifier, which it returns. When
-// reading fails, what was stored is removed.
+// reading or storing fails, what was stored is removed, as by UploadStream.Abort.
 func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, options ...UploadOption) (any, error) {
 	up, err := b.OpenUpload(ctx, filename, options...)
 	if err != nil {
@@ -124,7 +124,7 @@ func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, optio
 		return nil, errors.Join(err, up.Abort())
 	}
 	if err := up.Close(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, up.Abort())
 	}
 	return up.ID(), nil
 }

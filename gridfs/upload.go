@@ -2,11 +2,13 @@ package gridfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"time"
 
+	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 )
 
@@ -43,7 +45,7 @@ type UploadStream struct {
 
 	buf    []byte  // bytes that make no whole batch yet
 	pooled *[]byte // where buf goes back to, if it is one of batchBuffers
-	n      int32   // the next chunk's number
+	n      int32   // the next chunk's number; those below it are, or may be, stored
 	length int64
 	err    error
 	closed bool
@@ -183,6 +185,7 @@ func (u *UploadStream) send(data []byte) error {
 		return nil
 	}
 	var chunks []chunk
+	first := u.n
 	for len(data) > 0 {
 		size := min(u.chunkSize, len(data))
 		chunks = append(chunks, chunk{ID: bson.NewObjectID(), FilesID: u.id, N: u.n, Data: data[:size]})
@@ -190,6 +193,10 @@ func (u *UploadStream) send(data []byte) error {
 		u.n++
 	}
 	if _, err := u.bucket.chunks.InsertMany(u.ctx, chunks); err != nil {
+		var refused *mgx.WriteError
+		if errors.As(err, &refused) {
+			u.n = first + int32(refused.Index) // what has that number is another's
+		}
 		return fmt.Errorf("gridfs: upload %q: %w", u.filename, err)
 	}
 	return nil
@@ -224,19 +231,39 @@ func (u *UploadStream) Close() error {
 }
 
 // Abort ends the upload and removes what was stored of it. It does nothing after
-// a successful Close but return ErrClosed.
+// a successful Close but return ErrClosed. Where a file with the identifier is there,
+// another one or this one after a Close whose answer was lost, it removes nothing
+// and says so.
 func (u *UploadStream) Abort() error {
 	if u.closed {
 		return ErrClosed
 	}
 	u.closed = true
 	u.free()
+	if u.n == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTimeout)
 	defer cancel()
-	if _, err := u.bucket.chunks.DeleteMany(ctx, bson.D{{Key: "files_id", Value: u.id}}); err != nil {
+	if err := u.removeChunks(ctx); err != nil {
 		return fmt.Errorf("gridfs: abort the upload of %q: %w", u.filename, err)
 	}
 	return nil
+}
+
+func (u *UploadStream) removeChunks(ctx context.Context) error {
+	id := bson.D{{Key: "_id", Value: u.id}}
+	_, err := mgx.FindOne[bson.Raw](ctx, u.bucket.primaryFiles, id, mgx.Projection(bson.D{{Key: "_id", Value: 1}}))
+	if err == nil {
+		return fmt.Errorf("a file with _id %v is there, so no chunks were removed", u.id)
+	}
+	if !errors.Is(err, mgx.ErrNoDocuments) {
+		return err
+	}
+	_, err = u.bucket.chunks.DeleteMany(ctx, bson.D{
+		{Key: "files_id", Value: u.id}, {Key: "n", Value: bson.D{{Key: "$lt", Value: u.n}}},
+	})
+	return err
 }
 
 // abortTimeout bounds the clean-up after an upload whose own context may be over.

@@ -247,6 +247,65 @@ func TestGridFSAbort(t *testing.T) {
 	}
 }
 
+// Whatever happens to an upload under an identifier that a file has already, or that
+// another upload uses, that one's chunks are left alone.
+func TestGridFSAbortLeavesOthersAlone(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	data := noise(5 << 20)
+	if _, err := b.Upload(ctx, "f", bytes.NewReader(data), gridfs.WithID("mine")); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("disk full")
+	for name, r := range map[string]io.Reader{
+		"failing at once":  iotest.ErrReader(why),
+		"failing later":    io.MultiReader(bytes.NewReader(data), iotest.ErrReader(why)),
+		"small":            bytes.NewReader(data[:10]),
+		"as large":         bytes.NewReader(data),
+		"empty":            bytes.NewReader(nil),
+		"larger than that": bytes.NewReader(noise(9 << 20)),
+	} {
+		if _, err := b.Upload(ctx, "f", r, gridfs.WithID("mine")); err == nil {
+			t.Errorf("%s: a second file with the same _id", name)
+		}
+		var out bytes.Buffer
+		if _, err := b.Download(ctx, "mine", &out); err != nil || !bytes.Equal(out.Bytes(), data) {
+			t.Errorf("%s: of the first file %d bytes are left (%v)", name, out.Len(), err)
+		}
+	}
+
+	first, err := b.OpenUpload(ctx, "g", gridfs.WithID("other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Upload(ctx, "g", bytes.NewReader(data), gridfs.WithID("other")); !errors.Is(err, mgx.ErrDuplicateKey) {
+		t.Errorf("two uploads at a time: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := b.Download(ctx, "other", &out); err != nil || !bytes.Equal(out.Bytes(), data) {
+		t.Errorf("of the one that was first %d bytes are left (%v)", out.Len(), err)
+	}
+}
+
+// An upload that fails at its end, under an identifier that nobody gets to know,
+// leaves no chunks.
+func TestGridFSUploadFailsAtItsEnd(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	if _, err := b.Upload(ctx, "f", bytes.NewReader(noise(5<<20)), gridfs.WithMetadata(make(chan int))); err == nil {
+		t.Error("a channel as metadata")
+	}
+	if n, err := b.Chunks().CountDocuments(ctx, nil); n != 0 || err != nil {
+		t.Errorf("%d chunks are left (%v)", n, err)
+	}
+}
+
 func TestGridFSCorrupt(t *testing.T) {
 	_, b := gridfsBucket(t, gridfs.Options{ChunkSize: 10})
 	ctx := t.Context()
