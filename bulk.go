@@ -230,7 +230,7 @@ func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 // read adds a reply's counts. group are the models from the batch's first on.
 func (b *bulk) read(reply []byte, group []int) {
 	name, _ := b.models[group[0]].kind.command()
-	counts := updateCounts(reply)
+	counts := updateCounts(reply, b.c.db.client.decode(b.s))
 	switch name {
 	case "insert":
 		b.res.InsertedCount += counts.n

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -128,15 +129,17 @@ func (c *Client) AppendWrapper(w WrapperInfo) error {
 }
 
 // Close ends the client: it ends its sessions on the server, closes all
-// connections and stops all that runs in the background. Operations in progress
-// end with an error, as do later ones (ErrClosed). The context bounds the word
-// to the server, and the wait for operations in progress. Close is final, and may
-// be called any number of times.
+// connections and stops all that runs in the background. Operations that wait for a
+// server or a connection end with an ErrClosed, as do later ones. Those that are
+// further on may end by themselves until the context is done, and are cut off then
+// (ErrClosed); with a context that never ends they are cut off at once. Close is
+// final, and may be called any number of times.
 func (c *Client) Close(ctx context.Context) error { return c.shut(ctx, clientClosed) }
 
 // Disconnect closes all connections and stops all that runs in the background.
-// Operations in progress end with an error. Unlike Close it is not final: the
-// next operation opens the client again.
+// Operations in progress are cut off at once: they end with an ErrClosed. Unlike
+// Close it is not final: the next operation opens the client again. The context
+// bounds the word to the server, and the wait for what was cut off.
 func (c *Client) Disconnect(ctx context.Context) error { return c.shut(ctx, clientDisconnected) }
 
 func (c *Client) shut(ctx context.Context, to clientState) error {
@@ -150,10 +153,11 @@ func (c *Client) shut(ctx context.Context, to clientState) error {
 		c.endSessions(ctx)
 	}
 	c.state.Store(int32(to))
-	err := c.topology.Close(ctx)
-	if to == clientClosed {
-		_ = c.logs.Close()
+	if to == clientDisconnected {
+		return c.topology.Abort(ctx)
 	}
+	err := c.topology.Close(ctx)
+	_ = c.logs.Close()
 	return err
 }
 
@@ -179,6 +183,10 @@ func (c *Client) enter() error {
 // maxEndSessions is how many sessions one command ends.
 const maxEndSessions = 10_000
 
+// endSessionsTimeout bounds the word that sessions are done with: a server that
+// hangs is not to keep Close and Disconnect from cutting operations off.
+const endSessionsTimeout = time.Second
+
 // endSessions tells the server that the sessions are done with. It is best
 // effort: servers expire them by themselves, and one that has to be found first
 // is not waited for.
@@ -188,7 +196,7 @@ func (c *Client) endSessions(ctx context.Context) {
 	if there, err := sel.Candidates(c.topology.Description(), nil); err != nil || len(there) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	ctx, cancel := context.WithTimeout(ctx, endSessionsTimeout)
 	defer cancel()
 	for len(ids) > 0 {
 		n := min(len(ids), maxEndSessions)

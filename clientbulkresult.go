@@ -95,7 +95,7 @@ func (w *clientBulk) result(doc []byte) (stop bool) {
 	default:
 		res := ClientUpdateResult{MatchedCount: n, ModifiedCount: modified, Upserted: upserted}
 		if upserted {
-			res.UpsertedID, _ = decodeValue(id)
+			res.UpsertedID = decodeID(id, w.c.decode(w.s))
 		}
 		w.res.UpdateResults[i] = res
 	}

@@ -2,7 +2,9 @@ package mgx
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +57,16 @@ type ReadPreference struct {
 // String describes the preference.
 func (p ReadPreference) String() string { return p.internal().String() }
 
+// clone copies the preference as far as it could be changed.
+func (p ReadPreference) clone() ReadPreference {
+	p.TagSets = slices.Clone(p.TagSets)
+	for i, t := range p.TagSets {
+		p.TagSets[i] = maps.Clone(t)
+	}
+	return p
+}
+
+// internal leaves the tags shared.
 func (p ReadPreference) internal() *sdam.ReadPreference {
 	rp := &sdam.ReadPreference{Mode: sdam.Mode(p.Mode), MaxStaleness: p.MaxStaleness}
 	for _, t := range p.TagSets {
@@ -109,8 +121,21 @@ func Majority() WriteConcern { return WriteConcern{W: "majority"} }
 // Unacknowledged waits for nothing: errors are not reported.
 func Unacknowledged() WriteConcern { return WriteConcern{W: 0} }
 
+// internal copies the concern: nobody can change it any more.
 func (w WriteConcern) internal() *exec.WriteConcern {
-	return &exec.WriteConcern{W: w.W, Timeout: w.Timeout, Journal: w.Journal, Fsync: w.Fsync, Err: w.validate()}
+	return &exec.WriteConcern{W: w.W, Timeout: w.Timeout, Journal: clonePointer(w.Journal), Fsync: clonePointer(w.Fsync), Err: w.validate()}
+}
+
+// publicConcern is a copy that its receiver may change.
+func publicConcern(w *exec.WriteConcern) WriteConcern {
+	return WriteConcern{W: w.W, Timeout: w.Timeout, Journal: clonePointer(w.Journal), Fsync: clonePointer(w.Fsync)}
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
 }
 
 // validate reports a write concern that no server accepts.

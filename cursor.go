@@ -220,7 +220,9 @@ func (c *Cursor) register(before int64) {
 	case c.id == 0:
 		c.client.cursors.remove(before)
 	default:
-		c.client.cursors.add(c.id, home{database: c.database, collection: c.name, server: c.pin.Server})
+		c.client.cursors.add(c.id, home{
+			database: c.database, collection: c.name, server: c.pin.Server, bound: c.pin.Lease != nil && c.res.Desc.ServiceID != nil,
+		})
 	}
 }
 

@@ -82,7 +82,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	if db.err != nil {
 		return &SingleResult{err: db.err}
 	}
-	s := collect(&settings{}, options)
+	s := collect(&settings{decode: db.base.decode}, options)
 	body, err := appendDocument(nil, "command", command)
 	if err != nil {
 		return &SingleResult{err: err}

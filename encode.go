@@ -130,11 +130,21 @@ func firstKey(doc []byte) (string, bool) {
 	return string(r.Key()), true
 }
 
-// decodeValue returns a value as decoding into an any does.
+// decodeValue returns a value as decoding into an any does by default.
 func decodeValue(v bsonwire.Value) (any, error) {
 	var out any
 	err := bson.UnmarshalValue(v.Type, v.Data, &out)
 	return out, err
+}
+
+// decodeID returns the _id of a reply as the call's documents are decoded, or, if
+// a document type does not fit it, as it is by default.
+func decodeID(v bsonwire.Value, dec *bson.DecodeOptions) any {
+	var out any
+	if dec.UnmarshalValue(v.Type, v.Data, &out) != nil {
+		out, _ = decodeValue(v)
+	}
+	return out
 }
 
 // elements gives access to a slice of documents of any type.

@@ -52,7 +52,8 @@ var (
 	ErrNoDocuments = errors.New("no documents matched")
 	// ErrProtocol is a server that sent bytes which break the protocol.
 	ErrProtocol = errors.New("protocol violation")
-	// ErrUnsupported is an operation that this server is too old for.
+	// ErrUnsupported is an operation that this server is too old for, or that this
+	// kind of deployment does not have.
 	ErrUnsupported = errors.New("not supported by the server")
 
 	// The rest are servers' answers; errors.As with *ServerError tells more.

@@ -38,6 +38,9 @@ type home struct {
 	database, collection string
 	server               *exec.Server
 	session              *session.Server
+	// bound tells that only the cursor's own connection leads to it, behind a load
+	// balancer.
+	bound bool
 }
 
 // cursors are the open cursors of a client, by their servers' identifiers.
@@ -61,18 +64,22 @@ func (s *cursors) remove(id int64) {
 	delete(s.open, id)
 }
 
-// take removes cursors, and returns those that were there.
-func (s *cursors) take(ids []int64) map[int64]home {
+// take removes cursors, and returns those that were there. It leaves those that are
+// bound to a connection.
+func (s *cursors) take(ids []int64) (found map[int64]home, bound []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := map[int64]home{}
+	found = map[int64]home{}
 	for _, id := range ids {
-		if h, ok := s.open[id]; ok {
+		switch h, ok := s.open[id]; {
+		case ok && h.bound:
+			bound = append(bound, id)
+		case ok:
 			found[id] = h
 			delete(s.open, id)
 		}
 	}
-	return found
+	return found, bound
 }
 
 // CloseCursor closes one of this client's cursors by its identifier, the way the
@@ -88,17 +95,24 @@ func (c *Client) CloseCursor(ctx context.Context, id int64) error {
 // KillCursors ends cursors of this client on their servers: one command for each
 // server and collection. Identifiers of cursors that are not open are ignored. A
 // cursor that is killed while in use ends with ErrCursorNotFound.
+//
+// Behind a load balancer only a cursor's own connection leads to it: such cursors
+// stay open, and the error is an ErrUnsupported. Use Cursor.Close.
 func (c *Client) KillCursors(ctx context.Context, ids ...int64) error {
 	type target struct {
 		server               *exec.Server
 		database, collection string
 	}
 	groups := map[target][]int64{}
-	for id, h := range c.cursors.take(ids) {
+	found, bound := c.cursors.take(ids)
+	for id, h := range found {
 		t := target{h.server, h.database, h.collection}
 		groups[t] = append(groups[t], id)
 	}
 	var errs []error
+	if len(bound) > 0 {
+		errs = append(errs, failure(ErrUnsupported, "kill cursors: behind a load balancer cursors are closed by Cursor.Close: %d", bound))
+	}
 	for t, ids := range groups {
 		slices.SortFunc(ids, cmp.Compare[int64])
 		errs = append(errs, c.kill(ctx, home{database: t.database, collection: t.collection, server: t.server}, &exec.Pin{Server: t.server}, ids))

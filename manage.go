@@ -75,7 +75,7 @@ func (option) runCursor() {}
 // sends the command as it is; BatchSize, MaxAwaitTime and Comment are for the
 // getMores that follow. It is sent when the first document is asked for.
 func (db *Database) RunCursorCommand(ctx context.Context, command any, options ...RunCursorOption) *Cursor {
-	s := collect(&settings{}, options)
+	s := collect(&settings{decode: db.base.decode}, options)
 	cur := db.client.newCursor(ctx, db.name, "", &s, db.err)
 	cur.awaitMS = s.maxAwait.Milliseconds()
 	body, err := appendDocument(nil, "command", command)

@@ -259,6 +259,15 @@ func (o *Options) clone() Options {
 		p := *o.Proxy
 		c.Proxy = &p
 	}
+	for _, b := range []**bool{&c.DirectConnection, &c.LoadBalanced, &c.RetryReads, &c.RetryWrites} {
+		*b = clonePointer(*b)
+	}
+	for _, n := range []**int{&c.MaxPoolSize, &c.MaxAdaptiveRetries, &c.ZlibLevel} {
+		*n = clonePointer(*n)
+	}
+	c.ServerAPI = clonePointer(o.ServerAPI)
+	c.ReadPreference = o.ReadPreference.clone()
+	c.WriteConcern = publicConcern(o.WriteConcern.internal())
 	c.warnings = slices.Clone(o.warnings)
 	return c
 }

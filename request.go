@@ -32,6 +32,8 @@ type requestKey struct{ client *Client }
 // goroutines that share it wait for each other. They are not retried: one that
 // meets a dead connection gets an ErrAutoReconnect, and the next has a new
 // connection. Cursors that were opened in the request are to be used up in it.
+// Disconnect and Close take a request's connections, too; after Disconnect it goes on
+// with new ones.
 func (c *Client) StartRequest(ctx context.Context) (context.Context, *Request) {
 	if req, ok := ctx.Value(requestKey{c}).(*Request); ok && req.nest() {
 		return ctx, req

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -27,10 +28,17 @@ func (c *Client) Nodes() []string {
 	return slices.Compact(nodes)
 }
 
+// String names the servers that the client knows, and nothing secret.
+func (c *Client) String() string { return "mgx.Client(" + strings.Join(c.Nodes(), ",") + ")" }
+
 // current is the server that operations go to as things are: the primary, the
-// standalone server, or the nearest mongos. nil: none is known.
+// standalone server, or the nearest mongos; on a direct connection, the one there
+// is. nil: none is known.
 func (c *Client) current() *sdam.Server {
 	t := c.topology.Description()
+	if t.Kind == sdam.Single && len(t.Servers) == 1 && t.Servers[0].Kind.Available() {
+		return t.Servers[0]
+	}
 	if p := t.Primary(); p != nil {
 		return p
 	}
@@ -85,10 +93,11 @@ func (c *Client) IsPrimary() bool {
 	return false
 }
 
-// IsMongos tells whether that server is a router of a sharded cluster.
+// IsMongos tells whether that server is a router of a sharded cluster, as are those
+// behind a load balancer.
 func (c *Client) IsMongos() bool {
 	s := c.current()
-	return s != nil && s.Kind == sdam.Mongos
+	return s != nil && (s.Kind == sdam.Mongos || s.Kind == sdam.LoadBalancer)
 }
 
 // MaxPoolSize returns how many connections to each server there may be; 0 is no
@@ -131,7 +140,7 @@ func (c *Client) TimeLocation() *time.Location { return c.options.TimeLocation }
 
 // ReadPreference returns which servers answer reads, unless a handle or a call
 // says otherwise.
-func (c *Client) ReadPreference() ReadPreference { return c.options.ReadPreference }
+func (c *Client) ReadPreference() ReadPreference { return c.options.ReadPreference.clone() }
 
 // LocalThreshold returns how much slower than the nearest a server may be to get
 // reads. It is the classic secondary_acceptable_latency_ms.
@@ -140,8 +149,7 @@ func (c *Client) LocalThreshold() time.Duration { return c.options.LocalThreshol
 // WriteConcern returns what writes wait for, unless a handle or a call says
 // otherwise.
 func (c *Client) WriteConcern() WriteConcern {
-	w := c.writeConcern.Load()
-	return WriteConcern{W: w.W, Timeout: w.Timeout, Journal: w.Journal, Fsync: w.Fsync}
+	return publicConcern(c.writeConcern.Load())
 }
 
 // SetWriteConcern changes what writes wait for, from the next one on, through
@@ -157,7 +165,7 @@ func (c *Client) SetWriteConcern(w WriteConcern) error {
 func (c *Client) ChangeWriteConcern(change func(*WriteConcern)) error {
 	for {
 		old := c.writeConcern.Load()
-		w := WriteConcern{W: old.W, Timeout: old.Timeout, Journal: old.Journal, Fsync: old.Fsync}
+		w := publicConcern(old)
 		change(&w)
 		if err := w.validate(); err != nil {
 			return err
@@ -170,7 +178,10 @@ func (c *Client) ChangeWriteConcern(change func(*WriteConcern)) error {
 
 // Alive tells whether a server is there, with as little I/O as possible: the
 // request's connection, or an idle one, is looked at for a peer that has closed
-// it, without sending anything. Only where there is no connection is one opened.
+// it, without sending anything. Only where there is no connection is one opened,
+// and only where no server is known are the servers checked, each of them once: it
+// does not wait for serverSelectionTimeoutMS. A connection found dead is replaced
+// by the next operation.
 func (c *Client) Alive(ctx context.Context) bool {
 	if c.enter() != nil {
 		return false
@@ -181,7 +192,7 @@ func (c *Client) Alive(ctx context.Context) bool {
 		}
 	}
 	sel := c.exec.Selection(&exec.Op{Name: "alive", ReadPreference: primaryPreferred})
-	server, err := c.topology.Select(ctx, &sel)
+	server, err := c.topology.SelectOnce(ctx, &sel)
 	if err != nil {
 		return false
 	}

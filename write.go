@@ -169,7 +169,7 @@ func (c *Collection) update(ctx context.Context, filter any, s *settings, many b
 	if reply.Unacknowledged {
 		return res, nil
 	}
-	counts := updateCounts(reply.Body)
+	counts := updateCounts(reply.Body, c.db.client.decode(s))
 	if id, ok := counts.upserted[0]; ok {
 		res.UpsertedID, res.UpsertedCount = id, 1
 	}
@@ -183,7 +183,7 @@ type counts struct {
 	upserted    map[int]any // _ids by the index of the statement
 }
 
-func updateCounts(reply []byte) (c counts) {
+func updateCounts(reply []byte, dec *bson.DecodeOptions) (c counts) {
 	r := bsonwire.NewReader(reply)
 	for r.Next() {
 		switch v := r.Value(); string(r.Key()) {
@@ -201,7 +201,7 @@ func updateCounts(reply []byte) (c counts) {
 					c.upserted = map[int]any{}
 				}
 				i, _ := index.AsInt64()
-				c.upserted[int(i)], _ = decodeValue(id)
+				c.upserted[int(i)] = decodeID(id, dec)
 			}
 		}
 	}

@@ -13,124 +13,8 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/mgxtest"
 )
-
-func TestConstructor(t *testing.T) {
-	// A port that nobody listens on.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	_, err = mgx.Connect(t.Context(), "mongodb://"+l.Addr().String()+"/?serverSelectionTimeoutMS=200")
-	if !errors.Is(err, mgx.ErrConnectionFailure) {
-		t.Errorf("nobody listens: %v", err)
-	}
-	for _, bad := range []string{"mongodb://localhost:99999", "http://localhost", "mongodb://"} {
-		if _, err := mgx.Connect(t.Context(), bad); !errors.Is(err, mgx.ErrConfiguration) {
-			t.Errorf("%s: %v", bad, err)
-		}
-	}
-	// Hosts and URIs in a mixture: the last database and user win.
-	o, err := mgx.ParseHosts([]string{"a", "mongodb://u1:p1@b:1000/db1", "mongodb://u2:p2@c/db2"}, 28000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"a:28000", "b:1000", "c:28000"}; !slices.Equal(o.Hosts, want) || o.Database != "db2" || o.Credential.Username != "u2" {
-		t.Errorf("%v %s %v", o.Hosts, o.Database, o.Credential)
-	}
-}
-
-func TestGetitem(t *testing.T) {
-	c := connect(t)
-	if name := c.Database("test-database").Name(); name != "test-database" {
-		t.Error(name)
-	}
-	for _, bad := range []string{"", "a b", "a.b", "a$b", "a/b", `a\b`, "a\x00b", `a"b`, strings.Repeat("x", 64)} {
-		_, err := c.Database(bad).Collection("c").InsertOne(t.Context(), bson.D{})
-		if !errors.Is(err, mgx.ErrInvalidName) {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-	if err := c.Database("$external").RunCommand(t.Context(), bson.D{{"ping", 1}}).Err(); errors.Is(err, mgx.ErrInvalidName) {
-		t.Error(err)
-	}
-}
-
-func TestDisconnect(t *testing.T) {
-	c := connect(t)
-	ctx := t.Context()
-	if err := c.Disconnect(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if c.Host() != "" {
-		t.Errorf("a disconnected client knows the server %s", c.Host())
-	}
-	if err := c.Ping(ctx); err != nil {
-		t.Errorf("a disconnected client does not open again: %v", err)
-	}
-	// In-flight operations end with a clear error.
-	dep := mgxtest.Standalone(t)
-	d := connectTo(t, dep.URI())
-	dep.Members()[0].Delay(5*time.Second, "find")
-	started := make(chan struct{}, 1)
-	defer dep.OnCommand(func(cmd mgxtest.Command) {
-		if cmd.Name == "find" {
-			started <- struct{}{}
-		}
-	})()
-	result := make(chan error, 1)
-	go func() { result <- d.Database("a").Collection("b").FindOne(ctx, nil).Err() }()
-	<-started
-	if err := d.Disconnect(context.Background()); err != nil {
-		t.Error(err)
-	}
-	if err := <-result; !errors.Is(err, mgx.ErrClosed) && !errors.Is(err, mgx.ErrConnectionFailure) {
-		t.Errorf("the operation in progress: %v", err)
-	}
-}
-
-func TestClose(t *testing.T) {
-	c := connect(t)
-	if err := c.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := c.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := c.Ping(t.Context()); !errors.Is(err, mgx.ErrClosed) {
-		t.Error(err)
-	}
-}
-
-func TestAlive(t *testing.T) {
-	dep := mgxtest.Standalone(t)
-	var sent sync.Map
-	c := connectTo(t, dep.URI(), func(o *mgx.Options) {
-		o.ServerSelectionTimeout = 300 * time.Millisecond
-		o.CommandMonitor = &event.CommandMonitor{Started: func(e *event.CommandStarted) { sent.Store(e.CommandName, true) }}
-	})
-	sent.Delete("ping")
-	before := dep.Members()[0].Stats()
-	for range 10 {
-		if !c.Alive(t.Context()) {
-			t.Fatal("not alive")
-		}
-	}
-	sent.Range(func(name, _ any) bool { t.Errorf("%s was sent", name); return true })
-	if after := dep.Members()[0].Stats(); after.Opened != before.Opened {
-		t.Errorf("connections were opened: %+v, %+v", before, after)
-	}
-	dep.Members()[0].Kill()
-	deadline := time.Now().Add(5 * time.Second)
-	for c.Alive(t.Context()) {
-		if time.Now().After(deadline) {
-			t.Fatal("alive without a server")
-		}
-	}
-}
 
 func TestHostPortNodes(t *testing.T) {
 	dep := mgxtest.ReplicaSet(t, 3)
@@ -413,14 +297,6 @@ func TestGetDefaultDatabase(t *testing.T) {
 	if _, err := connect(t).DefaultDatabase(); !errors.Is(err, mgx.ErrConfiguration) {
 		t.Error(err)
 	}
-}
-
-func tenDocuments() []bson.D {
-	docs := make([]bson.D, 10)
-	for i := range docs {
-		docs[i] = bson.D{{"_id", i}}
-	}
-	return docs
 }
 
 func TestCloseCursorKillCursors(t *testing.T) {

@@ -3,6 +3,8 @@ package exec
 import (
 	"context"
 	"errors"
+	"net"
+	"sync/atomic"
 )
 
 // Request keeps one connection to each server for the operations that share it,
@@ -10,13 +12,20 @@ import (
 // goroutines, it makes them wait for each other.
 type Request struct {
 	turn   chan struct{} // holds a token while nobody is at it
-	leases map[*Server]*Lease
+	leases map[*Server]requestLease
 	ended  bool
+	// left tells that a server of the request has left, or the client was closed.
+	left atomic.Bool
+}
+
+type requestLease struct {
+	*Lease
+	forget func() bool // ends the wait for the server to leave
 }
 
 // NewRequest returns a request without connections.
 func NewRequest() *Request {
-	q := &Request{turn: make(chan struct{}, 1), leases: map[*Server]*Lease{}}
+	q := &Request{turn: make(chan struct{}, 1), leases: map[*Server]requestLease{}}
 	q.turn <- struct{}{}
 	return q
 }
@@ -38,11 +47,41 @@ func (q *Request) take(ctx context.Context) error {
 	return nil
 }
 
-func (q *Request) give() { q.turn <- struct{}{} }
+func (q *Request) give() {
+	q.turn <- struct{}{}
+	q.letGo()
+}
+
+// letGo gives back the connections to servers that have left, so that nobody waits
+// for them. While an operation is under way, it is done after that.
+func (q *Request) letGo() {
+	for q.left.Load() {
+		select {
+		case <-q.turn:
+		default:
+			return // give does it
+		}
+		q.left.Store(false)
+		for server := range q.leases {
+			if server.Context().Err() != nil {
+				q.release(server)
+			}
+		}
+		q.turn <- struct{}{}
+	}
+}
+
+// release lets go of the connection to a server.
+func (q *Request) release(server *Server) {
+	l := q.leases[server]
+	delete(q.leases, server)
+	l.forget()
+	_ = l.Release()
+}
 
 // lease returns the request's connection to a server.
 func (q *Request) lease(ctx context.Context, server *Server) (*Lease, error) {
-	if l := q.leases[server]; l != nil {
+	if l := q.leases[server].Lease; l != nil {
 		// The order of what goes over the socket is what a request is for: wait for
 		// a reply that an earlier call did not.
 		if err := l.Conn().Drain(ctx); err != nil {
@@ -52,34 +91,41 @@ func (q *Request) lease(ctx context.Context, server *Server) (*Lease, error) {
 		return l, nil
 	}
 	l, err := server.CheckOut(ctx)
-	if err == nil {
-		q.leases[server] = l
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	q.leases[server] = requestLease{l, context.AfterFunc(server.Context(), func() {
+		q.left.Store(true)
+		q.letGo()
+	})}
+	return l, nil
 }
 
 // settle lets go of a connection that cannot be used further.
 func (q *Request) settle(server *Server, l *Lease) {
 	if l.Conn().Broken() != nil || l.Interrupted() != nil {
-		delete(q.leases, server)
-		_ = l.Release()
+		q.release(server)
 	}
 }
 
 // Alive looks whether a peer has closed a connection of the request, without
-// sending anything. The second result is false if there is no connection.
+// sending anything. One that has is let go of: the next operation gets another. The
+// second result is false if there is no connection.
 func (q *Request) Alive(ctx context.Context) (alive, any bool) {
 	if q.take(ctx) != nil {
 		return false, false
 	}
 	defer q.give()
-	for _, l := range q.leases {
-		if !l.Conn().Alive() {
-			return false, true
+	any, alive = len(q.leases) > 0, true
+	for server, l := range q.leases {
+		if l.Conn().Alive() {
+			continue
 		}
-		any = true
+		alive = false
+		l.Fail(net.ErrClosed)
+		q.release(server)
 	}
-	return any, any
+	return any && alive, any
 }
 
 // End gives the connections back, after the operation that is under way. It may
@@ -87,9 +133,8 @@ func (q *Request) Alive(ctx context.Context) (alive, any bool) {
 func (q *Request) End() {
 	<-q.turn
 	q.ended = true
-	for server, l := range q.leases {
-		delete(q.leases, server)
-		_ = l.Release()
+	for server := range q.leases {
+		q.release(server)
 	}
 	q.turn <- struct{}{}
 }

@@ -65,6 +65,30 @@ func TestCloseCutsOperationsOff(t *testing.T) {
 	}
 }
 
+func TestAbortDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.add("a:1", standaloneHello())
+		top := connected(t, config(n, "a:1"))
+		h, err := mustSelect(t, top, write).CheckOut(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		time.AfterFunc(interruptGrace/2, func() {
+			if !errors.Is(h.Interrupted(), ErrClosed) {
+				t.Errorf("the operation was not cut off: %v", h.Interrupted())
+			}
+			_ = h.Release()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := top.Abort(ctx); err != nil || time.Since(start) != interruptGrace/2 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
 func TestCloseWakesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		top := connected(t, config(newNetwork(), "a:1"))

@@ -18,7 +18,7 @@ func (t *Topology[C]) selectLogged(ctx context.Context, q *sdam.Selection) (*Ser
 	s, err := t.pick(v, q)
 	if s == nil && err == nil {
 		t.logWaiting(ctx, q, v)
-		s, err = t.await(ctx, q, v)
+		s, err = t.await(ctx, q, v, never)
 	}
 	attrs := selectionAttrs(q, t.view.Load().topology)
 	if err != nil {

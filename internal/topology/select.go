@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
@@ -29,8 +30,24 @@ func (t *Topology[C]) Select(ctx context.Context, q *sdam.Selection) (*Server[C]
 		return s, err
 	}
 	t.logWaiting(ctx, q, v)
-	return t.await(ctx, q, v)
+	return t.await(ctx, q, v, never)
 }
+
+// SelectOnce is Select for who would rather hear that no server is there: it waits
+// only until each was checked once more, which a monitor may put off for
+// [MinHeartbeatInterval]. What it finds goes into no log.
+func (t *Topology[C]) SelectOnce(ctx context.Context, q *sdam.Selection) (*Server[C], error) {
+	v := t.view.Load()
+	if s, err := t.pick(v, q); s != nil || err != nil {
+		return s, err
+	}
+	return t.await(ctx, q, v, v.checkedIn)
+}
+
+// never lets a selection wait as long as it may.
+func never[C pool.Conn](*view[C]) bool { return false }
+
+var errChecked = errors.New("each server was checked once")
 
 // pick finds a server in v; nil if there is none, and an error if waiting is of
 // no use.
@@ -66,8 +83,8 @@ func (v *view[C]) load(desc *sdam.Server) int64 {
 	return int64(stats.InUse + stats.Waiting)
 }
 
-// await waits for a view that has a suitable server.
-func (t *Topology[C]) await(ctx context.Context, q *sdam.Selection, v *view[C]) (*Server[C], error) {
+// await waits for a view that has a suitable server, or for one that is enough.
+func (t *Topology[C]) await(ctx context.Context, q *sdam.Selection, v *view[C], enough func(*view[C]) bool) (*Server[C], error) {
 	start := time.Now()
 	var expired <-chan time.Time
 	if t.cfg.SelectionTimeout > 0 {
@@ -88,11 +105,16 @@ func (t *Topology[C]) await(ctx context.Context, q *sdam.Selection, v *view[C]) 
 			cause = contextError(ctx)
 		}
 		v = t.view.Load()
+		if cause == nil {
+			if s, err := t.pick(v, q); s != nil || err != nil {
+				return s, err
+			}
+			if enough(v) {
+				cause = errChecked
+			}
+		}
 		if cause != nil {
 			return nil, &sdam.SelectionError{Topology: v.topology, Wanted: q.String(), Waited: time.Since(start), Cause: cause}
-		}
-		if s, err := t.pick(v, q); s != nil || err != nil {
-			return s, err
 		}
 	}
 }

@@ -116,6 +116,10 @@ func (s *Server[C]) currentPool() *pool.Pool[C] {
 // Address is the server's: host:port, or the path of a Unix socket.
 func (s *Server[C]) Address() string { return s.address }
 
+// Context is done when the server leaves the deployment, and when the topology is
+// closed.
+func (s *Server[C]) Context() context.Context { return s.ctx }
+
 // Description returns what is known of the server now; nil if it is no longer
 // part of the topology.
 func (s *Server[C]) Description() *sdam.Server {

@@ -96,7 +96,12 @@ func (t *Topology[C]) Connect() error {
 // use a connection may go on until ctx is done; then they are cut off. If ctx
 // never is, they are cut off at once. It returns the error of ctx when not
 // everything was gone by then. Closing twice does nothing.
-func (t *Topology[C]) Close(ctx context.Context) error {
+func (t *Topology[C]) Close(ctx context.Context) error { return t.end(ctx, ctx.Done() != nil) }
+
+// Abort is Close that cuts operations off at once, whatever ctx is.
+func (t *Topology[C]) Abort(ctx context.Context) error { return t.end(ctx, false) }
+
+func (t *Topology[C]) end(ctx context.Context, patient bool) error {
 	t.mu.Lock()
 	r := t.run
 	if r == nil {
@@ -115,7 +120,7 @@ func (t *Topology[C]) Close(ctx context.Context) error {
 	for _, s := range servers {
 		s.shut()
 	}
-	err := waitPools(ctx, servers)
+	err := waitPools(ctx, servers, patient)
 	if e := waitFor(ctx, &r.wg); err == nil {
 		err = e
 	}
@@ -128,10 +133,11 @@ func (t *Topology[C]) Close(ctx context.Context) error {
 // interruptGrace is how long Close waits for what it has cut off.
 const interruptGrace = time.Second
 
-// waitPools waits until the servers' pools are gone.
-func waitPools[C pool.Conn](ctx context.Context, servers []*Server[C]) error {
+// waitPools waits until the servers' pools are gone; patiently, it cuts nothing off
+// until ctx is done.
+func waitPools[C pool.Conn](ctx context.Context, servers []*Server[C], patient bool) error {
 	var err error
-	if ctx.Done() != nil {
+	if patient {
 		if err = eachPool(ctx, servers); err == nil {
 			return nil
 		}

@@ -125,6 +125,33 @@ func TestSelectionTimesOut(t *testing.T) {
 	})
 }
 
+func TestSelectOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a := n.add("a:1", standaloneHello())
+		top := connected(t, config(n, "a:1"))
+		// It waits for the first check.
+		if s, err := top.SelectOnce(t.Context(), &write); err != nil || s.Address() != "a:1" {
+			t.Fatal(err)
+		}
+		a.kill()
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		// A check in vain is enough, and one is made.
+		for range 2 {
+			start := time.Now()
+			_, err := top.SelectOnce(t.Context(), &write)
+			if !errors.Is(err, errChecked) || time.Since(start) > MinHeartbeatInterval+n.latency {
+				t.Errorf("after %v: %v", time.Since(start), err)
+			}
+		}
+		a.restart()
+		if _, err := top.SelectOnce(t.Context(), &write); err != nil {
+			t.Errorf("a server that is back is not found: %v", err)
+		}
+	})
+}
+
 func TestSelectionEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		top := connected(t, config(newNetwork(), "a:1"))

@@ -41,6 +41,17 @@ func (v *view[C]) description(s *Server[C]) *sdam.Server {
 	return nil
 }
 
+// checkedIn tells whether every server of a later view has answered a check, or
+// failed one since v.
+func (v *view[C]) checkedIn(later *view[C]) bool {
+	for _, d := range later.topology.Servers {
+		if !d.Kind.Available() && (d.Err == nil || d == v.topology.Server(d.Address)) {
+			return false
+		}
+	}
+	return true
+}
+
 // consequences are what is left to do after a view was replaced, without the
 // topology's lock.
 type consequences[C pool.Conn] struct {
