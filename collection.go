@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -321,12 +322,16 @@ type SingleResult struct {
 }
 
 // Decode decodes the document into the value that v points to, or returns the
-// operation's error: ErrNoDocuments if nothing matched.
+// operation's error: ErrNoDocuments if nothing matched. With an ErrWriteConcern it
+// does both.
 func (r *SingleResult) Decode(v any) error {
-	if r.err != nil {
+	if r.raw == nil {
 		return r.err
 	}
-	return decodeDocument(r.decode, r.raw, v)
+	if err := decodeDocument(r.decode, r.raw, v); err != nil {
+		return errors.Join(err, r.err)
+	}
+	return r.err
 }
 
 // Raw returns the document as it came.

@@ -123,7 +123,10 @@ func Unacknowledged() WriteConcern { return WriteConcern{W: 0} }
 
 // internal copies the concern: nobody can change it any more.
 func (w WriteConcern) internal() *exec.WriteConcern {
-	return &exec.WriteConcern{W: w.W, Timeout: w.Timeout, Journal: clonePointer(w.Journal), Fsync: clonePointer(w.Fsync), Err: w.validate()}
+	return &exec.WriteConcern{
+		W: w.W, Timeout: w.Timeout, Journal: clonePointer(w.Journal), Fsync: clonePointer(w.Fsync),
+		Err: w.validate(),
+	}
 }
 
 // publicConcern is a copy that its receiver may change.

@@ -221,7 +221,8 @@ func (c *Cursor) register(before int64) {
 		c.client.cursors.remove(before)
 	default:
 		c.client.cursors.add(c.id, home{
-			database: c.database, collection: c.name, server: c.pin.Server, bound: c.pin.Lease != nil && c.res.Desc.ServiceID != nil,
+			database: c.database, collection: c.name, server: c.pin.Server,
+			bound: c.pin.Lease != nil && c.res.Desc.ServiceID != nil,
 		})
 	}
 }

@@ -111,7 +111,8 @@ func (c *Client) KillCursors(ctx context.Context, ids ...int64) error {
 	}
 	var errs []error
 	if len(bound) > 0 {
-		errs = append(errs, failure(ErrUnsupported, "kill cursors: behind a load balancer cursors are closed by Cursor.Close: %d", bound))
+		errs = append(errs, failure(ErrUnsupported,
+			"kill cursors: behind a load balancer cursors are closed by Cursor.Close: %d", bound))
 	}
 	for t, ids := range groups {
 		slices.SortFunc(ids, cmp.Compare[int64])

@@ -32,7 +32,8 @@ func TestConstructor(t *testing.T) {
 	if !errors.Is(err, mgx.ErrConnectionFailure) || errors.Is(err, mgx.ErrAutoReconnect) {
 		t.Errorf("nobody listens: %v", err)
 	}
-	for _, bad := range []string{"mongodb://localhost:99999", "mongodb://localhost:port", "http://localhost", "mongodb://"} {
+	for _, bad := range []string{"mongodb://localhost:99999", "mongodb://localhost:port", "http://localhost",
+		"mongodb://"} {
 		if _, err := mgx.Connect(t.Context(), bad); !errors.Is(err, mgx.ErrConfiguration) {
 			t.Errorf("%s: %v", bad, err)
 		}
@@ -42,8 +43,15 @@ func TestConstructor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a:28000", "[::1]:28000", "b:1000", "c:28000"}; !slices.Equal(o.Hosts, want) || o.Database != "db2" || o.Credential.Username != "u2" {
+	if want := []string{"a:28000", "[::1]:28000", "b:1000", "c:28000"}; !slices.Equal(o.Hosts, want) ||
+		o.Database != "db2" || o.Credential.Username != "u2" {
 		t.Errorf("%v %s %v", o.Hosts, o.Database, o.Credential)
+	}
+	// Several standalone servers are no deployment.
+	a, b := mgxtest.Standalone(t), mgxtest.Standalone(t)
+	_, err = mgx.Connect(t.Context(), "mongodb://"+a.Members()[0].Addr()+","+b.Members()[0].Addr())
+	if !errors.Is(err, mgx.ErrConnectionFailure) {
+		t.Errorf("two standalone servers: %v", err)
 	}
 	// What the client was made with is its own.
 	size, tags := 3, map[string]string{"dc": "ny"}
@@ -123,17 +131,20 @@ func TestGetitem(t *testing.T) {
 	if db := c.Database("test-database"); db.Name() != "test-database" || db.Client() != c {
 		t.Error(db.Name())
 	}
-	for _, bad := range []string{"", "a b", "a.b", "a$b", "$a", "a/b", `a\b`, "a\x00b", `a"b`, strings.Repeat("x", 64), strings.Repeat("ü", 32)} {
+	for _, bad := range []string{"", "a b", "a.b", "a$b", "$a", "a/b", `a\b`, "a\x00b", `a"b`,
+		strings.Repeat("x", 64), strings.Repeat("ü", 32)} {
 		_, err := c.Database(bad).Collection("c").InsertOne(t.Context(), bson.D{})
 		if !errors.Is(err, mgx.ErrInvalidName) {
 			t.Errorf("%q: %v", bad, err)
 		}
-		if err := c.Database(bad).RunCommand(t.Context(), bson.D{{"ping", 1}}).Err(); !errors.Is(err, mgx.ErrInvalidName) {
+		err = c.Database(bad).RunCommand(t.Context(), bson.D{{"ping", 1}}).Err()
+		if !errors.Is(err, mgx.ErrInvalidName) {
 			t.Errorf("%q: a command: %v", bad, err)
 		}
 	}
 	for _, good := range []string{"$external", strings.Repeat("x", 63)} {
-		if err := c.Database(good).RunCommand(t.Context(), bson.D{{"ping", 1}}).Err(); errors.Is(err, mgx.ErrInvalidName) {
+		err := c.Database(good).RunCommand(t.Context(), bson.D{{"ping", 1}}).Err()
+		if errors.Is(err, mgx.ErrInvalidName) {
 			t.Error(err)
 		}
 	}
@@ -154,6 +165,20 @@ func TestDisconnect(t *testing.T) {
 		eventually(t, "all sockets are closed", func() bool { return dep.Members()[0].Stats().Open == 0 })
 		if err := c.Ping(t.Context()); err != nil {
 			t.Errorf("a disconnected client does not open again: %v", err)
+		}
+	})
+	t.Run("with an open cursor", func(t *testing.T) {
+		c, db := shelf(t, mgxtest.ReplicaSet(t, 1))
+		cur := openCursor(t, db.Collection("a"))
+		if err := c.Disconnect(t.Context()); err != nil {
+			t.Error(err)
+		}
+		list, err := mgx.Collect[bson.Raw](cur)
+		if !errors.Is(err, mgx.ErrClosed) {
+			t.Errorf("%d more documents: %v", len(list), err)
+		}
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("in a request", func(t *testing.T) {

@@ -22,22 +22,46 @@ func open(ctx context.Context) *mgx.Client {
 }
 
 func Example_constructor() {
-	ctx := context.Background()
-	_, err := mgx.Connect(ctx, "mongodb://localhost:1/?serverSelectionTimeoutMS=100")
-	fmt.Println(errors.Is(err, mgx.ErrConnectionFailure))
+	options, err := mgx.ParseHosts([]string{"db1", "mongodb://db2:27018/shop?w=2"}, 27017)
+	if err != nil {
+		log.Fatal(err)
+	}
+	options.MaxPoolSize = new(20)
+	fmt.Println(options.Hosts, options.Database, options.WriteConcern)
+	// client, err := mgx.Open(ctx, options)
 
-	options, err := mgx.ParseHosts([]string{"db1", "mongodb://db2:27018/shop"}, 27017)
-	fmt.Println(options.Hosts, options.Database, err)
+	_, err = mgx.Connect(context.Background(), "mongodb://localhost:1/?serverSelectionTimeoutMS=100")
+	fmt.Println(errors.Is(err, mgx.ErrConnectionFailure))
 	// Output:
+	// [db1:27017 db2:27018] shop {w: 2}
 	// true
-	// [db1:27017 db2:27018] shop <nil>
+}
+
+// Reads and single writes are tried again by themselves where that is safe. What is
+// left is for the application to decide.
+func Example_autoReconnect() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	coll := client.Database("example").Collection("auto_reconnect")
+	defer coll.Drop(ctx)
+
+	increment := bson.D{{"$inc", bson.D{{"n", 1}}}}
+	_, err := coll.UpdateMany(ctx, nil, increment)
+	if errors.Is(err, mgx.ErrAutoReconnect) {
+		// The connection was lost; the update may or may not have been done.
+		_, err = coll.UpdateMany(ctx, nil, increment)
+	}
+	fmt.Println(err)
+	// Output: <nil>
 }
 
 func Example_getitem() {
-	client := open(context.Background())
-	defer client.Close(context.Background())
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
 	fmt.Println(client.Database("test-database").Name())
-	_, err := client.Database("not valid").Collection("c").InsertOne(context.Background(), bson.D{})
+	_, err := client.Database("not valid").Collection("c").InsertOne(ctx, bson.D{})
 	fmt.Println(errors.Is(err, mgx.ErrInvalidName))
 	// Output:
 	// test-database
@@ -47,11 +71,22 @@ func Example_getitem() {
 func Example_disconnect() {
 	ctx := context.Background()
 	client := open(ctx)
-	fmt.Println(client.Disconnect(ctx), client.Ping(ctx)) // opens again
-	fmt.Println(client.Close(ctx), errors.Is(client.Ping(ctx), mgx.ErrClosed))
+	defer client.Close(ctx)
+	fmt.Println(client.Disconnect(ctx))
+	fmt.Println(client.Ping(ctx)) // opens again
 	// Output:
-	// <nil> <nil>
-	// <nil> true
+	// <nil>
+	// <nil>
+}
+
+func Example_close() {
+	ctx := context.Background()
+	client := open(ctx)
+	fmt.Println(client.Close(ctx))
+	fmt.Println(errors.Is(client.Ping(ctx), mgx.ErrClosed))
+	// Output:
+	// <nil>
+	// true
 }
 
 func Example_alive() {
@@ -59,22 +94,89 @@ func Example_alive() {
 	client := open(ctx)
 	defer client.Close(ctx)
 	fmt.Println(client.Alive(ctx))
-	// Output: true
+	// A more certain way:
+	fmt.Println(client.Ping(ctx))
+	// Output:
+	// true
+	// <nil>
 }
 
-func Example_properties() {
+func Example_repr() {
+	options, err := mgx.ParseURI("mongodb://ann:sesame@db1,db2:27018")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := mgx.New(options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	fmt.Println(client)
+	// Output: mgx.Client(db1:27017,db2:27018)
+}
+
+func Example_host() {
 	ctx := context.Background()
 	client := open(ctx)
 	defer client.Close(ctx)
-	fmt.Println(client.Host(), client.Port() > 0, len(client.Nodes()))
-	fmt.Println(client.IsPrimary(), client.IsMongos())
-	fmt.Println(client.MaxPoolSize(), client.MaxBSONSize(), client.MaxMessageSize())
-	fmt.Println(client.ReadPreference(), client.LocalThreshold(), client.AutoStartRequest())
-	// Output:
-	// 127.0.0.1 true 1
-	// true false
-	// 100 16777216 48000000
-	// {mode: primary} 15ms false
+	fmt.Println(client.Host())
+	// Output: 127.0.0.1
+}
+
+func Example_port() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.Port() > 0)
+	// Output: true
+}
+
+func Example_nodes() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.Nodes()[0] == fmt.Sprintf("%s:%d", client.Host(), client.Port()))
+	// Output: true
+}
+
+func Example_isPrimary() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.IsPrimary()) // a standalone server takes writes
+	// Output: true
+}
+
+func Example_isMongos() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.IsMongos())
+	// Output: false
+}
+
+func Example_maxPoolSize() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.MaxPoolSize())
+	// Output: 100
+}
+
+func Example_maxBSONSize() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.MaxBSONSize())
+	// Output: 16777216
+}
+
+func Example_maxMessageSize() {
+	ctx := context.Background()
+	client := open(ctx)
+	defer client.Close(ctx)
+	fmt.Println(client.MaxMessageSize())
+	// Output: 48000000
 }
 
 func Example_documentClass() {
@@ -83,10 +185,15 @@ func Example_documentClass() {
 	defer client.Close(ctx)
 	coll := client.Database("example").Collection("document_class", mgx.WithDocumentType(reflect.TypeFor[bson.M]()))
 	defer coll.Drop(ctx)
-	_, _ = coll.InsertOne(ctx, bson.D{{"address", bson.D{{"city", "Oslo"}}}})
+	if _, err := coll.InsertOne(ctx, bson.D{{"address", bson.D{{"city", "Oslo"}}}}); err != nil {
+		log.Fatal(err)
+	}
 	doc, err := mgx.FindOne[struct{ Address any }](ctx, coll, nil)
 	fmt.Printf("%T %v\n", doc.Address, err)
-	// Output: bson.M <nil>
+	fmt.Println(client.DocumentType()) // the client's own did not change
+	// Output:
+	// bson.M <nil>
+	// bson.D
 }
 
 func Example_tzAware() {
@@ -95,104 +202,66 @@ func Example_tzAware() {
 	defer client.Close(ctx)
 	coll := client.Database("example").Collection("tz_aware")
 	defer coll.Drop(ctx)
-	_, _ = coll.InsertOne(ctx, bson.D{{"at", time.Unix(0, 0)}})
-	doc, err := mgx.FindOne[struct{ At any }](ctx, coll, nil, mgx.WithTimeLocation(time.UTC))
-	fmt.Println(doc.At, err)
-	// Output: 1970-01-01 00:00:00 +0000 UTC <nil>
+	if _, err := coll.InsertOne(ctx, bson.D{{"at", time.Unix(0, 0)}}); err != nil {
+		log.Fatal(err)
+	}
+	naive, err := mgx.FindOne[struct{ At any }](ctx, coll, nil)
+	fmt.Printf("%T %v\n", naive.At, err)
+	aware, err := mgx.FindOne[struct{ At any }](ctx, coll, nil, mgx.WithTimeLocation(time.UTC))
+	fmt.Println(aware.At, err)
+	// Output:
+	// bson.DateTime <nil>
+	// 1970-01-01 00:00:00 +0000 UTC <nil>
 }
 
 func Example_readPreference() {
 	ctx := context.Background()
 	client := open(ctx)
 	defer client.Close(ctx)
-	db := client.Database("example", mgx.WithReadPreference(mgx.ReadPreference{
-		Mode: mgx.SecondaryPreferred, TagSets: []map[string]string{{"dc": "east"}, {}},
-	}))
+	fmt.Println(client.ReadPreference())
+	db := client.Database("example", mgx.WithReadPreference(mgx.ReadPreference{Mode: mgx.SecondaryPreferred}))
 	n, err := db.Collection("none").CountDocuments(ctx, nil)
 	fmt.Println(n, err)
-	// Output: 0 <nil>
-}
-
-func Example_writeConcern() {
-	ctx := context.Background()
-	client := open(ctx)
-	defer client.Close(ctx)
-	err := client.SetWriteConcern(mgx.Majority())
-	fmt.Println(client.WriteConcern().W, err)
-	err = client.ChangeWriteConcern(func(w *mgx.WriteConcern) { w.Timeout = time.Second })
-	fmt.Println(client.WriteConcern().W, client.WriteConcern().Timeout, err)
 	// Output:
-	// majority <nil>
-	// majority 1s <nil>
+	// {mode: primary}
+	// 0 <nil>
 }
 
-func Example_fsync() {
+func Example_tagSets() {
+	options, err := mgx.ParseURI("mongodb://db1/?readPreference=nearest" +
+		"&readPreferenceTags=dc:ny&readPreferenceTags=dc:la&readPreferenceTags=")
+	if err != nil {
+		log.Fatal(err)
+	}
+	// New York, else Los Angeles, else anywhere.
+	fmt.Println(options.ReadPreference.TagSets)
+	// Output: [map[dc:ny] map[dc:la] map[]]
+}
+
+func Example_secondaryAcceptableLatencyMS() {
 	ctx := context.Background()
-	client := open(ctx)
+	options, err := mgx.ParseURI(uri)
+	if err != nil {
+		log.Fatal(err)
+	}
+	options.LocalThreshold = 30 * time.Millisecond
+	client, err := mgx.Open(ctx, options)
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer client.Close(ctx)
-	fmt.Println(errors.Is(client.Fsync(ctx, mgx.FsyncLock|mgx.FsyncAsync), mgx.ErrInvalidArgument))
-	locked, err := client.IsLocked(ctx)
-	fmt.Println(locked, err)
+	fmt.Println(client.LocalThreshold())
+	// Output: 30ms
+}
+
+func Example_slaveOkay() {
+	options, err := mgx.ParseURI("mongodb://db1/?slaveOk=true")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(options.ReadPreference)
+	fmt.Println(options.Warnings()[0])
 	// Output:
-	// true
-	// false <nil>
-}
-
-func Example_databases() {
-	ctx := context.Background()
-	client := open(ctx)
-	defer client.Close(ctx)
-	_ = client.Database("example_db").CreateCollection(ctx, "c")
-	names, err := client.ListDatabaseNames(ctx, bson.D{{"name", "example_db"}})
-	fmt.Println(names, err)
-	fmt.Println(client.DropDatabase(ctx, "example_db"))
-	info, err := client.ServerInfo(ctx)
-	fmt.Println(info.Version != "", err)
-	_, err = client.DefaultDatabase()
-	fmt.Println(errors.Is(err, mgx.ErrConfiguration))
-	// Output:
-	// [example_db] <nil>
-	// <nil>
-	// true <nil>
-	// true
-}
-
-func Example_copyDatabase() {
-	ctx := context.Background()
-	client := open(ctx)
-	defer client.Close(ctx)
-	coll := client.Database("example_from").Collection("c")
-	_, _ = coll.InsertMany(ctx, []bson.D{{{"_id", 1}}, {{"_id", 2}}})
-	defer client.DropDatabase(ctx, "example_from")
-	defer client.DropDatabase(ctx, "example_to")
-	result, err := client.CopyDatabase(ctx, "example_from", "example_to", mgx.CopyOptions{})
-	fmt.Println(result.Documents, err)
-	// Output: 2 <nil>
-}
-
-func Example_startRequest() {
-	ctx := context.Background()
-	client := open(ctx)
-	defer client.Close(ctx)
-	coll := client.Database("example").Collection("requests")
-	defer coll.Drop(ctx)
-
-	ctx, req := client.StartRequest(ctx)
-	defer req.End()
-	_, err := coll.InsertOne(ctx, bson.D{{"_id", 1}}, mgx.WithWriteConcern(mgx.Unacknowledged()))
-	n, err2 := coll.CountDocuments(ctx, nil) // the same connection: the write is there
-	fmt.Println(n, err, err2)
-	// Output: 1 <nil> <nil>
-}
-
-func Example_cursorManager() {
-	ctx := context.Background()
-	client := open(ctx)
-	defer client.Close(ctx)
-	manager := mgx.NewBatchedCursors(client, 100)
-	client.SetCursorManager(manager)
-	cur := client.Database("example").Collection("none").Find(ctx, nil)
-	fmt.Println(cur.Close(), client.KillCursors(ctx, 12345))
-	manager.Flush()
-	// Output: <nil> <nil>
+	// {mode: secondaryPreferred}
+	// slaveOk: deprecated; write readPreference=secondaryPreferred
 }

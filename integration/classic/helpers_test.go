@@ -43,6 +43,13 @@ func (c *commands) take() []mgxtest.Command {
 	return list
 }
 
+// count is how many there are to take.
+func (c *commands) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.list)
+}
+
 // one returns the only command that came.
 func (c *commands) one(t *testing.T) mgxtest.Command {
 	t.Helper()

@@ -84,7 +84,8 @@ func (v *view[C]) load(desc *sdam.Server) int64 {
 }
 
 // await waits for a view that has a suitable server, or for one that is enough.
-func (t *Topology[C]) await(ctx context.Context, q *sdam.Selection, v *view[C], enough func(*view[C]) bool) (*Server[C], error) {
+func (t *Topology[C]) await(ctx context.Context, q *sdam.Selection, v *view[C],
+	enough func(*view[C]) bool) (*Server[C], error) {
 	start := time.Now()
 	var expired <-chan time.Time
 	if t.cfg.SelectionTimeout > 0 {
