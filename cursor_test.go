@@ -37,7 +37,7 @@ func TestBalancedCursorIsCutOff(t *testing.T) {
 		}))
 	var cleared atomic.Int32
 	c := openClient(t, s, func(o *Options) {
-		o.LoadBalanced, o.ServerMonitoringMode = ptr(true), ""
+		o.LoadBalanced, o.ServerMonitoringMode, o.MaxPoolSize = ptr(true), "", ptr(1)
 		o.PoolMonitor = func(e event.PoolEvent) {
 			if _, ok := e.(event.PoolCleared); ok {
 				cleared.Add(1)

@@ -191,5 +191,5 @@ var (
 // owners are the types whose methods and fields the page names.
 var owners = map[string]string{
 	"mgx": "", "client": "Client.", "Options": "Options.", "database": "Database.", "req": "Request.",
-		"cursor": "Cursor.",
+	"cursor": "Cursor.",
 }
