@@ -37,8 +37,11 @@ func init() {
 		&command{name: "appendOplogNote", admin: true, write: true, run: cmdOplogNote},
 		&command{name: "shutdown", admin: true, run: cmdShutdown},
 		&command{name: "listCommands", run: cmdListCommands},
-		&command{name: "testVersion2", run: func(*mongod, *request) (bson.D, error) {
+		&command{name: "testVersion2", v2: true, run: func(*mongod, *request) (bson.D, error) {
 			return doc("testVersion2Output", "only for tests of declared API versions"), nil
+		}},
+		&command{name: "testDeprecationInVersion2", v1: true, v2: true, deprecated: "2", run: func(*mongod, *request) (bson.D, error) {
+			return doc("testDeprecationInVersion2Output", "only for tests of declared API versions"), nil
 		}},
 		&command{name: "profile", run: func(*mongod, *request) (bson.D, error) {
 			return doc("was", int32(0), "slowms", int32(100), "sampleRate", 1.0), nil
@@ -88,20 +91,38 @@ func cmdServerStatus(d *mongod, r *request) (bson.D, error) {
 	return out, nil
 }
 
-var parameters = bson.D{
+// defaultParameters are what servers have without the option Parameter.
+var defaultParameters = bson.D{
 	{Key: "enableTestCommands", Value: true},
+	{Key: "acceptApiVersion2", Value: false},
 	{Key: "authenticationMechanisms", Value: bson.A{"SCRAM-SHA-1", "SCRAM-SHA-256"}},
 	{Key: "requireApiVersion", Value: false},
 	{Key: "transactionLifetimeLimitSeconds", Value: int32(60)},
 	{Key: "featureCompatibilityVersion", Value: bson.D{{Key: "version", Value: "8.0"}}},
 }
 
+// parameters are the server's, those of the option in the place of the defaults.
+func (d *Deployment) parameters() bson.D {
+	out := append(bson.D{}, d.cfg.parameters...)
+	for _, p := range defaultParameters {
+		if lookup(out, p.Key) == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// switchedOn tells whether a parameter is true.
+func (r *request) switchedOn(parameter string) bool {
+	return r.conn != nil && lookup(r.conn.m.dep.cfg.parameters, parameter) == true
+}
+
 func cmdGetParameter(d *mongod, r *request) (bson.D, error) {
 	if v, _ := r.get("getParameter"); v.Type == bson.TypeString {
-		return append(bson.D{}, parameters...), nil
+		return d.dep.parameters(), nil
 	}
 	var out bson.D
-	for _, p := range parameters {
+	for _, p := range d.dep.parameters() {
 		if r.boolean(p.Key) {
 			out = append(out, p)
 		}

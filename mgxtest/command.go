@@ -55,8 +55,10 @@ type command struct {
 	admin      bool
 	// secret commands carry passwords or what could stand for one.
 	secret bool
-	// v1 commands belong to the stable API.
-	v1 bool
+	// v1 commands belong to the stable API, v2 ones to the version of it that is for
+	// tests. deprecated is the version in which a command is deprecated.
+	v1, v2     bool
+	deprecated string
 	// fields are the arguments that the server knows, "" where it is lenient; a
 	// release that one came with stands behind an @.
 	fields string
@@ -238,14 +240,25 @@ func (r *request) checkAPI() error {
 				return failf(codeInvalidOptions, "Provided apiStrict and/or apiDeprecationErrors without passing apiVersion")
 			}
 		}
+		if r.switchedOn("requireApiVersion") {
+			return failf(498870, "The apiVersion parameter is required, please configure your MongoClient's API version")
+		}
 		return nil
 	}
 	r.apiVersion, _ = v.StringValueOK()
-	if r.apiVersion != "1" {
+	stable := r.cmd.v1
+	switch {
+	case r.apiVersion == "2" && r.switchedOn("acceptApiVersion2"):
+		stable = r.cmd.v2
+	case r.apiVersion != "1":
 		return failf(codeAPIVersionError, "API version must be \"1\"")
 	}
-	if r.boolean("apiStrict") && !r.cmd.v1 {
-		return failf(codeAPIStrictError, "Provided apiStrict:true, but the command %s is not in API Version 1", r.name)
+	if r.boolean("apiStrict") && !stable {
+		return failf(codeAPIStrictError, "Provided apiStrict:true, but the command %s is not in API Version %s", r.name, r.apiVersion)
+	}
+	if r.boolean("apiDeprecationErrors") && r.cmd.deprecated == r.apiVersion {
+		return failf(codeAPIDeprecationError, "Provided apiDeprecationErrors:true, but the command %s is deprecated in API Version %s",
+			r.name, r.apiVersion)
 	}
 	return nil
 }

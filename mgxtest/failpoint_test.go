@@ -226,3 +226,40 @@ func TestTransactionSurvivesFailoverByRetry(t *testing.T) {
 		t.Errorf("counted %d", n)
 	}
 }
+
+func TestParameter(t *testing.T) {
+	dep := mgxtest.Sharded(t, mgxtest.Parameter("requireApiVersion", true), mgxtest.Parameter("acceptApiVersion2", true))
+	ctx := context10(t)
+	plain := connect(t, dep.URI()).Database("admin")
+	code := func(command bson.D) int32 {
+		var ce mongo.CommandError
+		if err := plain.RunCommand(ctx, command).Err(); err != nil && !errors.As(err, &ce) {
+			t.Fatal(err)
+		}
+		return ce.Code
+	}
+	for _, c := range []struct {
+		command bson.D
+		code    int32
+	}{
+		{kv("ping", 1), 498870},
+		{kv("ping", 1, "apiVersion", "1"), 0},
+		{kv("ping", 1, "apiVersion", "3"), 322},
+		{kv("testVersion2", 1, "apiVersion", "2", "apiStrict", true), 0},
+		{kv("testVersion2", 1, "apiVersion", "1", "apiStrict", true), 323},
+		{kv("testDeprecationInVersion2", 1, "apiVersion", "1", "apiDeprecationErrors", true), 0},
+		{kv("testDeprecationInVersion2", 1, "apiVersion", "2", "apiDeprecationErrors", true), 324},
+	} {
+		if got := code(c.command); got != c.code {
+			t.Errorf("%v: code %d, want %d", c.command, got, c.code)
+		}
+	}
+	declared := connect(t, dep.URI(), func(o *options.ClientOptions) { o.SetServerAPIOptions(options.ServerAPI(options.ServerAPIVersion1)) })
+	var reply struct {
+		Required bool `bson:"requireApiVersion"`
+	}
+	must(t, declared.Database("admin").RunCommand(ctx, kv("getParameter", 1, "requireApiVersion", 1)).Decode(&reply))
+	if !reply.Required {
+		t.Error("getParameter does not report it")
+	}
+}

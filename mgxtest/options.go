@@ -2,6 +2,8 @@ package mgxtest
 
 import (
 	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // Option changes how a deployment is built.
@@ -23,6 +25,7 @@ type config struct {
 	sessionMinutes  int32
 	ghost           bool
 	users           []User
+	parameters      bson.D
 }
 
 type memberConfig struct {
@@ -91,6 +94,14 @@ func ServerVersion(v string) Option {
 // are kept, not enforced.
 func Users(first User, more ...User) Option {
 	return func(c *config) { c.users = append(c.users, append([]User{first}, more...)...) }
+}
+
+// Parameter sets a server parameter, as --setParameter does; getParameter reports it.
+// Of effect are requireApiVersion, which refuses commands that declare no version of
+// the Stable API, and acceptApiVersion2, which accepts a second one for tests. Both
+// are false by default.
+func Parameter(name string, value any) Option {
+	return func(c *config) { c.parameters = append(c.parameters, bson.E{Key: name, Value: value}) }
 }
 
 // OplogSize is how many entries a member's oplog keeps. Members and change

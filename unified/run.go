@@ -30,6 +30,9 @@ func (d *Deployment) Run(ctx context.Context, f *File, t *Test) error {
 	if t.SkipReason != "" {
 		return &Skip{t.SkipReason}
 	}
+	if err := encryptionFault(f.Entities); err != nil {
+		return err
+	}
 	for _, list := range [][]Requirement{f.RunOn, t.RunOn} {
 		if reason := d.unmet(ctx, list); reason != "" {
 			return &Skip{reason}

@@ -56,7 +56,7 @@ type face struct {
 
 // options make a simulated deployment look so.
 func (f face) options() []mgxtest.Option {
-	options := []mgxtest.Option{mgxtest.ServerVersion(f.version)}
+	options := []mgxtest.Option{mgxtest.ServerVersion(f.version), mgxtest.Parameter("acceptApiVersion2", true)}
 	if f.auth {
 		options = append(options, mgxtest.Users(mgxtest.User{Name: "unified", Password: "runner"}))
 	}
