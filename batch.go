@@ -33,6 +33,7 @@ type batches struct {
 	n     int    // in the batch
 	spill []byte // a statement that did not fit in its batch
 	at    int    // which statement that is
+	tried int    // up to here, the server may have got what failed
 	acked bool   // the server answers
 	errs  BulkWriteError
 }
@@ -63,6 +64,9 @@ func (b *batches) each(ctx context.Context, keep exec.Keep, read func(exec.Resul
 		res, err := b.client.run(ctx, &b.op, keep)
 		if err != nil {
 			b.errs.Err = err
+			if res.Sent {
+				b.tried = b.first + b.n
+			}
 			break
 		}
 		stop := false
@@ -180,7 +184,7 @@ func (in *inserter) run(ctx context.Context, s *settings) error {
 		for _, we := range b.errs.WriteErrors {
 			in.res.InsertedIDs[we.Index] = nil
 		}
-		clear(in.res.InsertedIDs[b.errs.Unsent:])
+		clear(in.res.InsertedIDs[max(b.errs.Unsent, b.tried):])
 	}
 	return b.err()
 }

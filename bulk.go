@@ -44,27 +44,27 @@ func InsertOneModel(document any) WriteModel {
 }
 
 // UpdateOneModel changes the first document that matches the filter.
-func UpdateOneModel(filter, update any, options ...UpdateOption) WriteModel {
+func UpdateOneModel(filter, update any, options ...UpdateModelOption) WriteModel {
 	return WriteModel{kind: writeUpdateOne, filter: filter, document: update, settings: collect(&settings{}, options)}
 }
 
 // UpdateManyModel changes every document that matches the filter.
-func UpdateManyModel(filter, update any, options ...UpdateOption) WriteModel {
+func UpdateManyModel(filter, update any, options ...UpdateManyModelOption) WriteModel {
 	return WriteModel{kind: writeUpdateMany, filter: filter, document: update, settings: collect(&settings{}, options)}
 }
 
 // ReplaceOneModel replaces the first document that matches the filter.
-func ReplaceOneModel(filter, replacement any, options ...ReplaceOption) WriteModel {
+func ReplaceOneModel(filter, replacement any, options ...ReplaceModelOption) WriteModel {
 	return WriteModel{kind: writeReplaceOne, filter: filter, document: replacement, settings: collect(&settings{}, options)}
 }
 
 // DeleteOneModel removes the first document that matches the filter.
-func DeleteOneModel(filter any, options ...DeleteOption) WriteModel {
+func DeleteOneModel(filter any, options ...DeleteModelOption) WriteModel {
 	return WriteModel{kind: writeDeleteOne, filter: filter, settings: collect(&settings{}, options)}
 }
 
 // DeleteManyModel removes every document that matches the filter.
-func DeleteManyModel(filter any, options ...DeleteOption) WriteModel {
+func DeleteManyModel(filter any, options ...DeleteModelOption) WriteModel {
 	return WriteModel{kind: writeDeleteMany, filter: filter, settings: collect(&settings{}, options)}
 }
 
@@ -73,7 +73,8 @@ func DeleteManyModel(filter any, options ...DeleteOption) WriteModel {
 type BulkWriteResult struct {
 	InsertedCount, MatchedCount, ModifiedCount, DeletedCount, UpsertedCount int64
 	// InsertedIDs are the _ids of the inserted documents, UpsertedIDs those of the
-	// documents inserted by upserts, by the index of their models.
+	// documents inserted by upserts, by the index of their models. InsertedIDs also
+	// have those of a message that failed: whether its documents are there is not known.
 	InsertedIDs, UpsertedIDs map[int]any
 	// Acknowledged is false for a write concern of w=0.
 	Acknowledged bool
@@ -169,7 +170,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	b.errs.WriteConcernErrors = append(b.errs.WriteConcernErrors, run.errs.WriteConcernErrors...)
 	if run.errs.Unsent < len(group) {
 		b.unsent = min(b.unsent, group[run.errs.Unsent])
-		for _, i := range group[run.errs.Unsent:] {
+		for _, i := range group[max(run.errs.Unsent, run.tried):] {
 			b.ids[i] = nil
 		}
 	}

@@ -244,9 +244,10 @@ type DatabaseInfo struct {
 	Empty      bool   `bson:"empty"`
 }
 
-// ListDatabases describes the databases that match the filter.
-func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListOption) ([]DatabaseInfo, error) {
-	s := collect(c.base, options)
+// ListDatabases describes the databases that match the filter, which may look at
+// name, sizeOnDisk, empty and shards.
+func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListDatabasesOption) ([]DatabaseInfo, error) {
+	s := collect(c.base.onPrimary(), options)
 	op := exec.Op{
 		Name: "listDatabases", Database: "admin", Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
 		Body: func(dst []byte) ([]byte, error) {
@@ -258,7 +259,7 @@ func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListO
 				}
 			}
 			dst = appendTrue(dst, "nameOnly", s.nameOnly)
-			dst = appendTrue(dst, "authorizedDatabases", s.authorizedOnly)
+			dst = appendBool(dst, "authorizedDatabases", s.authorizedOnly)
 			return appendOptional(dst, "comment", s.comment)
 		},
 	}
@@ -277,7 +278,7 @@ func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListO
 }
 
 // ListDatabaseNames lists the names of the databases that match the filter.
-func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...ListOption) ([]string, error) {
+func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...ListDatabasesOption) ([]string, error) {
 	list, err := c.ListDatabases(ctx, filter, append(options[:len(options):len(options)], NameOnly())...)
 	if err != nil {
 		return nil, err

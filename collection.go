@@ -3,7 +3,6 @@ package mgx
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -36,7 +35,8 @@ func (c *Collection) Namespace() string { return c.db.name + "." + c.name }
 // read begins a reading operation.
 func (c *Collection) read(name string, s *settings) exec.Op {
 	op := exec.Op{
-		Name: name, Database: c.db.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData,
+		Name: name, Database: c.db.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
+		MaxTime: s.maxTime, RawData: s.rawData,
 	}
 	if s.readConcern != nil {
 		op.ReadConcern = *s.readConcern
@@ -58,6 +58,10 @@ func (c *Collection) Drop(ctx context.Context, options ...DropOption) error {
 
 // CountDocuments counts the documents that match the filter, by looking at them.
 // For a quick count of all, see EstimatedDocumentCount.
+//
+// The filter becomes a $match of an aggregation, which takes no $where, $near and
+// $nearSphere: use $expr, or $geoWithin with $center or $centerSphere. See the
+// server manual, "$match", "Restrictions".
 func (c *Collection) CountDocuments(ctx context.Context, filter any, options ...CountOption) (int64, error) {
 	s := collect(c.base, options)
 	if c.err != nil {
@@ -71,8 +75,10 @@ func (c *Collection) CountDocuments(ctx context.Context, filter any, options ...
 			return dst, err
 		}
 		dst = appendCursorOption(dst, 0)
-		dst = appendMaxTime(dst, s.maxTime)
-		return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint}, field{"comment", s.comment})
+		if dst, err = appendOrdered(dst, field{"hint", s.hint}); err != nil {
+			return dst, err
+		}
+		return appendAll(dst, field{"collation", s.collation}, field{"comment", s.comment})
 	}
 	res, err := c.db.client.run(ctx, &op, 0)
 	if err != nil {
@@ -106,7 +112,7 @@ func appendCountPipeline(dst []byte, filter any, s *settings) ([]byte, error) {
 		name string
 		n    int64
 	}{{"$skip", s.skip}, {"$limit", s.limit}} {
-		if bound.n > 0 {
+		if bound.n != 0 {
 			var in int
 			dst, in = bsonwire.BeginDocument(dst, stage())
 			dst = bsonwire.AppendInt64(dst, bound.name, bound.n)
@@ -126,7 +132,9 @@ func appendCountPipeline(dst []byte, filter any, s *settings) ([]byte, error) {
 
 // EstimatedDocumentCount returns the number of documents by the collection's
 // metadata: at once, but after an unclean shutdown, or with orphaned documents
-// on shards, not exactly.
+// on shards, not exactly. It runs the command count: see the server manual, "count",
+// "Behavior". The servers 5.0.0 to 5.0.8 and 5.1 to 5.3.1 refuse that command where
+// Options.ServerAPI is strict.
 func (c *Collection) EstimatedDocumentCount(ctx context.Context, options ...EstimatedCountOption) (int64, error) {
 	s := collect(c.base, options)
 	if c.err != nil {
@@ -135,7 +143,6 @@ func (c *Collection) EstimatedDocumentCount(ctx context.Context, options ...Esti
 	op := c.read("count", &s)
 	op.Body = func(dst []byte) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "count", c.name)
-		dst = appendMaxTime(dst, s.maxTime)
 		return appendOptional(dst, "comment", s.comment)
 	}
 	res, err := c.db.client.run(ctx, &op, 0)
@@ -172,8 +179,10 @@ func Distinct[T any](ctx context.Context, c *Collection, fieldName string, filte
 		if err != nil {
 			return dst, err
 		}
-		dst = appendMaxTime(dst, s.maxTime)
-		return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint}, field{"comment", s.comment})
+		if dst, err = appendOrdered(dst, field{"hint", s.hint}); err != nil {
+			return dst, err
+		}
+		return appendAll(dst, field{"collation", s.collation}, field{"comment", s.comment})
 	}
 	res, err := c.db.client.run(ctx, &op, 0)
 	if err != nil {
@@ -237,7 +246,8 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 	}
 	writes := writesOutput(stages)
 	cur.op = exec.Op{
-		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference, RawData: s.rawData,
+		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
+		MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
 	}
 	if s.readConcern != nil {
@@ -273,8 +283,11 @@ func (a *aggregation) append(dst, stages []byte, writes bool) ([]byte, error) {
 	if writes {
 		dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
 	}
-	dst = appendMaxTime(dst, s.maxTime)
-	return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint}, field{"let", s.let}, field{"comment", s.comment})
+	dst, err := appendOrdered(dst, field{"hint", s.hint})
+	if err != nil {
+		return dst, err
+	}
+	return appendAll(dst, field{"collation", s.collation}, field{"let", s.let}, field{"comment", s.comment})
 }
 
 // writesOutput tells whether a pipeline element ends with $out or $merge.
@@ -297,13 +310,6 @@ func writesOutput(pipeline []byte) bool {
 func wrapElement(element []byte) []byte {
 	doc, at := bsonwire.Begin(make([]byte, 0, len(element)+5))
 	return bsonwire.End(append(doc, element...), at)
-}
-
-func appendMaxTime(dst []byte, d time.Duration) []byte {
-	if d <= 0 {
-		return dst
-	}
-	return bsonwire.AppendInt64(dst, "maxTimeMS", max(d.Milliseconds(), 1))
 }
 
 // ignore drops errors of a category that means success.

@@ -64,7 +64,8 @@ type TimeSeries struct {
 	MetaField string
 	// Granularity is "seconds", "minutes" or "hours"; "" is the server's default.
 	Granularity string
-	// BucketMaxSpan and BucketRounding are set together, instead of Granularity.
+	// BucketMaxSpan and BucketRounding are set together, instead of Granularity, in
+	// whole seconds; a part of one counts as one.
 	BucketMaxSpan, BucketRounding time.Duration
 }
 
@@ -73,7 +74,8 @@ func WithTimeSeries(ts TimeSeries) CreateCollectionOption {
 	return option(func(s *settings) { s.creation().timeSeries = &ts })
 }
 
-// ExpireAfter removes documents of a time series or clustered collection after d.
+// ExpireAfter removes documents of a time series or clustered collection after d, in
+// whole seconds; a part of one counts as one.
 func ExpireAfter(d time.Duration) CreateCollectionOption {
 	return option(func(s *settings) { s.creation().expireAfter = &d })
 }
@@ -114,7 +116,7 @@ func (c *collectionSettings) append(dst []byte) ([]byte, error) {
 		dst = c.timeSeries.append(dst)
 	}
 	if c.expireAfter != nil {
-		dst = bsonwire.AppendInt64(dst, "expireAfterSeconds", int64(*c.expireAfter/time.Second))
+		dst = appendSeconds(dst, "expireAfterSeconds", *c.expireAfter)
 	}
 	var err error
 	if c.viewOn != "" {
@@ -135,10 +137,10 @@ func (t *TimeSeries) append(dst []byte) []byte {
 	dst = appendNonEmpty(dst, "metaField", t.MetaField)
 	dst = appendNonEmpty(dst, "granularity", t.Granularity)
 	if t.BucketMaxSpan > 0 {
-		dst = bsonwire.AppendInt64(dst, "bucketMaxSpanSeconds", int64(t.BucketMaxSpan/time.Second))
+		dst = appendSeconds(dst, "bucketMaxSpanSeconds", t.BucketMaxSpan)
 	}
 	if t.BucketRounding > 0 {
-		dst = bsonwire.AppendInt64(dst, "bucketRoundingSeconds", int64(t.BucketRounding/time.Second))
+		dst = appendSeconds(dst, "bucketRoundingSeconds", t.BucketRounding)
 	}
 	return bsonwire.End(dst, at)
 }
@@ -157,6 +159,15 @@ func appendAll(dst []byte, fields ...field) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// appendSeconds appends a duration in seconds, rounded up: a short one is not none.
+func appendSeconds(dst []byte, key string, d time.Duration) []byte {
+	seconds := int64(d / time.Second)
+	if d%time.Second > 0 {
+		seconds++
+	}
+	return bsonwire.AppendInt64(dst, key, seconds)
 }
 
 func appendNonEmpty(dst []byte, key, value string) []byte {

@@ -163,14 +163,16 @@ func Exhaust() FindOption { return option(func(s *settings) { s.exhaust = true }
 
 // Explain returns the server's plan for the query, or for the pipeline, instead of
 // running it. verbosity is "queryPlanner", "executionStats" or
-// "allPlansExecution"; "" is the server's default. The cursor must not have been
-// used.
+// "allPlansExecution"; "" is the server's default, allPlansExecution. MaxTime bounds
+// the explanation. The cursor must not have been used: that of a pipeline that ends
+// with $out or $merge has been. Explain such a one, and other commands, through
+// RunCommand.
 func (c *Cursor) Explain(verbosity string) (bson.Raw, error) {
 	switch {
 	case c.err != nil:
 		return nil, c.err
 	case c.started || c.op.Body == nil:
-		return nil, failure(ErrInvalidArgument, "explain: the cursor has been opened already")
+		return nil, failure(ErrInvalidArgument, "explain: the %s has been sent already", c.op.Name)
 	}
 	c.done = true
 	op := c.op

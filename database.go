@@ -78,11 +78,20 @@ func checkCollectionName(name string) error {
 // says (the primary, if none is given: the database's does not count), and is
 // never retried; AsRead changes both. Use a bson.D or a struct: the command's name
 // must come first.
+//
+// Concerns and maxTimeMS are sent only if they are in the command; the database's
+// do not count, but for AsRead. What mgx adds by itself must not be there: $db,
+// $readPreference, lsid, $clusterTime and the fields of Options.ServerAPI. A field
+// that is there twice, servers may refuse or take either of. Options.Timeout shortens
+// a maxTimeMS that is longer. A write concern error is left in the reply.
 func (db *Database) RunCommand(ctx context.Context, command any, options ...RunCommandOption) *SingleResult {
 	if db.err != nil {
 		return &SingleResult{err: db.err}
 	}
-	s := collect(&settings{decode: db.base.decode}, options)
+	s := collect(db.verbatim(), options)
+	if err := checkOrdered("command", command); err != nil {
+		return &SingleResult{err: err}
+	}
 	body, err := appendDocument(nil, "command", command)
 	if err != nil {
 		return &SingleResult{err: err}
@@ -120,6 +129,10 @@ func (db *Database) makeRead(op *exec.Op, body []byte, options []RunCommandOptio
 		op.ReadConcern = *s.readConcern
 	}
 }
+
+// verbatim are the settings of commands that are sent as they are: of the
+// database's, only how to decode counts.
+func (db *Database) verbatim() *settings { return &settings{decode: db.base.decode} }
 
 // Aggregate runs a pipeline that starts without a collection, such as one with
 // $currentOp or $documents.
@@ -162,8 +175,11 @@ func (db *Database) command(ctx context.Context, name string, s settings, body f
 		return db.err
 	}
 	op := exec.Op{
-		Name: name, Database: db.name, Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
+		Name: name, Database: db.name, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
+	}
+	if s.commitQuorum != nil {
+		op.MinWireVersion = wire44
 	}
 	res, err := db.client.run(ctx, &op, 0)
 	if err != nil {
@@ -173,11 +189,28 @@ func (db *Database) command(ctx context.Context, name string, s settings, body f
 	return writeConcernErrorIn(res.Body)
 }
 
+// onPrimary are the settings of a list: it comes from the primary, unless the call
+// has another read preference.
+func (s *settings) onPrimary() *settings {
+	if s.readPreference == nil {
+		return s
+	}
+	primary := *s
+	primary.readPreference = nil
+	return &primary
+}
+
 // ListCollections lists the collections and views that match the filter, as the
-// server describes them.
-func (db *Database) ListCollections(ctx context.Context, filter any, options ...ListOption) *Cursor {
-	s := collect(db.base, options)
-	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", &s, db.err)
+// server describes them: with name, type, options, info and idIndex (whose field ns
+// is not there from server 4.4 on).
+func (db *Database) ListCollections(ctx context.Context, filter any, options ...ListCollectionsOption) *Cursor {
+	s := collect(db.base.onPrimary(), options)
+	return db.listCollections(ctx, filter, &s)
+}
+
+func (db *Database) listCollections(ctx context.Context, filter any, s *settings) *Cursor {
+	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", s, db.err)
+	c.comment = nil // the server has getMores inherit it
 	c.op = exec.Op{
 		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
@@ -188,7 +221,7 @@ func (db *Database) ListCollections(ctx context.Context, filter any, options ...
 			}
 			dst = appendCursorOption(dst, s.batchSize)
 			dst = appendTrue(dst, "nameOnly", s.nameOnly)
-			dst = appendTrue(dst, "authorizedCollections", s.authorizedOnly)
+			dst = appendBool(dst, "authorizedCollections", s.authorizedOnly)
 			return appendOptional(dst, "comment", s.comment)
 		},
 	}
@@ -197,14 +230,19 @@ func (db *Database) ListCollections(ctx context.Context, filter any, options ...
 
 // ListCollectionNames lists the names of the collections and views that match
 // the filter.
-func (db *Database) ListCollectionNames(ctx context.Context, filter any, options ...ListOption) ([]string, error) {
-	options = append(options[:len(options):len(options)], NameOnly())
-	if filter != nil {
-		// A filter may look at more than names.
-		options = options[:len(options)-1]
+func (db *Database) ListCollectionNames(ctx context.Context, filter any, options ...ListCollectionsOption) ([]string, error) {
+	s := collect(db.base.onPrimary(), options)
+	doc, err := appendDocument(nil, "filter", filter)
+	if err != nil {
+		return nil, err
+	}
+	// The server filters what it lists: a filter may look at more than names.
+	s.nameOnly = true
+	for r := bsonwire.NewReader(doc); r.Next(); {
+		s.nameOnly = s.nameOnly && string(r.Key()) == "name"
 	}
 	names := []string{}
-	for doc, err := range Each[bson.Raw](db.ListCollections(ctx, filter, options...)) {
+	for doc, err := range Each[bson.Raw](db.listCollections(ctx, bson.Raw(doc), &s)) {
 		if err != nil {
 			return nil, err
 		}

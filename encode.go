@@ -50,6 +50,33 @@ func appendOptional(dst []byte, key string, v any) ([]byte, error) {
 	return appendAny(dst, key, v)
 }
 
+// appendOrdered is appendAll for documents whose order matters, such as a sort, or an
+// index's keys. A hint may also be a name.
+func appendOrdered(dst []byte, fields ...field) ([]byte, error) {
+	var err error
+	for _, f := range fields {
+		if f.value == nil {
+			continue
+		}
+		if err = checkOrdered(f.key, f.value); err != nil {
+			return dst, err
+		}
+		if dst, err = appendAny(dst, f.key, f.value); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+// checkOrdered refuses a map of several fields: each time it is encoded, they may
+// come in another order.
+func checkOrdered(key string, v any) error {
+	if m := reflect.ValueOf(v); m.Kind() == reflect.Map && m.Len() > 1 {
+		return failure(ErrInvalidArgument, "%s: the fields of a %T have no order; use a bson.D", key, v)
+	}
+	return nil
+}
+
 // appendAny appends any value as an element.
 func appendAny(dst []byte, key string, v any) ([]byte, error) {
 	at := len(dst)

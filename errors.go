@@ -207,11 +207,12 @@ type BulkWriteError struct {
 	// WriteConcernErrors are the batches that were not confirmed as asked for.
 	WriteConcernErrors []*WriteConcernError
 	// Err is what ended the operation early, nil otherwise: a lost connection, a
-	// refused command. Writes from Unsent on were not attempted; of those in the
-	// batch before it, it is not known.
+	// refused command. The writes before Unsent are done or in WriteErrors. Of those
+	// that were in the message which failed, it is not known; the others were not
+	// attempted.
 	Err error
-	// Unsent is the index of the first write that was not sent, or the number of
-	// writes.
+	// Unsent is the index of the first write that the server has not answered for, or
+	// the number of writes.
 	Unsent int
 }
 

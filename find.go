@@ -3,6 +3,7 @@ package mgx
 import (
 	"bytes"
 	"context"
+	"math"
 	"sync"
 
 	"github.com/mgxdb/mgx/bson"
@@ -30,7 +31,7 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 // FindOne returns the first document that matches the filter. Where there is
 // none, the result's error is ErrNoDocuments. The package's function of the same
 // name returns it typed.
-func (c *Collection) FindOne(ctx context.Context, filter any, options ...FindOption) *SingleResult {
+func (c *Collection) FindOne(ctx context.Context, filter any, options ...FindOneOption) *SingleResult {
 	f := c.findOne(ctx, filter, options)
 	defer f.free()
 	if f.err != nil {
@@ -41,7 +42,7 @@ func (c *Collection) FindOne(ctx context.Context, filter any, options ...FindOpt
 
 // FindOne returns the first document that matches the filter, or
 // ErrNoDocuments.
-func FindOne[T any](ctx context.Context, c *Collection, filter any, options ...FindOption) (T, error) {
+func FindOne[T any](ctx context.Context, c *Collection, filter any, options ...FindOneOption) (T, error) {
 	f := c.findOne(ctx, filter, options)
 	defer f.free()
 	var v T
@@ -76,13 +77,12 @@ var findOnes = sync.Pool{New: func() any {
 }}
 
 // findOne runs the operation. The caller uses the document, and then frees it all.
-func (c *Collection) findOne(ctx context.Context, filter any, options []FindOption) *findOne {
+func (c *Collection) findOne(ctx context.Context, filter any, options []FindOneOption) *findOne {
 	f := findOnes.Get().(*findOne)
 	if f.err = c.err; f.err != nil {
 		return f
 	}
 	f.c, f.filter, f.s = c, filter, collect(c.base, options)
-	f.s.limit = 1
 	f.op = c.read("find", &f.s)
 	f.op.Body = f.body
 	if f.res, f.err = c.db.client.run(ctx, &f.op, 0); f.err == nil {
@@ -129,45 +129,58 @@ func (c *Collection) appendFind(dst []byte, filter any, s *settings, single bool
 		return dst, err
 	}
 	if s.sort != nil || s.projection != nil {
-		if dst, err = appendAll(dst, field{"sort", s.sort}, field{"projection", s.projection}); err != nil {
+		if dst, err = appendOrdered(dst, field{"sort", s.sort}); err != nil {
+			return dst, err
+		}
+		if dst, err = appendOptional(dst, "projection", s.projection); err != nil {
 			return dst, err
 		}
 	}
-	if s.skip > 0 {
+	if s.skip != 0 {
 		dst = bsonwire.AppendInt64(dst, "skip", s.skip)
 	}
-	if s.limit != 0 {
-		dst = bsonwire.AppendInt64(dst, "limit", max(s.limit, -s.limit))
-	}
-	if single || s.limit < 0 {
+	if single {
+		dst = bsonwire.AppendInt64(dst, "limit", 1)
 		dst = bsonwire.AppendBoolean(dst, "singleBatch", true)
-	} else if s.batchSize > 0 {
-		dst = bsonwire.AppendInt32(dst, "batchSize", batchFor(s))
+	} else {
+		dst = appendBounds(dst, s.limit, s.batchSize)
 	}
 	return c.appendFindExtras(dst, s)
 }
 
-// batchFor avoids a cursor that stays open on the server with nothing left: a
-// batch of just the limit's size does not end it.
-func batchFor(s *settings) int32 {
-	if s.limit > 0 && int64(s.batchSize) == s.limit && s.batchSize < 1<<31-1 {
-		return s.batchSize + 1
+// appendBounds appends limit and batch size, as the specification "Find, getMore and
+// killCursors commands" maps them: a negative one asks for a single batch.
+func appendBounds(dst []byte, limit int64, batchSize int32) []byte {
+	single := limit < 0 || batchSize < 0
+	limit, batch := max(limit, -limit), max(int64(batchSize), -int64(batchSize))
+	switch {
+	case single && limit != 0:
+		batch = limit // or the server would end the batch at 101 documents
+	case !single && batch == limit && batch != 0:
+		batch++ // a batch of just the limit's size would leave the cursor open
 	}
-	return s.batchSize
+	if limit != 0 {
+		dst = bsonwire.AppendInt64(dst, "limit", limit)
+	}
+	if batch != 0 {
+		dst = bsonwire.AppendInt32(dst, "batchSize", int32(min(batch, math.MaxInt32)))
+	}
+	return appendTrue(dst, "singleBatch", single)
 }
 
 func (c *Collection) appendFindExtras(dst []byte, s *settings) ([]byte, error) {
-	dst = appendMaxTime(dst, s.maxTime)
 	dst = appendBool(dst, "allowDiskUse", s.allowDiskUse)
-	dst = appendBool(dst, "allowPartialResults", s.allowPartial)
-	dst = appendBool(dst, "noCursorTimeout", s.noTimeout)
+	dst = appendTrue(dst, "allowPartialResults", s.allowPartial)
+	dst = appendTrue(dst, "noCursorTimeout", s.noTimeout)
 	dst = appendTrue(dst, "returnKey", s.returnKey)
 	dst = appendTrue(dst, "showRecordId", s.showRecordID)
 	dst = appendTrue(dst, "tailable", s.cursor != NonTailable)
 	dst = appendTrue(dst, "awaitData", s.cursor == TailableAwait)
-	return appendAll(dst,
-		field{"hint", s.hint}, field{"collation", s.collation}, field{"let", s.let},
-		field{"max", s.max}, field{"min", s.min}, field{"comment", s.comment})
+	dst, err := appendOrdered(dst, field{"hint", s.hint}, field{"max", s.max}, field{"min", s.min})
+	if err != nil {
+		return dst, err
+	}
+	return appendAll(dst, field{"collation", s.collation}, field{"let", s.let}, field{"comment", s.comment})
 }
 
 // FindOneAndDelete removes the first document that matches the filter, and
@@ -203,7 +216,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 	}
 	op := exec.Op{
 		Name: "findAndModify", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
-		MinWireUnacknowledged: s.wireHint("findAndModify"),
+		MaxTime: s.maxTime, MinWireUnacknowledged: s.wireHint("findAndModify"),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "findAndModify", c.name)
 			dst, err := appendField(dst, "query", filter)
@@ -216,10 +229,12 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 			dst = appendTrue(dst, "new", s.returnAfter)
 			dst = appendTrue(dst, "upsert", s.upsert)
 			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
-			dst = appendMaxTime(dst, s.maxTime)
+			if dst, err = appendOrdered(dst, field{"sort", s.sort}, field{"hint", s.hint}); err != nil {
+				return dst, err
+			}
 			return appendAll(dst,
-				field{"sort", s.sort}, field{"fields", s.projection}, field{"collation", s.collation},
-				field{"arrayFilters", s.arrayFilters}, field{"hint", s.hint}, field{"let", s.let}, field{"comment", s.comment})
+				field{"fields", s.projection}, field{"collation", s.collation},
+				field{"arrayFilters", s.arrayFilters}, field{"let", s.let}, field{"comment", s.comment})
 		},
 	}
 	res, err := c.db.client.run(ctx, &op, 0)

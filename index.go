@@ -17,20 +17,42 @@ type Index struct {
 	// like: a bson.D, or another document whose order is certain. Keys makes one
 	// from names.
 	Keys any
-	// Name defaults to the fields and their directions: "qty_-1_item_1".
+	// Name defaults to the fields and their directions: "qty_-1_item_1". The index of
+	// _id is always "_id_".
 	Name string
 	// Unique refuses documents with keys that another one has, Sparse leaves out
 	// documents without the fields, Hidden keeps the index from being used.
 	Unique, Sparse, Hidden bool
-	// ExpireAfter removes documents that long after the date in the field; nil
-	// keeps them, 0 removes them when the date is past.
+	// ExpireAfter removes documents that long after the date in the field, in whole
+	// seconds (a part of one counts as one); nil keeps them, 0 removes them when the
+	// date is past.
 	ExpireAfter *time.Duration
 	// PartialFilter indexes only the documents that it matches.
 	PartialFilter any
 	// Collation compares strings by a language's rules.
 	Collation any
-	// Extra are further options by the server manual's names ("wildcardProjection",
-	// "weights", "default_language", "bits", …).
+	// WildcardProjection says which fields a wildcard index (of "$**") has, or has
+	// not: bson.D{{"a", 1}}. nil is all.
+	WildcardProjection any
+
+	// Weights say how much each field of a text index counts: bson.D{{"title", 10}};
+	// 1 for those that are not named.
+	Weights any
+	// DefaultLanguage is the language of a text index's documents, "english" if
+	// empty; LanguageOverride the field that names another one in a document,
+	// "language" if empty.
+	DefaultLanguage, LanguageOverride string
+	// TextVersion and SphereVersion are the versions of a text index and of a 2dsphere
+	// index; 0 is the server's newest.
+	TextVersion, SphereVersion int32
+	// Bits is the precision of a 2d index, from 1 to 32; 0 is the server's default of
+	// 26. Min and Max bound its values; nil is -180 and 180.
+	Bits     int32
+	Min, Max *float64
+
+	// StorageEngine passes options to the server's storage engine.
+	StorageEngine any
+	// Extra are further options by the server manual's names.
 	Extra bson.D
 }
 
@@ -38,9 +60,17 @@ type Index struct {
 // before it: Keys("-qty", "item").
 func Keys(fields ...string) bson.D { return sortKeys(fields) }
 
+// CommitQuorum says which members of a replica set must have built an index before
+// it is ready: a number of them, "majority", a name from the replica set's
+// configuration, or "votingMembers", the server's default. It needs server 4.4;
+// older ones are an ErrUnsupported.
+func CommitQuorum(members any) CreateIndexOption {
+	return option(func(s *settings) { s.commitQuorum = members })
+}
+
 // CreateIndex creates an index and returns its name. One that exists with the
 // same keys and options is no error.
-func (c *Collection) CreateIndex(ctx context.Context, index Index, options ...IndexOption) (string, error) {
+func (c *Collection) CreateIndex(ctx context.Context, index Index, options ...CreateIndexOption) (string, error) {
 	names, err := c.CreateIndexes(ctx, []Index{index}, options...)
 	if err != nil {
 		return "", err
@@ -49,7 +79,7 @@ func (c *Collection) CreateIndex(ctx context.Context, index Index, options ...In
 }
 
 // CreateIndexes creates indexes and returns their names.
-func (c *Collection) CreateIndexes(ctx context.Context, indexes []Index, options ...IndexOption) ([]string, error) {
+func (c *Collection) CreateIndexes(ctx context.Context, indexes []Index, options ...CreateIndexOption) ([]string, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
@@ -69,8 +99,7 @@ func (c *Collection) CreateIndexes(ctx context.Context, indexes []Index, options
 		dst = bsonwire.AppendString(dst, "createIndexes", c.name)
 		dst, at := bsonwire.BeginArray(dst, "indexes")
 		dst = bsonwire.End(append(dst, list...), at)
-		dst = appendMaxTime(dst, s.maxTime)
-		return appendOptional(dst, "comment", s.comment)
+		return appendAll(dst, field{"commitQuorum", s.commitQuorum}, field{"comment", s.comment})
 	})
 	if err != nil {
 		return nil, err
@@ -82,8 +111,8 @@ func (ix *Index) append(dst []byte) ([]byte, string, error) {
 	if ix.Keys == nil {
 		return dst, "", failure(ErrInvalidArgument, "it has no keys")
 	}
-	if m, ok := ix.Keys.(bson.M); ok && len(m) > 1 {
-		return dst, "", failure(ErrInvalidArgument, "its keys are a map, which has no order; use a bson.D")
+	if err := checkOrdered("keys", ix.Keys); err != nil {
+		return dst, "", err
 	}
 	dst, at := bsonwire.Begin(dst)
 	start := len(dst) + len("\x03key\x00")
@@ -102,9 +131,9 @@ func (ix *Index) append(dst []byte) ([]byte, string, error) {
 	dst = appendTrue(dst, "sparse", ix.Sparse)
 	dst = appendTrue(dst, "hidden", ix.Hidden)
 	if ix.ExpireAfter != nil {
-		dst = bsonwire.AppendInt64(dst, "expireAfterSeconds", int64(*ix.ExpireAfter/time.Second))
+		dst = appendSeconds(dst, "expireAfterSeconds", *ix.ExpireAfter)
 	}
-	if dst, err = appendAll(dst, field{"partialFilterExpression", ix.PartialFilter}, field{"collation", ix.Collation}); err != nil {
+	if dst, err = ix.appendSpecial(dst); err != nil {
 		return dst, "", err
 	}
 	for _, e := range ix.Extra {
@@ -115,8 +144,31 @@ func (ix *Index) append(dst []byte) ([]byte, string, error) {
 	return bsonwire.End(dst, at), name, nil
 }
 
+// appendSpecial appends the options that are documents, and those of special kinds
+// of indexes.
+func (ix *Index) appendSpecial(dst []byte) ([]byte, error) {
+	dst = appendNonEmpty(dst, "default_language", ix.DefaultLanguage)
+	dst = appendNonEmpty(dst, "language_override", ix.LanguageOverride)
+	for _, n := range []struct {
+		name  string
+		value int32
+	}{{"textIndexVersion", ix.TextVersion}, {"2dsphereIndexVersion", ix.SphereVersion}, {"bits", ix.Bits}} {
+		if n.value != 0 {
+			dst = bsonwire.AppendInt32(dst, n.name, n.value)
+		}
+	}
+	if ix.Min != nil {
+		dst = bsonwire.AppendDouble(dst, "min", *ix.Min)
+	}
+	if ix.Max != nil {
+		dst = bsonwire.AppendDouble(dst, "max", *ix.Max)
+	}
+	return appendAll(dst, field{"partialFilterExpression", ix.PartialFilter}, field{"collation", ix.Collation},
+		field{"wildcardProjection", ix.WildcardProjection}, field{"weights", ix.Weights}, field{"storageEngine", ix.StorageEngine})
+}
+
 // indexName joins keys and directions, as the specification "Index Management"
-// says.
+// says. The index of _id has a name of its own.
 func indexName(keys []byte) (string, error) {
 	var parts []string
 	r := bsonwire.NewReader(keys)
@@ -135,12 +187,16 @@ func indexName(keys []byte) (string, error) {
 	if len(parts) == 0 {
 		return "", failure(ErrInvalidArgument, "its keys are empty")
 	}
+	if len(parts) == 2 && parts[0] == "_id" && parts[1] == "1" {
+		return "_id_", nil
+	}
 	return strings.Join(parts, "_"), nil
 }
 
-// ListIndexes returns the collection's indexes as the server describes them. A
-// collection that does not exist has none.
-func (c *Collection) ListIndexes(ctx context.Context, options ...IndexOption) *Cursor {
+// ListIndexes returns the collection's indexes as the server describes them: with v,
+// key, name and their options (ns is not there from server 4.4 on). A collection that
+// does not exist has none. It asks the primary.
+func (c *Collection) ListIndexes(ctx context.Context, options ...ListIndexesOption) *Cursor {
 	s := collect(c.base, options)
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
 	cur.missingIsEmpty = true
@@ -155,7 +211,7 @@ func (c *Collection) ListIndexes(ctx context.Context, options ...IndexOption) *C
 }
 
 // DropIndex drops an index by its name.
-func (c *Collection) DropIndex(ctx context.Context, name string, options ...IndexOption) error {
+func (c *Collection) DropIndex(ctx context.Context, name string, options ...DropIndexOption) error {
 	if name == "" || name == "*" {
 		return failure(ErrInvalidArgument, "drop index: %q is no index's name; use DropIndexes to drop all", name)
 	}
@@ -163,7 +219,7 @@ func (c *Collection) DropIndex(ctx context.Context, name string, options ...Inde
 }
 
 // DropIndexes drops every index but the one of _id.
-func (c *Collection) DropIndexes(ctx context.Context, options ...IndexOption) error {
+func (c *Collection) DropIndexes(ctx context.Context, options ...DropIndexOption) error {
 	return c.dropIndexes(ctx, "*", collect(c.base, options))
 }
 
@@ -174,7 +230,6 @@ func (c *Collection) dropIndexes(ctx context.Context, name string, s settings) e
 	err := c.db.command(ctx, "dropIndexes", s, func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "dropIndexes", c.name)
 		dst = bsonwire.AppendString(dst, "index", name)
-		dst = appendMaxTime(dst, s.maxTime)
 		return appendOptional(dst, "comment", s.comment)
 	})
 	return ignore(err, ErrNamespaceNotFound)

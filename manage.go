@@ -8,16 +8,6 @@ import (
 	"github.com/mgxdb/mgx/internal/exec"
 )
 
-// RenameOption is an option of Rename.
-//
-// There is [DropTarget].
-type RenameOption interface {
-	applier
-	rename()
-}
-
-func (option) rename() {}
-
 // DropTarget drops the collection that has the new name already.
 func DropTarget() RenameOption { return option(func(s *settings) { s.dropTarget = true }) }
 
@@ -35,7 +25,7 @@ func (c *Collection) Rename(ctx context.Context, to string, options ...RenameOpt
 	err := c.db.client.Database("admin").command(ctx, "renameCollection", s, func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "renameCollection", c.Namespace())
 		dst = bsonwire.AppendString(dst, "to", c.db.name+"."+to)
-		return appendTrue(dst, "dropTarget", s.dropTarget), nil
+		return appendOptional(appendTrue(dst, "dropTarget", s.dropTarget), "comment", s.comment)
 	})
 	if err != nil {
 		return nil, err
@@ -46,7 +36,7 @@ func (c *Collection) Rename(ctx context.Context, to string, options ...RenameOpt
 // ModifyCollection changes a collection's or view's settings: the fields of the
 // collMod command, as the server manual lists them
 // (bson.D{{"validator", …}, {"validationLevel", "strict"}}).
-func (db *Database) ModifyCollection(ctx context.Context, name string, changes any) error {
+func (db *Database) ModifyCollection(ctx context.Context, name string, changes any, options ...ModifyCollectionOption) error {
 	if err := checkCollectionName(name); err != nil {
 		return err
 	}
@@ -54,31 +44,24 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 	if err != nil {
 		return err
 	}
-	return db.command(ctx, "collMod", *db.base, func(dst []byte, _ *settings) ([]byte, error) {
+	return db.command(ctx, "collMod", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "collMod", name)
-		return append(dst, body[4:len(body)-1]...), nil
+		return appendOptional(append(dst, body[4:len(body)-1]...), "comment", s.comment)
 	})
 }
 
-// RunCursorOption is an option of RunCursorCommand.
-//
-// There are [BatchSize], [Comment], [MaxAwaitTime], [Prefetch],
-// [WithReadPreference].
-type RunCursorOption interface {
-	applier
-	runCursor()
-}
-
-func (option) runCursor() {}
-
 // RunCursorCommand runs a command whose reply opens a cursor. Like RunCommand it
 // sends the command as it is; BatchSize, MaxAwaitTime and Comment are for the
-// getMores that follow. It is sent when the first document is asked for.
+// getMores that follow. It is sent when the first document is asked for. A tailable
+// cursor is one whose command says so.
 func (db *Database) RunCursorCommand(ctx context.Context, command any, options ...RunCursorOption) *Cursor {
-	s := collect(&settings{decode: db.base.decode}, options)
+	s := collect(db.verbatim(), options)
 	cur := db.client.newCursor(ctx, db.name, "", &s, db.err)
 	cur.awaitMS = s.maxAwait.Milliseconds()
 	body, err := appendDocument(nil, "command", command)
+	if err == nil {
+		err = checkOrdered("command", command)
+	}
 	name, ok := firstKey(body)
 	switch {
 	case db.err != nil:

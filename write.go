@@ -14,7 +14,9 @@ import (
 // InsertOneResult is what InsertOne did.
 type InsertOneResult struct {
 	// InsertedID is the document's _id: an ObjectID made by mgx if the document
-	// had none.
+	// had none. Beside an error it is nil if the server refused the document or was
+	// not asked; otherwise the _id is what to look for, to know whether the document
+	// is there.
 	InsertedID any
 	// Acknowledged is false for a write concern of w=0.
 	Acknowledged bool
@@ -23,7 +25,8 @@ type InsertOneResult struct {
 // InsertManyResult is what InsertMany did.
 type InsertManyResult struct {
 	// InsertedIDs are the _ids of the documents, in their order; nil where a
-	// document was not inserted.
+	// document was not inserted. Those of a message that failed are there: whether
+	// its documents are is not known.
 	InsertedIDs []any
 	// InsertedCount is how many the server says it inserted; 0 if it was not
 	// asked.
@@ -76,7 +79,10 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 	}
 	reply, err := c.db.client.run(ctx, &op, 0)
 	if err != nil {
-		return InsertOneResult{}, err
+		if !reply.Sent {
+			res.InsertedID = nil
+		}
+		return res, err
 	}
 	defer reply.Release()
 	res.Acknowledged = !reply.Unacknowledged
@@ -145,7 +151,7 @@ func (c *Collection) UpdateOne(ctx context.Context, filter, update any, options 
 
 // UpdateMany changes every document that matches the filter, by a document of
 // update operators or a pipeline. It is not retried.
-func (c *Collection) UpdateMany(ctx context.Context, filter, update any, options ...UpdateOption) (UpdateResult, error) {
+func (c *Collection) UpdateMany(ctx context.Context, filter, update any, options ...UpdateManyOption) (UpdateResult, error) {
 	s := collect(c.base, options)
 	return c.update(ctx, filter, &s, true, func(dst []byte) ([]byte, error) { return appendUpdate(dst, "u", update) })
 }
@@ -221,8 +227,11 @@ func appendUpdateStatement(dst []byte, filter any, s *settings, many bool, chang
 
 func appendUpdateOptions(dst []byte, s *settings) ([]byte, error) {
 	dst = appendTrue(dst, "upsert", s.upsert)
-	return appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters},
-		field{"hint", s.hint}, field{"sort", s.sort})
+	dst, err := appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters})
+	if err != nil {
+		return dst, err
+	}
+	return appendOrdered(dst, field{"hint", s.hint}, field{"sort", s.sort})
 }
 
 func appendDeleteStatement(dst []byte, filter any, many bool, s *settings) ([]byte, error) {
@@ -238,7 +247,11 @@ func appendDeleteStatement(dst []byte, filter any, many bool, s *settings) ([]by
 }
 
 func appendDeleteOptions(dst []byte, s *settings) ([]byte, error) {
-	return appendAll(dst, field{"collation", s.collation}, field{"hint", s.hint})
+	dst, err := appendOptional(dst, "collation", s.collation)
+	if err != nil {
+		return dst, err
+	}
+	return appendOrdered(dst, field{"hint", s.hint})
 }
 
 // DeleteOne removes the first document that matches the filter.

@@ -84,6 +84,12 @@ func New(db *mgx.Database, options Options) (*Bucket, error) {
 	}, nil
 }
 
+// equals is the filter of a field that has just this value: a document or a regular
+// expression is no condition then.
+func equals(field string, value any) bson.D {
+	return bson.D{{Key: field, Value: bson.D{{Key: "$eq", Value: value}}}}
+}
+
 func checkChunkSize(size int) error {
 	if size < 1 || size > maxChunkSize {
 		return fmt.Errorf("gridfs: a chunk size of %d bytes is not between 1 and %d", size, maxChunkSize)
@@ -108,7 +114,9 @@ func (b *Bucket) Files() *mgx.Collection { return b.files }
 // Chunks returns the collection that holds their contents.
 func (b *Bucket) Chunks() *mgx.Collection { return b.chunks }
 
-// Find returns a cursor over the descriptions of files: mgx.Collect[gridfs.File].
+// Find returns a cursor over the descriptions of files: mgx.Collect[gridfs.File]. The
+// filter is about the fields of File by their names in the database, so also about
+// metadata: bson.D{{"metadata.owner", "ann"}}.
 func (b *Bucket) Find(ctx context.Context, filter any, options ...mgx.FindOption) *mgx.Cursor {
 	return b.files.Find(ctx, filter, options...)
 }
@@ -151,21 +159,32 @@ func copyOut(w io.Writer) func(*DownloadStream, error) (int64, error) {
 
 // OpenDownload opens a file by its identifier.
 func (b *Bucket) OpenDownload(ctx context.Context, id any) (*DownloadStream, error) {
-	return b.open(ctx, bson.D{{Key: "_id", Value: id}}, fmt.Sprintf("with _id %v", id))
+	return b.open(ctx, equals("_id", id), fmt.Sprintf("with _id %v", id))
 }
 
 // OpenDownloadByName opens a revision of a name: 0 is the original, 1 the first
-// revision of it, and so on; -1 is the most recent one, -2 the one before.
+// revision of it, and so on; -1 is the most recent one, -2 the one before. What the
+// error says tells a name that is not there from a revision that is not; both are
+// an ErrFileNotFound.
 func (b *Bucket) OpenDownloadByName(ctx context.Context, filename string, revision int) (*DownloadStream, error) {
 	order, skip := "uploadDate", revision
 	if revision < 0 {
-		order, skip = "-uploadDate", -revision-1
+		order, skip = "-uploadDate", -(revision + 1)
 	}
-	return b.open(ctx, bson.D{{Key: "filename", Value: filename}}, fmt.Sprintf("named %q, revision %d", filename, revision),
-		mgx.Sort(order), mgx.Skip(int64(skip)))
+	filter := bson.D{{Key: "filename", Value: filename}}
+	down, err := b.open(ctx, filter, fmt.Sprintf("named %q", filename), mgx.Sort(order), mgx.Skip(int64(skip)))
+	if skip > 0 && errors.Is(err, ErrFileNotFound) {
+		if b.files.FindOne(ctx, filter, mgx.Projection(idAlone)).Err() == nil {
+			return nil, fmt.Errorf("gridfs: %w: %q has no revision %d", ErrFileNotFound, filename, revision)
+		}
+	}
+	return down, err
 }
 
-func (b *Bucket) open(ctx context.Context, filter bson.D, what string, options ...mgx.FindOption) (*DownloadStream, error) {
+// idAlone projects documents to their _id.
+var idAlone = bson.D{{Key: "_id", Value: 1}}
+
+func (b *Bucket) open(ctx context.Context, filter bson.D, what string, options ...mgx.FindOneOption) (*DownloadStream, error) {
 	file, err := mgx.FindOne[File](ctx, b.files, filter, options...)
 	if errors.Is(err, mgx.ErrNoDocuments) {
 		return nil, fmt.Errorf("gridfs: %w: none %s", ErrFileNotFound, what)
@@ -182,11 +201,11 @@ func (b *Bucket) open(ctx context.Context, filter bson.D, what string, options .
 // Delete removes a file. One that is not there is an ErrFileNotFound; chunks of it
 // that are left over are removed all the same.
 func (b *Bucket) Delete(ctx context.Context, id any) error {
-	res, err := b.files.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}})
+	res, err := b.files.DeleteOne(ctx, equals("_id", id))
 	if err != nil {
 		return fmt.Errorf("gridfs: delete: %w", err)
 	}
-	if _, err := b.chunks.DeleteMany(ctx, bson.D{{Key: "files_id", Value: id}}); err != nil {
+	if _, err := b.chunks.DeleteMany(ctx, equals("files_id", id)); err != nil {
 		return fmt.Errorf("gridfs: delete the chunks: %w", err)
 	}
 	if res.Acknowledged && res.DeletedCount == 0 {
@@ -201,7 +220,7 @@ func (b *Bucket) DeleteByName(ctx context.Context, filename string) error {
 	type idOnly struct {
 		ID any `bson:"_id"`
 	}
-	list, err := mgx.Collect[idOnly](b.files.Find(ctx, filter, mgx.Projection(bson.D{{Key: "_id", Value: 1}})))
+	list, err := mgx.Collect[idOnly](b.files.Find(ctx, filter, mgx.Projection(idAlone)))
 	if err != nil {
 		return fmt.Errorf("gridfs: delete: %w", err)
 	}
@@ -223,7 +242,7 @@ func (b *Bucket) DeleteByName(ctx context.Context, filename string) error {
 
 // Rename gives a file another name.
 func (b *Bucket) Rename(ctx context.Context, id any, filename string) error {
-	res, err := b.files.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, renaming(filename))
+	res, err := b.files.UpdateOne(ctx, equals("_id", id), renaming(filename))
 	return renamed(res, err, fmt.Sprintf("with _id %v", id))
 }
 
@@ -265,7 +284,7 @@ func (b *Bucket) ensureIndexes(ctx context.Context) error {
 	if b.indexed {
 		return nil
 	}
-	_, err := mgx.FindOne[bson.Raw](ctx, b.primaryFiles, nil, mgx.Projection(bson.D{{Key: "_id", Value: 1}}))
+	_, err := mgx.FindOne[bson.Raw](ctx, b.primaryFiles, nil, mgx.Projection(idAlone))
 	if err != nil && !errors.Is(err, mgx.ErrNoDocuments) {
 		return err
 	}

@@ -108,7 +108,7 @@ func TestConcernsAreInherited(t *testing.T) {
 	yes := true
 	write("call", c, `{"w":1,"j":true}`, mgx.WithWriteConcern(mgx.WriteConcern{W: 1, Journal: &yes}))
 
-	read := func(what string, c *mgx.Collection, want string, options ...mgx.FindOption) {
+	read := func(what string, c *mgx.Collection, want string, options ...mgx.FindOneOption) {
 		t.Helper()
 		if err := c.FindOne(t.Context(), nil, options...).Err(); err != nil {
 			t.Fatalf("%s: %v", what, err)

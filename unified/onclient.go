@@ -30,7 +30,7 @@ func (r *run) onClient(c *client, name string, a *arguments) (result, error) {
 
 func (r *run) listDatabases(c *mgx.Client, names bool, a *arguments) (result, error) {
 	var filter any
-	var options []mgx.ListOption
+	var options []mgx.ListDatabasesOption
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "filter":
@@ -40,9 +40,7 @@ func (r *run) listDatabases(c *mgx.Client, names bool, a *arguments) (result, er
 				options = append(options, mgx.NameOnly())
 			}
 		case "authorizedDatabases":
-			if v.bool() {
-				options = append(options, mgx.AuthorizedOnly())
-			}
+			options = append(options, mgx.AuthorizedOnly(v.bool()))
 		case "comment":
 			options = append(options, mgx.Comment(v.value))
 		default:

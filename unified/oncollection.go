@@ -12,19 +12,19 @@ import (
 func (r *run) onCollection(c *mgx.Collection, name string, a *arguments) (result, error) {
 	switch name {
 	case "find":
-		filter, options, err := finding(a)
+		filter, options, err := finding[mgx.FindOption](a)
 		if err != nil {
 			return nothing, err
 		}
 		return all(c.Find(r.ctx, filter, options...))
 	case "findOne":
-		filter, options, err := finding(a)
+		filter, options, err := finding[mgx.FindOneOption](a)
 		if err != nil {
 			return nothing, err
 		}
 		return orNothing(one(c.FindOne(r.ctx, filter, options...)))
 	case "createFindCursor":
-		filter, options, err := finding(a)
+		filter, options, err := finding[mgx.FindOption](a)
 		if err != nil {
 			return nothing, err
 		}
@@ -67,11 +67,11 @@ func orNothing(res result, err error) (result, error) {
 }
 
 // finding reads the arguments of find and findOne.
-func finding(a *arguments) (filter any, options []mgx.FindOption, err error) {
+func finding[O any](a *arguments) (filter any, options []O, err error) {
 	if err := a.need("filter"); err != nil {
 		return nil, nil, err
 	}
-	add := func(o mgx.FindOption) { options = append(options, o) }
+	add := func(o any) { options = append(options, o.(O)) }
 	err = a.each(func(key string, v argument) bool {
 		switch key {
 		case "filter":
@@ -105,7 +105,7 @@ func finding(a *arguments) (filter any, options []mgx.FindOption, err error) {
 }
 
 // findingMore reads the rarer arguments of find.
-func findingMore(key string, v argument, add func(mgx.FindOption)) bool {
+func findingMore(key string, v argument, add func(any)) bool {
 	switch key {
 	case "allowDiskUse":
 		add(mgx.AllowDiskUse(v.bool()))

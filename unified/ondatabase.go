@@ -264,7 +264,7 @@ func (r *run) dropCollection(db *mgx.Database, a *arguments) error {
 
 func (r *run) listCollections(db *mgx.Database, names bool, a *arguments) (result, error) {
 	var filter any
-	var options []mgx.ListOption
+	var options []mgx.ListCollectionsOption
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "filter":
@@ -278,9 +278,7 @@ func (r *run) listCollections(db *mgx.Database, names bool, a *arguments) (resul
 				options = append(options, mgx.NameOnly())
 			}
 		case "authorizedCollections":
-			if v.bool() {
-				options = append(options, mgx.AuthorizedOnly())
-			}
+			options = append(options, mgx.AuthorizedOnly(v.bool()))
 		case "rawData":
 			if v.bool() {
 				options = append(options, mgx.RawData())

@@ -19,7 +19,7 @@ func createIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var index mgx.Index
-	var options []mgx.IndexOption
+	var options []mgx.CreateIndexOption
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "keys":
@@ -39,6 +39,8 @@ func createIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 			index.PartialFilter = v.document()
 		case "collation":
 			index.Collation = v.document()
+		case "commitQuorum":
+			options = append(options, mgx.CommitQuorum(v.value))
 		default:
 			return aboutIndexes(key, v, &options)
 		}
@@ -51,16 +53,23 @@ func createIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	return value(name), err
 }
 
-// aboutIndexes reads an argument that all of the operations have.
-func aboutIndexes(key string, v argument, options *[]mgx.IndexOption) bool {
+// aboutIndexes reads an argument of those that make or drop indexes.
+func aboutIndexes[O any](key string, v argument, options *[]O) bool {
+	if key != "maxTimeMS" {
+		return aboutLists(key, v, options)
+	}
+	*options = append(*options, any(mgx.MaxTime(v.milliseconds())).(O))
+	return true
+}
+
+// aboutLists reads an argument that all of the operations have.
+func aboutLists[O any](key string, v argument, options *[]O) bool {
 	switch key {
-	case "maxTimeMS":
-		*options = append(*options, mgx.MaxTime(v.milliseconds()))
 	case "comment":
-		*options = append(*options, mgx.Comment(v.value))
+		*options = append(*options, any(mgx.Comment(v.value)).(O))
 	case "rawData":
 		if v.bool() {
-			*options = append(*options, mgx.RawData())
+			*options = append(*options, any(mgx.RawData()).(O))
 		}
 	default:
 		return false
@@ -73,7 +82,7 @@ func dropIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var name string
-	var options []mgx.IndexOption
+	var options []mgx.DropIndexOption
 	err := a.each(func(key string, v argument) bool {
 		if key == "name" {
 			name = v.text()
@@ -88,7 +97,7 @@ func dropIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func dropIndexes(r *run, c *mgx.Collection, a *arguments) (result, error) {
-	var options []mgx.IndexOption
+	var options []mgx.DropIndexOption
 	err := a.each(func(key string, v argument) bool { return aboutIndexes(key, v, &options) })
 	if err != nil {
 		return nothing, err
@@ -97,8 +106,14 @@ func dropIndexes(r *run, c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func listIndexes(r *run, c *mgx.Collection, a *arguments) (result, error) {
-	var options []mgx.IndexOption
-	err := a.each(func(key string, v argument) bool { return aboutIndexes(key, v, &options) })
+	var options []mgx.ListIndexesOption
+	err := a.each(func(key string, v argument) bool {
+		if key == "batchSize" {
+			options = append(options, mgx.BatchSize(int32(v.int())))
+			return true
+		}
+		return aboutLists(key, v, &options)
+	})
 	if err != nil {
 		return nothing, err
 	}

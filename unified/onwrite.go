@@ -96,31 +96,6 @@ type changing struct {
 	filter, update any // update: also the replacement
 }
 
-// modify are the options that all of them have.
-type modify interface {
-	mgx.UpdateOption
-	mgx.ReplaceOption
-	mgx.DeleteOption
-	mgx.FindOneAndDeleteOption
-	mgx.FindOneAndReplaceOption
-	mgx.FindOneAndUpdateOption
-}
-
-// modifying reads an argument that all of them have.
-func modifying(key string, v argument) (modify, bool) {
-	switch key {
-	case "hint":
-		return mgx.Hint(v.value), true
-	case "collation":
-		return mgx.WithCollation(v.document()), true
-	case "let":
-		return mgx.Let(v.document()), true
-	case "comment":
-		return mgx.Comment(v.value), true
-	}
-	return nil, false
-}
-
 // options collects the options of an operation whose arguments are read.
 type options[O any] struct {
 	c    changing
@@ -129,32 +104,55 @@ type options[O any] struct {
 
 func (o *options[O]) add(option any) { o.list = append(o.list, option.(O)) }
 
+// shared reads an argument that all operations have that change what they find, and
+// all models of a bulk.
+func (o *options[O]) shared(key string, v argument) bool {
+	switch key {
+	case "filter":
+		o.c.filter = v.document()
+	case "hint":
+		o.add(mgx.Hint(v.value))
+	case "collation":
+		o.add(mgx.WithCollation(v.document()))
+	default:
+		return false
+	}
+	return true
+}
+
+// call reads an argument that all operations have that change what they find, but no
+// model.
+func (o *options[O]) call(key string, v argument) bool {
+	switch key {
+	case "let":
+		o.add(mgx.Let(v.document()))
+	case "comment":
+		o.add(mgx.Comment(v.value))
+	case "rawData":
+		if v.bool() {
+			o.add(mgx.RawData())
+		}
+	default:
+		return false
+	}
+	return true
+}
+
 // read reads the arguments that filter and options are made of. more knows those
 // that the operation has beyond them.
 func (o *options[O]) read(a *arguments, more func(key string, v argument) bool) error {
 	if err := a.need("filter"); err != nil {
 		return err
 	}
-	return a.each(func(key string, v argument) bool {
-		switch key {
-		case "filter":
-			o.c.filter = v.document()
-			return true
-		case "namespace":
-			return true
-		}
-		if m, ok := modifying(key, v); ok {
-			o.add(m)
-			return true
-		}
-		if key == "rawData" {
-			if v.bool() {
-				o.add(mgx.RawData())
-			}
-			return true
-		}
-		return more(key, v)
-	})
+	return a.each(func(key string, v argument) bool { return o.shared(key, v) || o.call(key, v) || more(key, v) })
+}
+
+// readModel is read for a model.
+func (o *options[O]) readModel(a *arguments, more func(key string, v argument) bool) error {
+	if err := a.need("filter"); err != nil {
+		return err
+	}
+	return a.each(func(key string, v argument) bool { return key == "namespace" || o.shared(key, v) || more(key, v) })
 }
 
 // writing reads what updates and replacements have in common.
@@ -237,7 +235,7 @@ func updateOne(r *run, c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func updateMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
-	var o options[mgx.UpdateOption]
+	var o options[mgx.UpdateManyOption]
 	if err := o.read(a, o.updating); err != nil {
 		return nothing, err
 	}
@@ -376,24 +374,26 @@ func model(item any) (mgx.WriteModel, error) {
 			return mgx.WriteModel{}, malformedf("%s inserts something else than a document", show(item))
 		}
 		return mgx.InsertOneModel(doc), nil
-	case "updateOne", "updateMany":
-		var o options[mgx.UpdateOption]
-		err := o.read(a, o.updating)
-		if d[0].Key == "updateMany" {
-			return mgx.UpdateManyModel(o.c.filter, o.c.update, o.list...), err
-		}
+	case "updateOne":
+		var o options[mgx.UpdateModelOption]
+		err := o.readModel(a, o.updating)
 		return mgx.UpdateOneModel(o.c.filter, o.c.update, o.list...), err
+	case "updateMany":
+		var o options[mgx.UpdateManyModelOption]
+		err := o.readModel(a, o.updating)
+		return mgx.UpdateManyModel(o.c.filter, o.c.update, o.list...), err
 	case "replaceOne":
-		var o options[mgx.ReplaceOption]
-		err := o.read(a, o.replacing)
+		var o options[mgx.ReplaceModelOption]
+		err := o.readModel(a, o.replacing)
 		return mgx.ReplaceOneModel(o.c.filter, o.c.update, o.list...), err
-	case "deleteOne", "deleteMany":
-		var o options[mgx.DeleteOption]
-		err := o.read(a, noMore)
-		if d[0].Key == "deleteMany" {
-			return mgx.DeleteManyModel(o.c.filter, o.list...), err
-		}
+	case "deleteOne":
+		var o options[mgx.DeleteModelOption]
+		err := o.readModel(a, noMore)
 		return mgx.DeleteOneModel(o.c.filter, o.list...), err
+	case "deleteMany":
+		var o options[mgx.DeleteModelOption]
+		err := o.readModel(a, noMore)
+		return mgx.DeleteManyModel(o.c.filter, o.list...), err
 	}
 	return mgx.WriteModel{}, malformedf("there is no write model %q", d[0].Key)
 }

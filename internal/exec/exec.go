@@ -74,6 +74,8 @@ type Result struct {
 	Session *session.Server
 	// Unacknowledged tells that the server was asked not to answer.
 	Unacknowledged bool
+	// Sent tells, beside an error, that a server may have got the command.
+	Sent bool
 }
 
 // Pin keeps operations on one server, or on one connection of it.
@@ -114,11 +116,14 @@ func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
 	for {
 		res, f, err := r.attempt(ctx)
 		if f == nil || !r.mayRetry(ctx, f) {
-			return r.settle(ctx, res, f, err)
+			res, err = r.settle(ctx, res, f, err)
+			res.Sent = r.asked
+			return res, err
 		}
 		r.remember(res, f, err)
 		if f.overloaded && !r.backOff(ctx, err) {
 			r.kept = r.kept && r.last.err == nil
+			r.last.res.Sent = r.asked
 			return r.last.res, r.last.err
 		}
 	}
@@ -145,6 +150,7 @@ type run struct {
 	retries, turnedAway int
 	overloads           int     // attempts that an overloaded server turned away
 	sent                bool    // the attempt at hand got as far as sending
+	asked               bool    // any attempt did
 	last                outcome // of the attempts so far
 
 	avoided   []string // addresses to avoid
@@ -290,7 +296,7 @@ func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
 // prepare decides on session and transaction number for the server at hand.
 func (r *run) prepare(desc *sdam.Server) error {
 	op := r.op
-	acknowledged := op.Access != Write || op.WriteConcern.Acknowledged()
+	acknowledged := op.acknowledged()
 	least := op.MinWireVersion
 	if !acknowledged {
 		least = max(least, op.MinWireUnacknowledged)
@@ -332,11 +338,14 @@ func (r *run) prepare(desc *sdam.Server) error {
 func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Result, head, error) {
 	op, x, c := r.op, r.x, lease.Conn()
 	env := envelope{desc: c.Description(), topology: x.Topology.Kind(), api: x.API, txnNumber: r.txnNumber}
-	if r.session != nil && !(op.Access == Write && !op.WriteConcern.Acknowledged()) {
+	if r.session != nil && op.acknowledged() {
 		env.lsid = r.session.LSID
 	}
 	if gossips(env.desc.Kind) {
 		env.clusterTime = x.Time.Load()
+	}
+	if op.Access == ReadThenWrite {
+		env.needPrimary = x.Topology.Description().WritesNeedPrimary()
 	}
 	if x.Timeout > 0 {
 		env.deadline, _ = ctx.Deadline()
@@ -347,7 +356,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	}
 	defer f.buf.Release()
 
-	r.sent = true
+	r.sent, r.asked = true, true
 	watch := x.Monitor.start(ctx, r, &f, lease)
 	res := Result{Server: server, Desc: env.desc, Unacknowledged: !f.ack}
 	if !f.ack {

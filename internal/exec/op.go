@@ -58,6 +58,8 @@ type Op struct {
 	ReadPreference *sdam.ReadPreference // nil: primary
 	ReadConcern    string               // "": the server's default
 	WriteConcern   *WriteConcern        // nil: the server's default
+	// MaxTime bounds the server's work; 0: nothing does but the deadline.
+	MaxTime time.Duration
 	// AwaitMS is maxTimeMS for a command that has its own notion of it.
 	AwaitMS int64
 	// Session is the session to run in; nil uses one of exec's own where the
@@ -81,6 +83,11 @@ type Op struct {
 	// RawData asks for (or writes) documents as they are stored, where the server
 	// knows how to.
 	RawData bool
+}
+
+// acknowledged tells whether the server answers the command.
+func (op *Op) acknowledged() bool {
+	return op.Access != Write && op.Access != ReadThenWrite || op.WriteConcern.Acknowledged()
 }
 
 // Limits are what the server chosen for a command accepts, in bytes and
@@ -156,6 +163,7 @@ type frame struct {
 type envelope struct {
 	desc        *sdam.Server
 	topology    sdam.TopologyKind
+	needPrimary bool // for commands that read, then write
 	api         *conn.API
 	lsid        []byte
 	txnNumber   int64 // 0: none
@@ -182,11 +190,8 @@ func (h *roomHint) saw(size int) {
 
 // encode writes the whole message into a pooled frame.
 func (op *Op) encode(env *envelope, hint *roomHint) (frame, error) {
-	f := frame{requestID: wire.NextRequestID(), ack: true}
+	f := frame{requestID: wire.NextRequestID(), ack: op.acknowledged()}
 	writes := op.Access == Write || op.Access == ReadThenWrite
-	if writes && !op.WriteConcern.Acknowledged() {
-		f.ack = false
-	}
 	var flags wire.Flags
 	if !f.ack {
 		flags |= wire.MoreToCome
@@ -291,16 +296,33 @@ func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byt
 	if env.clusterTime != nil {
 		b = bsonwire.AppendDocument(b, "$clusterTime", env.clusterTime)
 	}
-	// Servers refuse maxTimeMS in a getMore, but to wait for data.
-	if !env.deadline.IsZero() && op.AwaitMS == 0 && op.Name != "getMore" {
-		// The server should give up a little before the client does.
-		if ms := (time.Until(env.deadline) - env.desc.MinRTT).Milliseconds(); ms > 0 {
-			b = boundTime(b, at, ms)
-		}
+	if ms := op.maxTimeMS(env); ms > 0 {
+		b = boundTime(b, at, ms)
 	}
 	b = op.appendReadPreference(b, env)
 	b = env.api.Append(b)
 	return bsonwire.AppendString(b, "$db", op.Database)
+}
+
+// maxTimeMS is how long the server may work, by the operation's own bound and by the
+// deadline, whichever is nearer; 0: as long as it likes.
+func (op *Op) maxTimeMS(env *envelope) int64 {
+	if op.AwaitMS != 0 || op.Name == "getMore" {
+		return 0 // servers refuse it in a getMore, but to wait for data
+	}
+	own := max(op.MaxTime, 0)
+	if own > 0 && own < time.Millisecond {
+		own = time.Millisecond // 0 would be no limit
+	}
+	if env.deadline.IsZero() {
+		return own.Milliseconds()
+	}
+	// The server should give up a little before the client does.
+	left := time.Until(env.deadline) - env.desc.MinRTT
+	if left > 0 && (own == 0 || left < own) {
+		own = left
+	}
+	return own.Milliseconds()
 }
 
 // boundTime gives the command that begins at at a maxTimeMS, or makes its own one
@@ -330,7 +352,7 @@ const wireRawData = 27
 // appendReadPreference appends $readPreference where the specification "Server
 // Selection" asks for it.
 func (op *Op) appendReadPreference(b []byte, env *envelope) []byte {
-	if op.Access == Write || op.Access == ReadThenWrite && env.desc.MaxWireVersion < sdam.WireSecondaryWrites {
+	if op.Access == Write || op.Access == ReadThenWrite && env.needPrimary {
 		return b
 	}
 	rp := op.ReadPreference.ToSend(env.topology, env.desc.Kind)

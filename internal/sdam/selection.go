@@ -110,18 +110,22 @@ func (q *Selection) find(t *Topology, buf []*Server, avoid []string) []*Server {
 	}
 }
 
-// WireSecondaryWrites is the wire version (MongoDB 5.0) from which secondaries run
+// wireSecondaryWrites is the wire version (MongoDB 5.0) from which secondaries run
 // aggregations with $out and $merge.
-const WireSecondaryWrites = 13
+const wireSecondaryWrites = 13
 
-// anyBefore tells whether an available server is older than a wire version.
-func (t *Topology) anyBefore(wire int32) bool {
-	return slices.ContainsFunc(t.Servers, func(s *Server) bool { return s.Kind.Available() && s.MaxWireVersion < wire })
+// WritesNeedPrimary tells whether aggregations with $out and $merge are for the
+// primary alone, whatever the read preference: one of the available servers is too
+// old for anything else. See the specification "CRUD".
+func (t *Topology) WritesNeedPrimary() bool {
+	return t.Kind != LoadBalanced && slices.ContainsFunc(t.Servers, func(s *Server) bool {
+		return s.Kind.Available() && s.MaxWireVersion < wireSecondaryWrites
+	})
 }
 
 func (q *Selection) findMember(t *Topology, buf []*Server, avoid []string) []*Server {
 	mode := Primary
-	if !q.Write && q.ReadPreference != nil && !(q.Writes && t.anyBefore(WireSecondaryWrites)) {
+	if !q.Write && q.ReadPreference != nil && !(q.Writes && t.WritesNeedPrimary()) {
 		mode = q.ReadPreference.Mode
 	}
 	switch mode {

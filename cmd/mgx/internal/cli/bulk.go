@@ -272,49 +272,35 @@ func (w *writeDocument) model(kind string) mgx.WriteModel {
 	case "insertOne":
 		return mgx.InsertOneModel(w.Document)
 	case "updateOne":
-		return mgx.UpdateOneModel(w.Filter, w.Update, append(options[mgx.UpdateOption](w), w.updateOptions()...)...)
+		return mgx.UpdateOneModel(w.Filter, w.Update, options[mgx.UpdateModelOption](w)...)
 	case "updateMany":
-		return mgx.UpdateManyModel(w.Filter, w.Update, append(options[mgx.UpdateOption](w), w.updateOptions()...)...)
+		return mgx.UpdateManyModel(w.Filter, w.Update, options[mgx.UpdateManyModelOption](w)...)
 	case "replaceOne":
-		list := options[mgx.ReplaceOption](w)
-		if w.Upsert {
-			list = append(list, mgx.Upsert())
-		}
-		if w.Sort != nil {
-			list = append(list, mgx.SortBy(w.Sort))
-		}
-		return mgx.ReplaceOneModel(w.Filter, w.Replacement, list...)
+		return mgx.ReplaceOneModel(w.Filter, w.Replacement, options[mgx.ReplaceModelOption](w)...)
 	case "deleteOne":
-		return mgx.DeleteOneModel(w.Filter, options[mgx.DeleteOption](w)...)
+		return mgx.DeleteOneModel(w.Filter, options[mgx.DeleteModelOption](w)...)
 	}
-	return mgx.DeleteManyModel(w.Filter, options[mgx.DeleteOption](w)...)
+	return mgx.DeleteManyModel(w.Filter, options[mgx.DeleteModelOption](w)...)
 }
 
-// options are those that updates, replacements and deletions share.
+// options are those that the write has. checkFields saw to it that its kind has
+// them.
 func options[T any](w *writeDocument) (list []T) {
-	add := func(option any) {
-		if o, ok := option.(T); ok {
-			list = append(list, o)
-		}
-	}
+	add := func(option any) { list = append(list, option.(T)) }
 	if w.Collation != nil {
 		add(mgx.WithCollation(w.Collation))
 	}
 	if w.Hint != nil {
 		add(mgx.Hint(w.Hint))
 	}
-	return list
-}
-
-func (w *writeDocument) updateOptions() (list []mgx.UpdateOption) {
 	if w.Upsert {
-		list = append(list, mgx.Upsert())
+		add(mgx.Upsert())
 	}
 	if w.ArrayFilters != nil {
-		list = append(list, mgx.ArrayFilters(w.ArrayFilters...))
+		add(mgx.ArrayFilters(w.ArrayFilters...))
 	}
 	if w.Sort != nil {
-		list = append(list, mgx.SortBy(w.Sort))
+		add(mgx.SortBy(w.Sort))
 	}
 	return list
 }

@@ -65,30 +65,40 @@ func (a *app) prepareUpdate(ctx context.Context, rest []string, flags updateFlag
 	if change, err = parseUpdate("the update", rest[1]); err != nil {
 		return nil, err
 	}
-	var options []mgx.UpdateOption
+	var one []mgx.UpdateOption
+	var many []mgx.UpdateManyOption
+	add := func(o interface {
+		mgx.UpdateOption
+		mgx.UpdateManyOption
+	},
+	) {
+		one, many = append(one, o), append(many, o)
+	}
 	if flags.upsert {
-		options = append(options, mgx.Upsert())
+		add(mgx.Upsert())
 	}
 	if flags.arrayFilters != "" {
 		list, err := parseList("--array-filters", flags.arrayFilters)
 		if err != nil {
 			return nil, err
 		}
-		options = append(options, mgx.ArrayFilters(list...))
+		add(mgx.ArrayFilters(list...))
 	}
 	if flags.hint != "" {
 		hint, err := parseHint(flags.hint)
 		if err != nil {
 			return nil, err
 		}
-		options = append(options, mgx.Hint(hint))
+		add(mgx.Hint(hint))
 	}
 	return func(c *mgx.Collection) error {
-		write := c.UpdateOne
+		var res mgx.UpdateResult
+		var err error
 		if flags.many {
-			write = c.UpdateMany
+			res, err = c.UpdateMany(ctx, filter, change, many...)
+		} else {
+			res, err = c.UpdateOne(ctx, filter, change, one...)
 		}
-		res, err := write(ctx, filter, change, options...)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,490 @@
+package mgx
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+)
+
+// Options that several operations take.
+type (
+	// QueryOption is an option of Find and FindOne.
+	QueryOption interface {
+		FindOption
+		FindOneOption
+	}
+	// anyRead is an option of every reading operation.
+	anyRead interface {
+		QueryOption
+		CountOption
+		EstimatedCountOption
+		DistinctOption
+		AggregateOption
+	}
+	// anyWrite is an option of every writing operation.
+	anyWrite interface {
+		InsertOption
+		BulkOption
+		ClientBulkOption
+		anyModify
+	}
+	// anyModify is an option of every operation that changes what it finds.
+	anyModify interface {
+		updating
+		DeleteOption
+		FindOneAndDeleteOption
+	}
+	// updating is an option of the updating operations.
+	updating interface {
+		UpdateOption
+		UpdateManyOption
+		ReplaceOption
+		FindOneAndReplaceOption
+		FindOneAndUpdateOption
+	}
+	// findAndModify is an option of the three FindOneAnd… operations.
+	findAndModify interface {
+		FindOneAndDeleteOption
+		FindOneAndReplaceOption
+		FindOneAndUpdateOption
+	}
+	// anyModel is an option of every model but InsertOneModel, which has none.
+	anyModel interface {
+		updatingModel
+		DeleteModelOption
+	}
+	// updatingModel is an option of the models that update.
+	updatingModel interface {
+		UpdateModelOption
+		UpdateManyModelOption
+		ReplaceModelOption
+	}
+	// managing is an option of the operations that make, change or drop
+	// collections and indexes.
+	managing interface {
+		CreateCollectionOption
+		ModifyCollectionOption
+		RenameOption
+		DropOption
+		CreateIndexOption
+		DropIndexOption
+	}
+	// listing is an option of the operations that list databases, collections or
+	// indexes.
+	listing interface {
+		ListDatabasesOption
+		ListCollectionsOption
+		ListIndexesOption
+	}
+)
+
+// SortOption is what Sort and SortBy return.
+type SortOption interface {
+	QueryOption
+	UpdateOption
+	ReplaceOption
+	findAndModify
+	UpdateModelOption
+	ReplaceModelOption
+}
+
+// Sort orders by fields, each ascending, or descending with a minus before it:
+// Sort("-qty", "item"). On an update, the first document in that order is the
+// one that changes (UpdateOne, ReplaceOne and their models need server 8.0).
+func Sort(fields ...string) SortOption {
+	return option(func(s *settings) { s.sort = sortKeys(fields) })
+}
+
+// SortBy orders by a sort document, for orders that Sort cannot express, such as
+// a text score. A map of several fields has no order, and is an
+// ErrInvalidArgument.
+func SortBy(document any) SortOption { return option(func(s *settings) { s.sort = document }) }
+
+// ProjectionOption is what Projection returns.
+type ProjectionOption interface {
+	QueryOption
+	findAndModify
+}
+
+// Projection says which fields the returned documents have:
+// Projection(bson.D{{"item", 1}, {"_id", 0}}).
+func Projection(document any) ProjectionOption {
+	return option(func(s *settings) { s.projection = document })
+}
+
+// LimitOption is what Limit returns.
+type LimitOption interface {
+	FindOption
+	CountOption
+}
+
+// Limit bounds how many documents are returned or counted; 0 is no limit. A
+// negative limit on Find asks for one batch of at most that many documents.
+func Limit(n int64) LimitOption { return option(func(s *settings) { s.limit = n }) }
+
+// SkipOption is what Skip returns.
+type SkipOption interface {
+	QueryOption
+	CountOption
+}
+
+// Skip leaves out the first n documents.
+func Skip(n int64) SkipOption { return option(func(s *settings) { s.skip = n }) }
+
+// CursorOption is an option of the operations that return a cursor.
+type CursorOption interface {
+	FindOption
+	AggregateOption
+	ListCollectionsOption
+	ListIndexesOption
+	RunCursorOption
+}
+
+// BatchSize is how many documents the server puts in one reply; 0 leaves it to
+// the server (101 documents in the first one, then as many as fit in 16 MiB). A
+// negative one on Find asks, like a negative Limit, for one batch of at most that
+// many documents; elsewhere it is like 0. An aggregation that ends with $out or
+// $merge returns no documents, and does not send it.
+func BatchSize(n int32) CursorOption { return option(func(s *settings) { s.batchSize = n }) }
+
+// HintOption is what Hint returns.
+type HintOption interface {
+	QueryOption
+	CountOption
+	DistinctOption
+	AggregateOption
+	anyModify
+	anyModel
+}
+
+// Hint makes the server use an index, given by name or by its keys. Servers before
+// 4.4 refuse it on deletions and on the FindOneAnd… operations; with a write
+// concern of w=0, where they could not say so, mgx does (ErrUnsupported).
+func Hint(index any) HintOption { return option(func(s *settings) { s.hint = index }) }
+
+// CollationOption is what WithCollation returns.
+type CollationOption interface {
+	QueryOption
+	CountOption
+	DistinctOption
+	AggregateOption
+	CreateCollectionOption
+	anyModify
+	anyModel
+}
+
+// WithCollation compares strings by a language's rules; without it, by those of the
+// collection, by default byte by byte. The document is a Collation, or whatever
+// encodes like one. On CreateCollection it becomes the collection's default.
+func WithCollation(document any) CollationOption {
+	return option(func(s *settings) { s.collation = document })
+}
+
+// LetOption is what Let returns.
+type LetOption interface {
+	QueryOption
+	AggregateOption
+	BulkOption
+	ClientBulkOption
+	anyModify
+}
+
+// Let defines variables that the operation's expressions can use as $$name. In a
+// bulk they are for its updates and deletions. It needs server 5.0.
+func Let(document any) LetOption { return option(func(s *settings) { s.let = document }) }
+
+// CommentOption is what Comment returns.
+type CommentOption interface {
+	RunCursorOption
+	anyRead
+	anyWrite
+	managing
+	listing
+}
+
+// Comment is shown in the server's log, its profiler and currentOp. It can be any
+// value; servers before 4.4 take a string, and on Find, FindOne and aggregations
+// alone.
+func Comment(value any) CommentOption { return option(func(s *settings) { s.comment = value }) }
+
+// MaxTimeOption is what MaxTime returns.
+type MaxTimeOption interface {
+	anyRead
+	findAndModify
+	CreateIndexOption
+	DropIndexOption
+}
+
+// MaxTime makes the server stop the operation after d, with an ErrTimeout; it has
+// millisecond precision, and there is no limit by default. A deadline of the
+// context bounds the client's wait; this one bounds the server's work. Of a cursor
+// it bounds all of that, until its end. See also Cursor.Explain.
+func MaxTime(d time.Duration) MaxTimeOption { return option(func(s *settings) { s.maxTime = d }) }
+
+// UpsertOption is what Upsert returns.
+type UpsertOption interface {
+	updating
+	updatingModel
+}
+
+// Upsert inserts a document where none matches.
+func Upsert() UpsertOption { return option(func(s *settings) { s.upsert = true }) }
+
+// ArrayFiltersOption is what ArrayFilters returns.
+type ArrayFiltersOption interface {
+	UpdateOption
+	UpdateManyOption
+	FindOneAndUpdateOption
+	UpdateModelOption
+	UpdateManyModelOption
+}
+
+// ArrayFilters say which elements of arrays an update with $[name] changes.
+func ArrayFilters(filters ...any) ArrayFiltersOption {
+	if filters == nil {
+		filters = []any{} // an array all the same
+	}
+	return option(func(s *settings) { s.arrayFilters = filters })
+}
+
+// ReturnAfterOption is what ReturnAfter returns.
+type ReturnAfterOption interface {
+	FindOneAndReplaceOption
+	FindOneAndUpdateOption
+}
+
+// ReturnAfter returns the document as it is after the change, not before.
+func ReturnAfter() ReturnAfterOption { return option(func(s *settings) { s.returnAfter = true }) }
+
+// UnorderedOption is what Unordered returns.
+type UnorderedOption interface {
+	InsertOption
+	BulkOption
+	ClientBulkOption
+}
+
+// Unordered goes on after a write that failed, in whatever order the server
+// likes. Without it, a bulk stops at the first failure.
+func Unordered() UnorderedOption { return option(func(s *settings) { s.unordered = true }) }
+
+// BypassOption is what BypassDocumentValidation returns.
+type BypassOption interface {
+	BulkOption
+	ClientBulkOption
+	InsertOption
+	AggregateOption
+	updating
+}
+
+// BypassDocumentValidation writes (or does not write) documents that the
+// collection's validator would refuse. The server's default is false. On an
+// aggregation it is for pipelines that end with $out or $merge.
+func BypassDocumentValidation(bypass bool) BypassOption {
+	return option(func(s *settings) { s.bypassValidation = &bypass })
+}
+
+// RawDataOption is what RawData returns.
+type RawDataOption interface {
+	anyRead
+	anyWrite
+	CreateIndexOption
+	DropIndexOption
+	ListCollectionsOption
+	ListIndexesOption
+	RunCommandOption
+}
+
+// RawData works on the documents as they are stored: on the buckets of a time
+// series collection instead of its measurements. Servers before 8.2 do not know
+// it; nothing is sent to them.
+func RawData() RawDataOption { return option(func(s *settings) { s.rawData = true }) }
+
+// AsRead has RunCommand treat the command as mgx's own reads: it goes where the
+// read preference says, the database's if none is given, takes the database's read
+// concern unless the command has one, and is sent again after failures that a second
+// attempt may cure, unless RetryReads is off. It is for commands that change nothing,
+// such as dbStats.
+func AsRead() RunCommandOption { return option(func(s *settings) { s.asRead = true }) }
+
+// VerboseResults has Client.BulkWrite return a result for each write, not only the
+// counts of all.
+func VerboseResults() ClientBulkOption { return option(func(s *settings) { s.verbose = true }) }
+
+// DiskUseOption is what AllowDiskUse returns.
+type DiskUseOption interface {
+	QueryOption
+	AggregateOption
+}
+
+// AllowDiskUse lets (or forbids) the server to spill to disk what does not fit
+// in memory. By default it is the server's configuration that decides. On Find and
+// FindOne it needs server 4.4.
+func AllowDiskUse(allow bool) DiskUseOption {
+	return option(func(s *settings) { s.allowDiskUse = &allow })
+}
+
+// AllowPartialResults accepts an answer without the shards that cannot be
+// reached.
+func AllowPartialResults() QueryOption {
+	return option(func(s *settings) { s.allowPartial = true })
+}
+
+// NoCursorTimeout keeps an idle cursor on the server for longer than its ten
+// minutes. Close the cursor when done.
+func NoCursorTimeout() FindOption {
+	return option(func(s *settings) { s.noTimeout = true })
+}
+
+// Max is the exclusive upper bound of the index keys that a query looks at; it needs
+// a Hint.
+func Max(document any) QueryOption { return option(func(s *settings) { s.max = document }) }
+
+// Min is the inclusive lower bound of the index keys that a query looks at; it
+// needs a Hint.
+func Min(document any) QueryOption { return option(func(s *settings) { s.min = document }) }
+
+// ReturnKey returns only the index keys of the documents.
+func ReturnKey() QueryOption { return option(func(s *settings) { s.returnKey = true }) }
+
+// ShowRecordID adds a field $recordId to each document.
+func ShowRecordID() QueryOption { return option(func(s *settings) { s.showRecordID = true }) }
+
+// CursorType says how a Find's cursor behaves at the end of its results.
+type CursorType uint8
+
+const (
+	// NonTailable ends with the last document: the default.
+	NonTailable CursorType = iota
+	// Tailable stays open at the end of a capped collection.
+	Tailable
+	// TailableAwait is Tailable, and the server waits for new documents before it
+	// answers.
+	TailableAwait
+)
+
+// WithCursorType chooses how the cursor behaves at the end of its results.
+func WithCursorType(t CursorType) FindOption { return option(func(s *settings) { s.cursor = t }) }
+
+// AwaitOption is what MaxAwaitTime returns.
+type AwaitOption interface {
+	RunCursorOption
+	FindOption
+	AggregateOption
+}
+
+// MaxAwaitTime is how long the server waits for new documents of a TailableAwait
+// cursor before it answers with none: a second, if none is given. It is the
+// maxTimeMS of getMore. On Find it has no effect on other types of cursors, in
+// aggregations the server refuses it for pipelines that do not wait.
+func MaxAwaitTime(d time.Duration) AwaitOption { return option(func(s *settings) { s.maxAwait = d }) }
+
+// NamesOption is what NameOnly returns.
+type NamesOption interface {
+	ListDatabasesOption
+	ListCollectionsOption
+}
+
+// NameOnly lists names and types alone, which needs no locks on the server.
+// ListDatabaseNames and ListCollectionNames ask for it by themselves.
+func NameOnly() NamesOption { return option(func(s *settings) { s.nameOnly = true }) }
+
+// AuthorizedOption is what AuthorizedOnly returns.
+type AuthorizedOption interface {
+	ListDatabasesOption
+	ListCollectionsOption
+}
+
+// AuthorizedOnly lists what the user may access, or, if it is false, all, which
+// then needs the right to list all. Without it, ListDatabases lists what the user
+// may see, while ListCollections needs the right. A user without needs
+// ListCollectionNames, or NameOnly, besides.
+func AuthorizedOnly(only bool) AuthorizedOption {
+	return option(func(s *settings) { s.authorizedOnly = &only })
+}
+
+// ReadPreferenceOption is what WithReadPreference returns.
+type ReadPreferenceOption interface {
+	anyRead
+	ListDatabasesOption
+	ListCollectionsOption
+	RunCommandOption
+	RunCursorOption
+	HandleOption
+}
+
+// WithReadPreference says which servers may answer, for this call or for a
+// database's or collection's handle. The lists of databases and collections, and
+// RunCommand and RunCursorCommand, do not follow a handle or the client: they go to
+// the primary unless the call says otherwise.
+func WithReadPreference(p ReadPreference) ReadPreferenceOption {
+	rp := p.internal()
+	return option(func(s *settings) { s.readPreference = rp })
+}
+
+// ReadConcernOption is what WithReadConcern returns.
+type ReadConcernOption interface {
+	anyRead
+	HandleOption
+}
+
+// WithReadConcern says how durable what is read must be: "local", "available",
+// "majority", "linearizable" or "snapshot"; "" is the server's default.
+func WithReadConcern(level string) ReadConcernOption {
+	return option(func(s *settings) { s.readConcern = &level })
+}
+
+// WriteConcernOption is what WithWriteConcern returns.
+type WriteConcernOption interface {
+	anyWrite
+	AggregateOption
+	managing
+	HandleOption
+}
+
+// WithWriteConcern says what a write waits for. On an aggregation it is for
+// pipelines that end with $out or $merge. One that no server takes is an
+// ErrConfiguration of the first operation that uses it.
+func WithWriteConcern(w WriteConcern) WriteConcernOption {
+	wc := w.internal()
+	return option(func(s *settings) { s.writeConcern = wc })
+}
+
+// DecodeOption is what WithDocumentType and WithTimeLocation return.
+type DecodeOption interface {
+	QueryOption
+	DistinctOption
+	AggregateOption
+	ListCollectionsOption
+	ListIndexesOption
+	RunCommandOption
+	RunCursorOption
+	findAndModify
+	HandleOption
+}
+
+// WithDocumentType sets the type of documents that are decoded into an any, as
+// Options.DocumentType does for the client.
+func WithDocumentType(t reflect.Type) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.DocumentType = t })
+}
+
+// WithTimeLocation makes dates that are decoded into an any come as time.Time in
+// a location, as Options.TimeLocation does for the client; nil leaves them
+// bson.DateTime.
+func WithTimeLocation(loc *time.Location) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.TimeAware, d.Location = loc != nil, loc })
+}
+
+// decoding adds to how the call's documents are decoded.
+func decoding(change func(*bson.DecodeOptions)) option {
+	return func(s *settings) {
+		before := s.decode
+		s.decode = func(d *bson.DecodeOptions) {
+			if before != nil {
+				before(d)
+			}
+			change(d)
+		}
+	}
+}
