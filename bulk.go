@@ -73,8 +73,8 @@ func DeleteManyModel(filter any, options ...DeleteModelOption) WriteModel {
 type BulkWriteResult struct {
 	InsertedCount, MatchedCount, ModifiedCount, DeletedCount, UpsertedCount int64
 	// InsertedIDs are the _ids of the inserted documents, UpsertedIDs those of the
-	// documents inserted by upserts, by the index of their models. InsertedIDs also
-	// have those of a message that failed: whether its documents are there is not known.
+	// documents inserted by upserts, by the index of their models, as far as the server
+	// has confirmed them.
 	InsertedIDs, UpsertedIDs map[int]any
 	// Acknowledged is false for a write concern of w=0.
 	Acknowledged bool
@@ -170,7 +170,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	b.errs.WriteConcernErrors = append(b.errs.WriteConcernErrors, run.errs.WriteConcernErrors...)
 	if run.errs.Unsent < len(group) {
 		b.unsent = min(b.unsent, group[run.errs.Unsent])
-		for _, i := range group[max(run.errs.Unsent, run.tried):] {
+		for _, i := range group[run.errs.Unsent:] {
 			b.ids[i] = nil
 		}
 	}

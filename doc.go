@@ -153,7 +153,7 @@ component; without one, the environment's MONGODB_LOG_ variables decide: see
 	database.go, collection.go  Database, Collection
 	find.go, cursor.go          queries, Cursor, Collect, Each
 	write.go, bulk.go           writes; clientbulk.go: Client.BulkWrite
-	settings.go                 the options of calls
+	settings.go, calloptions.go the options of calls
 	index.go, manage.go         indexes, collections, search indexes
 	concern.go, errors.go       read preference, write concern; errors
 	request.go, admin.go        requests, server administration
@@ -162,6 +162,6 @@ component; without one, the environment's MONGODB_LOG_ variables decide: see
 Package [github.com/mgxdb/mgx/gridfs] stores files; package
 [github.com/mgxdb/mgx/connstring] reads connection strings. For who knows PyMongo's
 MongoClient, docs/from-pymongo.md lists each member of it; docs/options.md lists
-every option.
+every option of a client, docs/operations.md those of the operations.
 */
 package mgx

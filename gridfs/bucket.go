@@ -84,10 +84,18 @@ func New(db *mgx.Database, options Options) (*Bucket, error) {
 	}, nil
 }
 
-// equals is the filter of a field that has just this value: a document or a regular
-// expression is no condition then.
-func equals(field string, value any) bson.D {
-	return bson.D{{Key: field, Value: bson.D{{Key: "$eq", Value: value}}}}
+// equals is the filter of a field that has just this value.
+func equals(field string, value any) bson.D { return bson.D{{Key: field, Value: exactly(value)}} }
+
+// exactly keeps a value that could be read as a condition, a document with operators
+// or a regular expression, from being one.
+func exactly(value any) any {
+	switch t, _, err := bson.AppendMarshalValue(nil, value); {
+	case err != nil: // for the operation to report
+	case t == bson.TypeEmbeddedDocument, t == bson.TypeRegex, t == bson.TypeArray:
+		return bson.D{{Key: "$eq", Value: value}}
+	}
+	return value
 }
 
 func checkChunkSize(size int) error {

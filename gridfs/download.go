@@ -60,7 +60,7 @@ func (d *DownloadStream) fetch() error {
 	}
 	if d.cur == nil {
 		d.cur = d.chunks.Find(d.ctx, bson.D{
-			{Key: "files_id", Value: bson.D{{Key: "$eq", Value: d.file.ID}}}, {Key: "n", Value: bson.D{{Key: "$gte", Value: int32(want)}}},
+			{Key: "files_id", Value: exactly(d.file.ID)}, {Key: "n", Value: bson.D{{Key: "$gte", Value: int32(want)}}},
 		}, mgx.Sort("n"))
 		d.next = want
 	}

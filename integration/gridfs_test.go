@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"testing/iotest"
@@ -367,5 +369,82 @@ func TestGridFSIndexes(t *testing.T) {
 	}
 	if _, err := gridfs.New(c.Database("files"), gridfs.Options{ChunkSize: -1}); err == nil {
 		t.Error("a negative chunk size")
+	}
+}
+
+// An identifier is a value, whatever it looks like: no condition that matches other
+// files.
+func TestGridFSIdentifiersAreNoConditions(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	ids := []any{"text", bson.D{{Key: "a", Value: int32(1)}}}
+	for _, id := range ids {
+		if _, err := b.Upload(ctx, "f", bytes.NewReader(noise(10)), gridfs.WithID(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, condition := range []any{
+		bson.D{{Key: "$exists", Value: true}}, bson.M{"$ne": 1}, bson.Regex{Pattern: "."}, bson.RawValue{Type: bson.TypeRegex, Value: []byte(".\x00\x00")},
+	} {
+		_, err := b.Download(ctx, condition, io.Discard)
+		for _, err := range []error{err, b.Delete(ctx, condition), b.Rename(ctx, condition, "g")} {
+			if !errors.Is(err, gridfs.ErrFileNotFound) {
+				t.Errorf("%v: %v", condition, err)
+			}
+		}
+		up, err := b.OpenUpload(ctx, "f", gridfs.WithID(condition))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := up.Abort(); err != nil {
+			t.Errorf("%v: %v", condition, err)
+		}
+	}
+	for _, id := range ids {
+		var out bytes.Buffer
+		if _, err := b.Download(ctx, id, &out); err != nil || out.Len() != 10 {
+			t.Errorf("%v: %d bytes: %v", id, out.Len(), err)
+		}
+		if err := errors.Join(b.Rename(ctx, id, "g"), b.Delete(ctx, id)); err != nil {
+			t.Errorf("%v: %v", id, err)
+		}
+	}
+	if n, err := b.Chunks().CountDocuments(ctx, nil); err != nil || n != 0 {
+		t.Errorf("%d chunks are left: %v", n, err)
+	}
+}
+
+// A revision that is not there is told from a name that is not.
+func TestGridFSMissingRevisions(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	if _, err := b.Upload(t.Context(), "f", bytes.NewReader(noise(10))); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		revision int
+		says     string
+	}{
+		{"f", 1, `"f" has no revision 1`}, {"f", -2, `"f" has no revision -2`}, {"f", math.MinInt, "has no revision"},
+		{"g", 0, `none named "g"`}, {"g", 3, `none named "g"`}, {"g", -1, `none named "g"`},
+	} {
+		_, err := b.DownloadByName(t.Context(), tt.name, tt.revision, io.Discard)
+		if !errors.Is(err, gridfs.ErrFileNotFound) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s, revision %d: %v", tt.name, tt.revision, err)
+		}
+	}
+}
+
+// Files of other drivers may have their numbers in other types.
+func TestGridFSNumbersOfAnyType(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	ctx := t.Context()
+	insert(t, b.Files(), bson.D{{"_id", 1}, {"length", 6.0}, {"chunkSize", int64(4)}, {"uploadDate", bson.DateTime(1)}, {"filename", "f"}, {"md5", "old"}})
+	insert(t, b.Chunks(),
+		bson.D{{"_id", 1}, {"files_id", 1}, {"n", 0.0}, {"data", []byte("abcd")}},
+		bson.D{{"_id", 2}, {"files_id", 1}, {"n", int64(1)}, {"data", []byte("ef")}})
+	var out bytes.Buffer
+	if _, err := b.DownloadByName(ctx, "f", -1, &out); err != nil || out.String() != "abcdef" {
+		t.Errorf("%q: %v", out.String(), err)
 	}
 }
