@@ -9,7 +9,7 @@ import (
 
 // Options that several operations take.
 type (
-	// QueryOption is an option of Find and FindOne.
+	// QueryOption is what options return that Find and FindOne share.
 	QueryOption interface {
 		FindOption
 		FindOneOption
@@ -132,7 +132,7 @@ type SkipOption interface {
 // Skip leaves out the first n documents.
 func Skip(n int64) SkipOption { return option(func(s *settings) { s.skip = n }) }
 
-// CursorOption is an option of the operations that return a cursor.
+// CursorOption is what BatchSize and Prefetch return.
 type CursorOption interface {
 	FindOption
 	AggregateOption

@@ -87,10 +87,11 @@ func surfaceWriteOptions() []surfaceOption {
 		choice("ArrayFilters", ArrayFilters(bson.D{{Key: "e", Value: 1}}), sent{"arrayFilters.0.e": "1"}).ofStatement(),
 		choice("ReturnAfter", ReturnAfter(), sent{"new": "true"}),
 		choice("Unordered", Unordered(), sent{"ordered": "false"}).in(allBulk, everywhere("ordered", "false", "insert", "update", "delete")),
-		choice("BypassDocumentValidation", BypassDocumentValidation(), sent{"bypassDocumentValidation": "true"}).
+		choice("BypassDocumentValidation", BypassDocumentValidation(false), sent{"bypassDocumentValidation": "false"}).
 			in("Collection.Aggregate", sent{}).in("Database.Aggregate", sent{}).
-			in(allBulk, everywhere("bypassDocumentValidation", "true", "insert", "update")),
+			in(allBulk, everywhere("bypassDocumentValidation", "false", "insert", "update")),
 		choice("RawData", RawData(), sent{"rawData": "true"}).in(allBulk, everywhere("rawData", "true", "insert", "update", "delete")),
+		choice("AsRead", AsRead(), sent{}), // it needs something to inherit: see TestRunCommandAsRead
 		choice("VerboseResults", VerboseResults(), sent{"errorsOnly": "false"}),
 	}
 }
