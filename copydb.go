@@ -16,13 +16,14 @@ import (
 // CopyOptions say how CopyDatabase works. The zero value copies within the
 // client's own deployment.
 type CopyOptions struct {
-	// FromHost is the deployment to copy from: a host, or a connection string.
+	// FromHost is the deployment to copy from: a host, or a connection string; the
+	// client's own, if empty.
 	FromHost string
 	// Username and Password are who to be there; AuthSource is the database that
 	// knows the user, "admin" if empty. They go before what a connection string
 	// in FromHost says.
 	Username, Password, AuthSource string
-	// Source is a client of the deployment to copy from, instead of FromHost.
+	// Source is a client of the deployment to copy from, instead of all these.
 	Source *Client
 
 	// Parallel is how many collections are copied at a time: 4, if 0. Each of them
@@ -200,24 +201,44 @@ func copyConcern(c *Client) WriteConcern {
 // copySource returns the client to read from, and what to do with it in the end.
 func (c *Client) copySource(ctx context.Context, o *CopyOptions) (*Client, func(), error) {
 	switch {
+	case o.Source != nil && (o.FromHost != "" || o.Username != ""):
+		return nil, nil, failure(ErrInvalidArgument, "copy database: Source excludes FromHost and Username")
 	case o.Source != nil:
 		return o.Source, func() {}, nil
-	case o.FromHost == "":
+	case o.FromHost == "" && o.Username == "":
 		return c, func() {}, nil
 	}
-	options, err := ParseHosts([]string{o.FromHost}, 0)
+	options, err := c.sourceOptions(o)
 	if err != nil {
 		return nil, nil, err
-	}
-	if o.Username != "" {
-		source := cmp.Or(o.AuthSource, "admin")
-		options.Credential = &Credential{Username: o.Username, Password: o.Password, PasswordSet: true, Source: source}
 	}
 	source, err := Open(ctx, options)
 	if err != nil {
 		return nil, nil, fmt.Errorf("copy database: the source: %w", err)
 	}
 	return source, func() { _ = source.Close(context.WithoutCancel(ctx)) }, nil
+}
+
+// sourceOptions are those of a client to read from.
+func (c *Client) sourceOptions(o *CopyOptions) (*Options, error) {
+	var options *Options
+	if o.FromHost == "" {
+		own := c.options.clone()
+		if own.SRVHost != "" {
+			own.Hosts = nil // they are looked up anew
+		}
+		options = &own
+	} else {
+		var err error
+		if options, err = ParseHosts([]string{o.FromHost}, 0); err != nil {
+			return nil, err
+		}
+	}
+	if o.Username != "" {
+		source := cmp.Or(o.AuthSource, "admin")
+		options.Credential = &Credential{Username: o.Username, Password: o.Password, PasswordSet: true, Source: source}
+	}
+	return options, nil
 }
 
 // copier copies one database.

@@ -234,8 +234,12 @@ func TestDisconnectInFlight(t *testing.T) {
 				t.Error(err)
 			}
 			for range 2 {
-				if err := <-ended; !errors.Is(err, mgx.ErrClosed) || !errors.Is(err, mgx.ErrConnectionFailure) {
+				err := <-ended
+				if !errors.Is(err, mgx.ErrClosed) || !errors.Is(err, mgx.ErrConnectionFailure) {
 					t.Errorf("an operation in progress: %v", err)
+				}
+				if text := err.Error(); strings.Count(text, "the client is closed") != 1 {
+					t.Errorf("it is said that %s", text)
 				}
 			}
 			if took := time.Since(began); took > 4*time.Second {

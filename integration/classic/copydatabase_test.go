@@ -147,6 +147,8 @@ func TestCopyDatabaseRefused(t *testing.T) {
 		"a source nobody is at": {"shop", "x",
 			mgx.CopyOptions{FromHost: "mongodb://" + nobody(t) + "/?serverSelectionTimeoutMS=100"},
 			mgx.ErrConnectionFailure},
+		"two sources": {"shop", "x", mgx.CopyOptions{Source: source, FromHost: "db1"},
+			mgx.ErrInvalidArgument},
 		"the source as a target": {"copy", "copy", mgx.CopyOptions{}, mgx.ErrInvalidArgument},
 	} {
 		if _, err := target.CopyDatabase(ctx, test.from, test.to, test.options); !errors.Is(err, test.want) {
@@ -223,6 +225,15 @@ func TestCopyDatabaseAuthentication(t *testing.T) {
 	}
 	res, err := target.CopyDatabase(t.Context(), "shop", "copy",
 		mgx.CopyOptions{FromHost: p.Addr(), Username: "root", Password: "pencil"})
+	if err != nil || res.Documents != 10 {
+		t.Errorf("%+v %v", res, err)
+	}
+	// Also of the client's own server.
+	_, err = root.CopyDatabase(t.Context(), "shop", "copy", mgx.CopyOptions{Username: "root", Password: "chalk"})
+	if !errors.Is(err, mgx.ErrAuthentication) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	res, err = root.CopyDatabase(t.Context(), "shop", "copy", mgx.CopyOptions{Username: "root", Password: "pencil"})
 	if err != nil || res.Documents != 10 {
 		t.Errorf("%+v %v", res, err)
 	}

@@ -226,7 +226,11 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 			err = cut
 		}
 		r.release(server, lease)
-		return Result{}, f, r.label(f, err)
+		err = r.label(f, err)
+		if errors.Is(err, topology.ErrClosed) {
+			f = nil // there is no second attempt, not even if the client is open again
+		}
+		return Result{}, f, err
 	}
 	f := r.replyFailure(server, lease, desc, &h)
 	if r.attaches(f) {
