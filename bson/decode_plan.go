@@ -216,7 +216,7 @@ func (c decodeCompiler) pointerPlan(p *decodePlan) {
 	p.target = plan
 	p.strings = plan.strings
 	p.recursive = plan.building
-	if elem.Kind() == reflect.Struct {
+	if elem.Kind() == reflect.Struct && plan.arrays == nil { // else others may be using it
 		plan.arrays = new([slabSizes]atomic.Pointer[reflect.Type])
 	}
 	p.dec = func(d *decoder, q pointer, t byte, start, end int) error {

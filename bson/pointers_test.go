@@ -1,6 +1,7 @@
 package bson_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/mgxdb/mgx/bson"
@@ -37,4 +38,38 @@ func TestPointerToInterface(t *testing.T) {
 	if got, err := bson.Marshal(p); err == nil {
 		t.Errorf("pointer to itself: %x", got)
 	}
+}
+
+type pointee struct{ X int }
+
+type namedPointer *pointee
+
+// Plans that are in use stay as they are when another type refers to theirs.
+func TestPlansInUse(t *testing.T) {
+	data := mustMarshal(t, doc("p", doc("x", int32(1))))
+	stop, started := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			var v struct{ P *pointee }
+			if err := bson.Unmarshal(data, &v); err != nil || v.P.X != 1 {
+				t.Errorf("%v, %v", v, err)
+			}
+			if i == 0 {
+				close(started)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	<-started
+	var v struct{ P namedPointer }
+	if err := bson.Unmarshal(data, &v); err != nil || v.P.X != 1 {
+		t.Errorf("%v, %v", v, err)
+	}
+	close(stop)
+	wg.Wait()
 }
