@@ -3,6 +3,9 @@ package mgx
 import (
 	"context"
 	"testing"
+	"time"
+
+	"github.com/mgxdb/mgx/internal/scripted"
 )
 
 // What is cleaned up after the end of a context with affinity runs as if there
@@ -18,5 +21,32 @@ func TestAffinityAfterItsContext(t *testing.T) {
 	ctx.Value(affinityKey{}).(*affinity).requests[c].End()
 	if c.requestOf(context.WithoutCancel(ctx)) != nil {
 		t.Error("operations are part of a request that has ended")
+	}
+}
+
+// Requests that nobody has ended, and that do nothing, do not hold up the client's
+// end; after Disconnect they go on with other connections.
+func TestCloseWithOpenRequests(t *testing.T) {
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), scripted.Ping))
+	c := openClient(t, s, func(o *Options) { o.AutoStartRequest = true })
+	in, req := c.StartRequest(t.Context())
+	defer req.End()
+	contexts := []context.Context{in, WithAffinity(context.Background())}
+	for _, end := range []func(context.Context) error{c.Disconnect, c.Close} {
+		for _, ctx := range contexts {
+			if err := c.Ping(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := c.topology.Servers()[0].Pool().Stats().InUse; n != len(contexts) {
+			t.Errorf("%d connections are in use", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		within(t, func() {
+			if err := end(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		cancel()
 	}
 }
