@@ -284,6 +284,9 @@ func TestWrongPasswordKeepsHealthyPool(t *testing.T) {
 	if !errors.Is(err, ErrAuthentication) {
 		t.Errorf("%v", err)
 	}
+	if se := new(ServerError); !errors.As(err, &se) || se.Code != 18 || se.Raw != nil || !strings.HasPrefix(se.Message, "Authentication failed") {
+		t.Errorf("the server's answer is %+v", se)
+	}
 	for _, text := range []string{"PLAIN", `"ann"`, "$external", "Authentication failed"} {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("%q does not say %q", err, text)

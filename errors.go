@@ -36,7 +36,7 @@ var (
 	// ErrConfiguration is a URI or an option that cannot be.
 	ErrConfiguration = errors.New("configuration")
 	// ErrAuthentication is a server that refused the credentials, or that could
-	// not prove that it knows them.
+	// not prove that it knows them. The server's answer is a *ServerError in it.
 	ErrAuthentication = errors.New("authentication failed")
 	// ErrInvalidName is a database or collection name that no server accepts.
 	ErrInvalidName = errors.New("invalid name")
@@ -102,7 +102,9 @@ func isCategory(code int32, target error) bool {
 	return ok && c == target
 }
 
-// ServerError is a command that the server refused.
+// ServerError is a command that the server refused, or a login: an
+// ErrAuthentication has one, with the command "authenticate" and no Raw, unless it was
+// the client that refused.
 type ServerError struct {
 	// Address is the server's, Command the command's name.
 	Address string

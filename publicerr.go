@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/pool"
@@ -57,6 +58,7 @@ func toPublic(command string, err error) error {
 		e.kinds = []error{ErrConnectionFailure, ErrAutoReconnect}
 	case errors.As(err, &connErr):
 		e.kinds = connKinds(connErr)
+		e.err = withAnswer(err, connErr)
 	default:
 		e.kinds = otherKinds(err)
 	}
@@ -64,6 +66,26 @@ func toPublic(command string, err error) error {
 		e.kinds = append(e.kinds, ErrTimeout)
 	}
 	return e
+}
+
+// answered is a failed authentication, with what the server said of it.
+type answered struct {
+	error
+	server *ServerError
+}
+
+func (e *answered) Unwrap() []error { return []error{e.error, e.server} }
+
+// withAnswer adds the server's answer to a failed authentication. The reply is left
+// out: a server that has seen a secret may repeat it.
+func withAnswer(err error, at *conn.Error) error {
+	var failure *auth.Error
+	if !errors.As(err, &failure) || !failure.Server() {
+		return err
+	}
+	return &answered{err, &ServerError{
+		Address: at.Address, Command: "authenticate", Code: failure.Code, Name: failure.CodeName, Message: failure.Message,
+	}}
 }
 
 // retried is an error of an operation whose retry came to nothing.

@@ -1,6 +1,7 @@
 package mgxtest
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func cmdServerStatus(d *mongod, r *request) (bson.D, error) {
 var defaultParameters = bson.D{
 	{Key: "enableTestCommands", Value: true},
 	{Key: "acceptApiVersion2", Value: false},
-	{Key: "authenticationMechanisms", Value: bson.A{"SCRAM-SHA-1", "SCRAM-SHA-256"}},
+	{Key: "authenticationMechanisms", Value: mechanisms},
 	{Key: "requireApiVersion", Value: false},
 	{Key: "transactionLifetimeLimitSeconds", Value: int32(60)},
 	{Key: "featureCompatibilityVersion", Value: bson.D{{Key: "version", Value: "8.0"}}},
@@ -104,6 +105,9 @@ var defaultParameters = bson.D{
 // parameters are the server's, those of the option in the place of the defaults.
 func (d *Deployment) parameters() bson.D {
 	out := append(bson.D{}, d.cfg.parameters...)
+	if d.takesTokens() && lookup(out, "authenticationMechanisms") == nil {
+		out = append(out, doc("authenticationMechanisms", append(slices.Clone(mechanisms), oidc))...)
+	}
 	for _, p := range defaultParameters {
 		if lookup(out, p.Key) == nil {
 			out = append(out, p)

@@ -2,6 +2,7 @@ package mgxtest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/xdg-go/scram"
@@ -80,6 +81,9 @@ func (c *conn) begin(arguments bson.Raw, db string) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
+	if mechanism == oidc && c.m.dep.takesTokens() {
+		return c.showToken([]byte(payload))
+	}
 	var hash scram.HashGeneratorFcn
 	switch mechanism {
 	case scramSHA1:
@@ -114,6 +118,26 @@ func (c *conn) begin(arguments bson.Raw, db string) (bson.D, error) {
 	}
 	c.conversation = conv
 	return saslReply(answer, false), nil
+}
+
+// takesTokens tells whether there is a user of MONGODB-OIDC.
+func (d *Deployment) takesTokens() bool { return slices.ContainsFunc(d.cfg.users, User.external) }
+
+// showToken is an authentication by MONGODB-OIDC with a token at hand, as machines
+// have one.
+func (c *conn) showToken(payload bson.Raw) (bson.D, error) {
+	token, ok := payload.Lookup("jwt").StringValueOK()
+	var list []*account
+	if ok && token != "" {
+		list = c.m.dep.users.list(func(a *account) bool { return a.token == token })
+	}
+	if len(list) == 0 {
+		return nil, errAuthentication()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conversation, c.user = nil, list[0]
+	return saslReply("", true), nil
 }
 
 func payloadOf(arguments bson.Raw) (string, error) {

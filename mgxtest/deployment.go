@@ -171,7 +171,8 @@ func (s *replSet) initiate() {
 func (d *Deployment) URI() string { return d.URIFor(d.login()) }
 
 // URIFor is URI for a certain user, who need not exist: passwords may be wrong. The
-// zero User does not log in.
+// zero User does not log in. One of MONGODB-OIDC needs a callback in the driver's
+// options, which no connection string has.
 func (d *Deployment) URIFor(u User) string { return d.link(u, d.hosts, d.options) }
 
 // login is the user that connection strings log in, the zero User if there is none.
@@ -189,7 +190,9 @@ func (d *Deployment) link(u User, hosts []string, options string) string {
 		pairs = append(pairs, options)
 	}
 	uri := "mongodb://"
-	if u.Name != "" {
+	if u.external() {
+		pairs = append(pairs, "authMechanism="+oidc)
+	} else if u.Name != "" {
 		uri += escape(u.Name) + ":" + escape(u.Password) + "@"
 		if u.source() != "admin" {
 			pairs = append(pairs, "authSource="+escape(u.source()))

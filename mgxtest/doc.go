@@ -38,7 +38,8 @@
 // begun in hello or not, on every kind of deployment. Commands before that fail with
 // Unauthorized (code 13), wrong passwords with AuthenticationFailed (code 18), and
 // createUser, updateUser, dropUser and usersInfo work. All servers know all users at
-// once; their roles are kept, not enforced.
+// once; their roles are kept, not enforced. MONGODB-OIDC takes the access tokens that
+// a test says, from callbacks for machines.
 //
 // # What is not
 //

@@ -16,8 +16,10 @@ import (
 const (
 	scramSHA1   = "SCRAM-SHA-1"
 	scramSHA256 = "SCRAM-SHA-256"
+	oidc        = "MONGODB-OIDC"
 )
 
+// mechanisms are those of users that databases keep passwords of.
 var mechanisms = []string{scramSHA1, scramSHA256}
 
 // User is somebody who can log in.
@@ -26,16 +28,23 @@ type User struct {
 	// Source is the database that the user belongs to. The default is "admin".
 	Source string
 	// Mechanisms are those that the user can log in with: "SCRAM-SHA-1",
-	// "SCRAM-SHA-256". The default is both.
+	// "SCRAM-SHA-256". The default is both. "MONGODB-OIDC" is for itself: the password
+	// is the access token then, and the source "$external".
 	Mechanisms []string
 }
 
 func (u User) source() string {
-	if u.Source == "" {
+	switch {
+	case u.external():
+		return "$external"
+	case u.Source == "":
 		return "admin"
 	}
 	return u.Source
 }
+
+// external tells whether tokens of somebody else's prove who the user is.
+func (u User) external() bool { return slices.Contains(u.Mechanisms, oidc) }
 
 // account is a user as servers store it: without the password.
 type account struct {
@@ -44,6 +53,7 @@ type account struct {
 	roles       bson.A
 	customData  bson.Raw
 	credentials map[string]scram.StoredCredentials
+	token       string // for MONGODB-OIDC
 }
 
 func (a *account) key() string { return a.db + "." + a.name }
@@ -166,8 +176,15 @@ func (d *Deployment) admitUsers() error {
 		}
 		a := newAccount(u.source(), u.Name)
 		a.roles = bson.A{doc("role", "root", "db", "admin")}
-		if err := a.setPassword(u.Password, u.Mechanisms); err != nil {
-			return errorf("user %s: %w", a.key(), err)
+		switch {
+		case u.external() && (len(u.Mechanisms) > 1 || u.Password == ""):
+			return errorf("user %s: MONGODB-OIDC wants a token, and no other mechanism beside it", a.key())
+		case u.external():
+			a.token = u.Password
+		default:
+			if err := a.setPassword(u.Password, u.Mechanisms); err != nil {
+				return errorf("user %s: %w", a.key(), err)
+			}
 		}
 		d.users.put(a)
 	}

@@ -1,6 +1,7 @@
 package unified
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"time"
@@ -22,12 +23,15 @@ type client struct {
 // newClient makes a client entity.
 func (r *run) newClient(spec bson.D) (*client, error) {
 	many, said := lookup(spec, "useMultipleMongoses")
-	uri, err := withOptions(r.d.uriFor(!said || many == true), get[bson.D](spec, "uriOptions"))
+	uri, err := withOptions(r.d.uriFor(many == true || !said && !r.oneRouter), get[bson.D](spec, "uriOptions"))
 	if err != nil {
 		return nil, err
 	}
 	options, err := mgx.ParseURI(uri)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.d.logIn(options); err != nil {
 		return nil, err
 	}
 	if err := serverAPI(options, get[bson.D](spec, "serverApi")); err != nil {
@@ -51,6 +55,20 @@ func (r *run) newClient(spec bson.D) (*client, error) {
 		return nil, err
 	}
 	return c, r.awaitPool(c, spec, options)
+}
+
+// logIn gives options for MONGODB-OIDC the deployment's token.
+func (d *Deployment) logIn(options *mgx.Options) error {
+	if options.Credential == nil || options.Credential.Mechanism != "MONGODB-OIDC" {
+		return nil
+	}
+	if d.Token == "" {
+		return skipf("no token for MONGODB-OIDC is at hand")
+	}
+	options.Credential.OIDCCallback = func(context.Context, mgx.OIDCArgs) (mgx.OIDCToken, error) {
+		return mgx.OIDCToken{AccessToken: d.Token}, nil
+	}
+	return nil
 }
 
 // awaitPool waits until a client has its least number of connections, and forgets

@@ -36,6 +36,8 @@ type Deployment struct {
 	Servers []string
 	// Auth tells that the servers want credentials.
 	Auth bool
+	// Token is an access token that MONGODB-OIDC takes, "" if none does.
+	Token string
 	// StopLoops, when closed, ends the loops in tests. nil never does.
 	StopLoops <-chan struct{}
 
@@ -130,6 +132,12 @@ func withOptions(uri string, options bson.D) (string, error) {
 		}
 	}
 	for _, o := range options {
+		if o.Key == "authMechanism" {
+			base = withoutLogin(base)
+		}
+		if isPlaceholder(o.Value) && o.Key == "authMechanismProperties" {
+			continue // a callback takes their place
+		}
 		texts, err := optionTexts(o)
 		if err != nil {
 			return "", err
@@ -148,6 +156,22 @@ func withOptions(uri string, options bson.D) (string, error) {
 		}
 	}
 	return base + "?" + strings.Join(pairs, "&"), nil
+}
+
+// isPlaceholder tells whether the environment has to say a value.
+func isPlaceholder(v any) bool {
+	d, _ := v.(bson.D)
+	name, _, ok := operator(d)
+	return ok && name == "$$placeholder"
+}
+
+// withoutLogin drops the user and the password, which are for another mechanism.
+func withoutLogin(base string) string {
+	scheme, rest, _ := strings.Cut(base, "://")
+	if _, hosts, ok := strings.Cut(rest, "@"); ok {
+		rest = hosts
+	}
+	return scheme + "://" + rest
 }
 
 // firstHost drops all hosts but one.
@@ -176,10 +200,8 @@ func optionTexts(o bson.E) ([]string, error) {
 	case bson.D:
 		var parts []string
 		for _, e := range v {
-			if d, ok := e.Value.(bson.D); ok {
-				if name, _, ok := operator(d); ok && name == "$$placeholder" {
-					return nil, skipf("URI option %s.%s comes from the environment", o.Key, e.Key)
-				}
+			if isPlaceholder(e.Value) {
+				return nil, skipf("URI option %s.%s comes from the environment", o.Key, e.Key)
 			}
 			parts = append(parts, e.Key+":"+fmt.Sprint(e.Value))
 		}

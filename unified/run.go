@@ -20,8 +20,11 @@ type run struct {
 	d        *Deployment
 	entities entities
 	matcher  matcher
-	failing  bool     // the test sets fail points
-	points   []string // the names of those set
+	failing  bool // the test sets fail points
+	// oneRouter tells that a client of the file goes to one mongos alone: fail points
+	// that it sets are to be met by clients that leave it open.
+	oneRouter bool
+	points    []string // the names of those set
 }
 
 // Run runs a test of a file. The error is a *Skip if the deployment is not what
@@ -46,7 +49,7 @@ func (d *Deployment) Run(ctx context.Context, f *File, t *Test) error {
 	timer := time.AfterFunc(testTimeout, func() { cancel(fmt.Errorf("the test takes longer than %v", testTimeout)) })
 	defer timer.Stop()
 
-	r := &run{ctx: ctx, d: d, failing: usesFailPoints(t.Operations)}
+	r := &run{ctx: ctx, d: d, failing: usesFailPoints(t.Operations), oneRouter: usesOneRouter(f.Entities)}
 	r.matcher = matcher{entity: r.entities.find, session: r.lsid}
 	err := r.run(f, t)
 	return errors.Join(err, r.end())
@@ -195,6 +198,15 @@ func (r *run) outcome(want *CollectionData) error {
 		return fmt.Errorf("%s: %w: it holds %s", coll.Namespace(), err, show(got))
 	}
 	return nil
+}
+
+// usesOneRouter tells whether a client is to go to one mongos alone.
+func usesOneRouter(list []bson.D) bool {
+	return slices.ContainsFunc(list, func(d bson.D) bool {
+		spec, _ := d[0].Value.(bson.D)
+		many, said := lookup(spec, "useMultipleMongoses")
+		return said && many == false
+	})
 }
 
 // usesFailPoints tells whether operations make servers fail.

@@ -18,6 +18,7 @@ import (
 
 // suites are the folders of test files that mgx is held to.
 var suites = []string{
+	"auth/tests/unified",
 	"client-backpressure",
 	"collection-management",
 	"command-logging-and-monitoring",
@@ -54,11 +55,15 @@ type face struct {
 	auth    bool
 }
 
+// token is the access token that servers with users take.
+const token = "token of the runner"
+
 // options make a simulated deployment look so.
 func (f face) options() []mgxtest.Option {
 	options := []mgxtest.Option{mgxtest.ServerVersion(f.version), mgxtest.Parameter("acceptApiVersion2", true)}
 	if f.auth {
-		options = append(options, mgxtest.Users(mgxtest.User{Name: "unified", Password: "runner"}))
+		options = append(options, mgxtest.Users(
+			mgxtest.User{Name: "unified", Password: "runner"}, mgxtest.User{Name: "machine", Password: token, Mechanisms: []string{"MONGODB-OIDC"}}))
 	}
 	return options
 }
@@ -119,6 +124,9 @@ func simulated(topology string, f face) func(*mgxtest.Deployment, error) (*unifi
 			return nil, nil, err
 		}
 		d := &unified.Deployment{Topology: topology, URI: s.URI(), OneRouter: s.RouterURI(), Auth: f.auth}
+		if f.auth {
+			d.Token = token
+		}
 		for _, m := range append(s.Members(), s.Mongoses()...) {
 			d.Servers = append(d.Servers, m.URI())
 		}
