@@ -361,7 +361,8 @@ func TestBadReplies(t *testing.T) {
 		return true
 	}
 	var reply atomic.Value
-	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+	mongos := scripted.Hello(bson.E{Key: "msg", Value: "isdbgrid"}, bson.E{Key: "logicalSessionTimeoutMinutes", Value: 30})
+	s := scripted.Listen(t, scripted.Greet(mongos, func(p *scripted.Peer, r scripted.Request) bool {
 		if doc := reply.Load().(box).v; doc != nil {
 			return p.Answer(r, doc) == nil
 		}
@@ -382,6 +383,12 @@ func TestBadReplies(t *testing.T) {
 				}
 				if errors.Is(err, ErrTimeout) {
 					t.Errorf("%s, %q: %v", call, name, err)
+				}
+				if n := c.topology.Servers()[0].Pool().Stats().InUse; n != 0 {
+					t.Errorf("%s, %q: %d connections are in use", call, name, n)
+				}
+				if n := c.exec.Sessions.Len(); n != 1 {
+					t.Errorf("%s, %q: %d sessions are idle, not the one that there was", call, name, n)
 				}
 			})
 		}
