@@ -2,6 +2,8 @@ package unified
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -214,6 +216,15 @@ func writeConcern(d bson.D) (mgx.WriteConcern, error) {
 
 // description is a topology as a test recorded it.
 type description struct{ event.TopologyDescription }
+
+// late tells that the client knows a server that the description does not have yet:
+// the client acts first and tells then.
+func (d description) late(c *mgx.Client) bool {
+	if d.Kind == "" || d.Kind == "Unknown" {
+		return c.Host() != ""
+	}
+	return strings.HasPrefix(d.Kind, "ReplicaSet") && c.IsPrimary() && d.primary() != net.JoinHostPort(c.Host(), strconv.Itoa(c.Port()))
+}
 
 // primary is the address of the primary; "" if there is none.
 func (d description) primary() string {

@@ -232,9 +232,14 @@ func recordTopology(r *run, a bson.D) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	d := description{c.topology}
-	c.mu.Unlock()
+	var d description
+	err = c.wait(r.ctx, eventPatience, func() bool {
+		d = description{c.topology}
+		return !d.late(c.Client)
+	})
+	if err != nil {
+		return fmt.Errorf("the events do not tell what the client knows: %w", err)
+	}
 	return r.entities.add(get[string](a, "id"), d)
 }
 

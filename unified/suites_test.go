@@ -187,19 +187,19 @@ func runSuite(t *testing.T, suite string, s server, dir string, files []string) 
 				}
 				err = d.Run(t.Context(), f, test)
 				if reason := limit(s.name, err); reason != "" {
-					t.Skip(reason)
+					tally.Skip(t, reason)
 				}
-				judge(t, err)
+				judge(t, tally, err)
 			})
 		}
 	}
 }
 
-func judge(t *testing.T, err error) {
+func judge(t *testing.T, tally *spectest.Tally, err error) {
 	t.Helper()
 	var skip *unified.Skip
 	if errors.As(err, &skip) {
-		t.Skip(skip.Reason)
+		tally.Skip(t, skip.Reason)
 	}
 	if err != nil {
 		t.Error(err)

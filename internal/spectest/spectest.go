@@ -10,9 +10,11 @@
 package spectest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -94,22 +96,24 @@ func (s Skips) Reason(name string) string {
 }
 
 // Tally counts the cases of one suite. When the test that made it ends, it logs
-// "suite: passed/failed/skipped". It is safe for parallel subtests.
+// "suite: passed/failed/skipped", and how many were skipped for which reason. It is
+// safe for parallel subtests.
 type Tally struct {
 	suite string
 	skips Skips
 
 	mu                      sync.Mutex
 	passed, failed, skipped int
+	reasons                 map[string]int
 }
 
 // NewTally starts a tally that belongs to t. The skips may be nil.
 func NewTally(t testing.TB, suite string, skips Skips) *Tally {
 	t.Helper()
-	tally := &Tally{suite: suite, skips: skips}
+	tally := &Tally{suite: suite, skips: skips, reasons: map[string]int{}}
 	t.Cleanup(func() {
 		t.Helper()
-		t.Log(tally)
+		t.Log(tally.summary())
 		if name := os.Getenv("MGX_SPEC_REPORT"); name != "" {
 			if err := appendLine(name, tally.String()); err != nil {
 				t.Errorf("specification report: %v", err)
@@ -126,10 +130,19 @@ func (c *Tally) Run(t *testing.T, name string, f func(*testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		t.Cleanup(func() { c.count(t) })
 		if reason := c.skips.Reason(name); reason != "" {
-			t.Skip(reason)
+			c.Skip(t, reason)
 		}
 		f(t)
 	})
+}
+
+// Skip skips the case that is run by t, for a reason that the tally names.
+func (c *Tally) Skip(t testing.TB, reason string) {
+	t.Helper()
+	c.mu.Lock()
+	c.reasons[reason]++
+	c.mu.Unlock()
+	t.Skip(reason)
 }
 
 func (c *Tally) count(t *testing.T) {
@@ -143,6 +156,18 @@ func (c *Tally) count(t *testing.T) {
 	default:
 		c.passed++
 	}
+}
+
+// summary is String and a line for each reason to skip, the most frequent first.
+func (c *Tally) summary() string {
+	text := c.String()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	byCount := func(a, b string) int { return cmp.Or(c.reasons[b]-c.reasons[a], strings.Compare(a, b)) }
+	for _, reason := range slices.SortedFunc(maps.Keys(c.reasons), byCount) {
+		text += fmt.Sprintf("\n%d skipped: %s", c.reasons[reason], reason)
+	}
+	return text
 }
 
 // String returns "suite: passed/failed/skipped".

@@ -71,3 +71,15 @@ func TestTallyCountsAndReports(t *testing.T) {
 		t.Errorf("report %q, want %q", got, want)
 	}
 }
+
+func TestTallyNamesReasons(t *testing.T) {
+	t.Setenv("MGX_SPEC_REPORT", "")
+	tally := spectest.NewTally(t, "some-suite", spectest.Skips{"later": "rare"})
+	for _, name := range []string{"one", "two"} {
+		tally.Run(t, name, func(t *testing.T) { tally.Skip(t, "frequent") })
+	}
+	tally.Run(t, "later", nil)
+	if got, want := spectest.Summary(tally), "some-suite: 0/0/3\n2 skipped: frequent\n1 skipped: rare"; got != want {
+		t.Errorf("summary %q, want %q", got, want)
+	}
+}
