@@ -93,6 +93,16 @@ func TestHelp(t *testing.T) {
 	tool(t, "", "completion", "bash").want(t, exitOK, "__start_mgx", "")
 }
 
+// Shells are offered files where there can be some.
+func TestCompletion(t *testing.T) {
+	for _, tt := range []struct{ command, directive string }{
+		{"insert", ":0"}, {"bulk", ":0"}, {"restore", ":0"}, {"find", ":4"}, {"count", ":4"}, {"copy", ":4"}, {"drop", ":4"},
+	} {
+		tool(t, "", "__complete", tt.command, "").want(t, exitOK, tt.directive+"\n", "")
+	}
+	tool(t, "", "__complete", "dr").want(t, exitOK, "drop\tDrop a collection or a database\n", "")
+}
+
 func TestVersion(t *testing.T) {
 	tool(t, "", "version").want(t, exitOK, "mgx ", "")
 	tool(t, "", "version").want(t, exitOK, "server FerretDB v1.", "")
@@ -123,6 +133,7 @@ func TestWrongUsage(t *testing.T) {
 
 		{[]string{"find"}, "database.collection"},
 		{[]string{"find", "shop"}, `"shop"`},
+		{[]string{"create-index", "shop.orders", "-qty"}, "go behind --"},
 		{[]string{"find", "shop."}, `"shop."`},
 		{[]string{"find", "a.b", "{"}, "the filter is not JSON"},
 		{[]string{"find", "a.b", `{"a":x}`}, "at character 6"},

@@ -34,7 +34,7 @@ func (a *app) addCommands(root *cobra.Command) {
 // reads the arguments behind it, before anything is connected to.
 func (a *app) onCollection(ctx context.Context, args []string, prepare func(rest []string) (func(*mgx.Collection) error, error)) error {
 	uri, args := takeURI(args)
-	database, collection, args, err := takeNamespace(args)
+	database, collection, args, err := takeNamespace(uri, args)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (a *app) find() *cobra.Command {
 
 func (a *app) runFind(ctx context.Context, args []string, flags *findFlags) error {
 	uri, args := takeURI(args)
-	database, collection, args, err := takeNamespace(args)
+	database, collection, args, err := takeNamespace(uri, args)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,16 @@ func TestFind(t *testing.T) {
 }
 
 // What find prints, insert reads: the types survive.
+// Where the URI names the database, the collection's name is enough.
+func TestDatabaseOfTheURI(t *testing.T) {
+	uri := server(t) + "shop"
+	tool(t, `{"_id":1}`, "insert", uri, "orders").want(t, exitOK, "1 document inserted into shop.orders", "")
+	tool(t, "", "count", uri, "orders").want(t, exitOK, "1\n", "")
+	tool(t, "", "find", uri, "orders").want(t, exitOK, `{"_id":1}`, "")
+	tool(t, "", "count", uri, "other.orders").want(t, exitOK, "0\n", "")
+	tool(t, "", "find", uri, "").want(t, exitUsage, "", `"" is not the name of a collection`)
+}
+
 func TestFindIntoInsert(t *testing.T) {
 	uri := server(t)
 	in := `{"_id":{"$oid":"507f1f77bcf86cd799439011"},"d":{"$date":{"$numberLong":"-1"}},"n":{"$numberLong":"1"},` +

@@ -59,7 +59,7 @@ func (a *app) insert() *cobra.Command {
 
 func (a *app) runInsert(ctx context.Context, args []string, flags insertFlags) error {
 	uri, args := takeURI(args)
-	database, collection, files, err := takeNamespace(args)
+	database, collection, files, err := takeNamespace(uri, args)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,9 @@ A URI is a MongoDB connection string, like mongodb://localhost:27017/. Where it 
 left out, $MGX_URI is used, or else mongodb://localhost:27017/. Put a URI with a
 password into $MGX_URI: others on the machine can see command lines.
 
+A collection is given as database.collection, or by its name alone where the URI
+names its database. Behind "--", arguments may begin with a minus.
+
 `
 
 func (a *app) root() *cobra.Command {
@@ -101,6 +104,12 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.Err)
 	root.PersistentFlags().StringVar(&a.colors, "color", string(screen.Auto), "colour messages: `when` is auto, always or never")
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if strings.HasPrefix(err.Error(), "unknown shorthand flag") {
+			return fmt.Errorf("%w (arguments that begin with a minus go behind --)", err)
+		}
+		return err
+	})
 	root.SetVersionTemplate("mgx {{.Version}}\n")
 
 	root.AddGroup(&cobra.Group{ID: "try", Title: "Without a server at hand:"}, &cobra.Group{ID: "use", Title: "With a server:"})
@@ -115,6 +124,11 @@ func (a *app) root() *cobra.Command {
 	}
 	a.addCommands(root)
 	root.AddCommand(a.version())
+	for _, c := range root.Commands() {
+		if !strings.Contains(c.Use, "FILE") && !strings.Contains(c.Use, "FOLDER") {
+			c.ValidArgsFunction = cobra.NoFileCompletions // shells would offer files
+		}
+	}
 	return root
 }
 

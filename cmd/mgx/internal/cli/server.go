@@ -38,11 +38,16 @@ func takeURI(args []string) (uri string, rest []string) {
 }
 
 // takeNamespace takes "database.collection" off the arguments.
-func takeNamespace(args []string) (database, collection string, rest []string, err error) {
+func takeNamespace(uri string, args []string) (database, collection string, rest []string, err error) {
 	if len(args) == 0 {
 		return "", "", nil, usageError{errors.New("which collection? give its name as database.collection")}
 	}
-	database, collection, _ = strings.Cut(args[0], ".")
+	database, collection, dotted := strings.Cut(args[0], ".")
+	if !dotted {
+		if options, err := mgx.ParseURI(uri); err == nil && options.Database != "" {
+			database, collection = options.Database, database
+		}
+	}
 	if database == "" || collection == "" {
 		return "", "", nil, usageError{fmt.Errorf("%q is not the name of a collection; want database.collection", args[0])}
 	}
