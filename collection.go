@@ -257,9 +257,7 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 		cur.op.Access, cur.op.WriteConcern = exec.ReadThenWrite, s.writeConcern
 		cur.verify = writeConcernErrorIn
 	}
-	if s.maxAwait > 0 {
-		cur.awaitMS = s.maxAwait.Milliseconds()
-	}
+	cur.awaitMS = s.awaitMS()
 	if writes {
 		cur.start()
 	}

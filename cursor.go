@@ -200,6 +200,7 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 	switch {
 	case c.id == 0:
 		c.unpin()
+		c.endSession() // others can have it while the last batch is read
 		return nil
 	case c.pin.Lease != nil:
 		c.pin.Lease.SetPurpose(pool.ForCursor)
@@ -300,10 +301,15 @@ func (c *Cursor) finish() {
 	if c.id != 0 {
 		c.kill()
 	}
-	session := c.res.Session
-	c.res.Session = nil
+	c.endSession()
 	c.drop()
 	c.unpin()
+}
+
+// endSession gives back the cursor's session.
+func (c *Cursor) endSession() {
+	session := c.res.Session
+	c.res.Session = nil
 	c.client.exec.PutSession(session)
 }
 

@@ -87,6 +87,14 @@ func lengthOf(array []byte) (n int64) {
 // wire50 is the wire version of MongoDB 5.0.
 const wire50 = 13
 
+// awaitMS is maxAwait in milliseconds: at least one, since 0 is the server's default.
+func (s *settings) awaitMS() int64 {
+	if s.maxAwait <= 0 {
+		return 0
+	}
+	return max(s.maxAwait.Milliseconds(), 1)
+}
+
 // wire44 is the wire version of MongoDB 4.4: from it on getMore takes a comment, and
 // servers refuse a hint that a command does not have.
 const wire44 = 9

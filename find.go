@@ -20,8 +20,8 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 	if c.err != nil {
 		return cur
 	}
-	if s.cursor == TailableAwait && s.maxAwait > 0 {
-		cur.awaitMS = s.maxAwait.Milliseconds()
+	if s.cursor == TailableAwait {
+		cur.awaitMS = s.awaitMS()
 	}
 	cur.op = c.read("find", &s)
 	cur.op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &s, false) }

@@ -57,7 +57,7 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 func (db *Database) RunCursorCommand(ctx context.Context, command any, options ...RunCursorOption) *Cursor {
 	s := collect(db.verbatim(), options)
 	cur := db.client.newCursor(ctx, db.name, "", &s, db.err)
-	cur.awaitMS = s.maxAwait.Milliseconds()
+	cur.awaitMS = s.awaitMS()
 	body, err := appendDocument(nil, "command", command)
 	if err == nil {
 		err = checkOrdered("command", command)
