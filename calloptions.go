@@ -25,6 +25,7 @@ type (
 	// anyWrite is an option of every writing operation.
 	anyWrite interface {
 		InsertOption
+		InsertManyOption
 		BulkOption
 		ClientBulkOption
 		anyModify
@@ -259,7 +260,7 @@ func ReturnAfter() ReturnAfterOption { return option(func(s *settings) { s.retur
 
 // UnorderedOption is what Unordered returns.
 type UnorderedOption interface {
-	InsertOption
+	InsertManyOption
 	BulkOption
 	ClientBulkOption
 }
@@ -273,6 +274,7 @@ type BypassOption interface {
 	BulkOption
 	ClientBulkOption
 	InsertOption
+	InsertManyOption
 	AggregateOption
 	updating
 }

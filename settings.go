@@ -47,6 +47,7 @@ func (option) estimatedCount()   {}
 func (option) distinct()         {}
 func (option) aggregate()        {}
 func (option) insert()           {}
+func (option) insertMany()       {}
 func (option) update()           {}
 func (option) updateMany()       {}
 func (option) replace()          {}
@@ -157,13 +158,21 @@ type (
 		applier
 		aggregate()
 	}
-	// InsertOption is an option of InsertOne and InsertMany.
+	// InsertOption is an option of InsertOne.
 	//
-	// There are [BypassDocumentValidation], [Comment], [RawData], [Unordered],
+	// There are [BypassDocumentValidation], [Comment], [RawData],
 	// [WithWriteConcern].
 	InsertOption interface {
 		applier
 		insert()
+	}
+	// InsertManyOption is an option of InsertMany.
+	//
+	// There are [BypassDocumentValidation], [Comment], [RawData], [Unordered],
+	// [WithWriteConcern].
+	InsertManyOption interface {
+		applier
+		insertMany()
 	}
 	// UpdateOption is an option of UpdateOne.
 	//

@@ -54,6 +54,9 @@ func surfaceReads() []surfaceOp {
 		operation("Database.Aggregate", "aggregate", "", func(s *surface, o ...AggregateOption) (any, error) {
 			return first(s.db.Aggregate(ctx, aStage, o...))
 		}),
+		operation("Database.Aggregate, with $out", "aggregate", "", func(s *surface, o ...AggregateOption) (any, error) {
+			return first(s.db.Aggregate(ctx, anOut, o...))
+		}).with("BypassDocumentValidation", "WithWriteConcern"),
 		operation("Collection.ListSearchIndexes", "aggregate", "", func(s *surface, o ...AggregateOption) (any, error) {
 			return first(s.c.ListSearchIndexes(ctx, "i", o...))
 		}).with("BatchSize", "WithCollation", "Comment", "MaxTime", "AllowDiskUse", "Hint", "Let"),
@@ -72,7 +75,7 @@ func surfaceWrites() []surfaceOp {
 		operation("Collection.InsertOne", "insert", "", func(s *surface, o ...InsertOption) (any, error) {
 			return nothingOf(s.c.InsertOne(ctx, aWhole, o...))
 		}),
-		operation("Collection.InsertMany", "insert", "", func(s *surface, o ...InsertOption) (any, error) {
+		operation("Collection.InsertMany", "insert", "", func(s *surface, o ...InsertManyOption) (any, error) {
 			return nothingOf(s.c.InsertMany(ctx, []bson.D{aWhole}, o...))
 		}),
 		operation("Collection.UpdateOne", "update", "updates.0", func(s *surface, o ...UpdateOption) (any, error) {

@@ -125,7 +125,7 @@ func checkSize(size int, limits exec.Limits) error {
 // behind it. The error is then a *BulkWriteError, which tells what happened to
 // which document. A document above the server's size limit ends the operation
 // before the message that it would be in.
-func (c *Collection) InsertMany(ctx context.Context, documents any, options ...InsertOption) (InsertManyResult, error) {
+func (c *Collection) InsertMany(ctx context.Context, documents any, options ...InsertManyOption) (InsertManyResult, error) {
 	s := collect(c.base, options)
 	if c.err != nil {
 		return InsertManyResult{}, c.err

@@ -125,13 +125,13 @@ func TestInsertManyDuplicates(t *testing.T) {
 	docs := []bson.D{{{"_id", 1}}, {{"_id", 2}}, {{"_id", 1}, {"again", true}}, {{"_id", 3}}, {{"_id", 2}, {"again", true}}, {{"_id", 4}}}
 	tests := []struct {
 		name    string
-		options []mgx.InsertOption
+		options []mgx.InsertManyOption
 		refused []int
 		count   int64
 		there   []string
 	}{
 		{"ordered", nil, []int{2}, 2, []string{`{"_id":1}`, `{"_id":2}`}},
-		{"unordered", []mgx.InsertOption{mgx.Unordered()}, []int{2, 4}, 4, []string{`{"_id":1}`, `{"_id":2}`, `{"_id":3}`, `{"_id":4}`}},
+		{"unordered", []mgx.InsertManyOption{mgx.Unordered()}, []int{2, 4}, 4, []string{`{"_id":1}`, `{"_id":2}`, `{"_id":3}`, `{"_id":4}`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

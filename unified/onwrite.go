@@ -48,7 +48,7 @@ func insertMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var docs bson.A
-	var options []mgx.InsertOption
+	var options []mgx.InsertManyOption
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "documents":
@@ -75,15 +75,15 @@ func insertMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	return value(bulkResult(&bulk)), err
 }
 
-func inserting(key string, v argument, options *[]mgx.InsertOption) bool {
+func inserting[O any](key string, v argument, options *[]O) bool {
 	switch key {
 	case "bypassDocumentValidation":
-		*options = append(*options, mgx.BypassDocumentValidation(v.bool()))
+		*options = append(*options, any(mgx.BypassDocumentValidation(v.bool())).(O))
 	case "comment":
-		*options = append(*options, mgx.Comment(v.value))
+		*options = append(*options, any(mgx.Comment(v.value)).(O))
 	case "rawData":
 		if v.bool() {
-			*options = append(*options, mgx.RawData())
+			*options = append(*options, any(mgx.RawData()).(O))
 		}
 	default:
 		return false

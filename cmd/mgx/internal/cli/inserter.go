@@ -117,7 +117,7 @@ func (a *app) tellOfLine(name string, several bool, line int, reason string) {
 func (in *inserter) flush(ctx context.Context) error {
 	docs, lines := in.docs, in.lines
 	in.docs, in.lines, in.size = in.docs[:0], in.lines[:0], 0
-	var options []mgx.InsertOption
+	var options []mgx.InsertManyOption
 	if in.flags.unordered && !in.flags.stopOnError {
 		options = append(options, mgx.Unordered())
 	}

@@ -308,7 +308,7 @@ const (
 )
 
 func (r *restoring) documents(ctx context.Context, c *mgx.Collection) error {
-	var options []mgx.InsertOption
+	var options []mgx.InsertManyOption
 	if _, err := r.from.Metadata.Options.LookupErr("validator"); err == nil || r.from.Metadata.TimeSeries() {
 		// They were there, whatever the validator says of them.
 		options = append(options, mgx.BypassDocumentValidation(true))
