@@ -163,8 +163,11 @@ func (c *Client) shut(ctx context.Context, to clientState) error {
 
 // enter lets an operation begin, and opens a client that was disconnected.
 func (c *Client) enter() error {
-	if c.state.Load() == int32(clientOpen) {
+	switch clientState(c.state.Load()) {
+	case clientOpen:
 		return nil
+	case clientClosed: // Close may hold the lock for a while
+		return errClientClosed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,9 +2,11 @@ package mgx
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/scripted"
 )
 
@@ -49,4 +51,44 @@ func TestCloseWithOpenRequests(t *testing.T) {
 		})
 		cancel()
 	}
+}
+
+// While Close waits for an operation under way, others hear at once that the client
+// is closed.
+func TestOperationsDuringClose(t *testing.T) {
+	arrived, gate := make(chan struct{}), make(chan struct{})
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+		if r.Name == "count" {
+			close(arrived)
+			<-gate
+			return p.Answer(r, bson.D{{"ok", 1}, {"n", 1}}) == nil
+		}
+		return scripted.Ping(p, r)
+	}))
+	c := openClient(t, s)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := c.Database("db").Collection("c").EstimatedDocumentCount(t.Context()); err != nil {
+			t.Errorf("the operation under way: %v", err)
+		}
+	})
+	<-arrived
+	wg.Go(func() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	for c.state.Load() == int32(clientOpen) {
+		time.Sleep(time.Millisecond)
+	}
+	within(t, func() {
+		is(t, c.Ping(t.Context()), []error{ErrClosed})
+		if c.Alive(t.Context()) {
+			t.Error("a closed client is alive")
+		}
+	})
+	close(gate)
+	wg.Wait()
 }
