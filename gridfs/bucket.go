@@ -16,7 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mgxdb/mgx"
@@ -57,8 +57,8 @@ type Bucket struct {
 	primaryFiles  *mgx.Collection
 	chunkSize     int
 
-	mu      sync.Mutex
-	indexed bool
+	indexing chan struct{} // holds a token while somebody is at the indexes
+	indexed  atomic.Bool
 }
 
 // New returns a bucket in a database. It does no I/O; the first upload makes the
@@ -81,6 +81,7 @@ func New(db *mgx.Database, options Options) (*Bucket, error) {
 		chunks:       db.Collection(name+".chunks", options.Handle...),
 		primaryFiles: db.Collection(name+".files", primary...),
 		chunkSize:    size,
+		indexing:     make(chan struct{}, 1),
 	}, nil
 }
 
@@ -279,17 +280,22 @@ func (b *Bucket) Drop(ctx context.Context) error {
 	if err := errors.Join(b.files.Drop(ctx), b.chunks.Drop(ctx)); err != nil {
 		return fmt.Errorf("gridfs: drop: %w", err)
 	}
-	b.mu.Lock()
-	b.indexed = false
-	b.mu.Unlock()
+	b.indexed.Store(false)
 	return nil
 }
 
 // ensureIndexes makes the indexes before the first upload into an empty bucket.
 func (b *Bucket) ensureIndexes(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.indexed {
+	if b.indexed.Load() {
+		return nil
+	}
+	select {
+	case b.indexing <- struct{}{}:
+		defer func() { <-b.indexing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if b.indexed.Load() {
 		return nil
 	}
 	_, err := mgx.FindOne[bson.Raw](ctx, b.primaryFiles, nil, mgx.Projection(idAlone))
@@ -304,7 +310,7 @@ func (b *Bucket) ensureIndexes(ctx context.Context) error {
 			return err
 		}
 	}
-	b.indexed = true
+	b.indexed.Store(true)
 	return nil
 }
 

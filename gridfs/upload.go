@@ -252,8 +252,7 @@ func (u *UploadStream) Abort() error {
 }
 
 func (u *UploadStream) removeChunks(ctx context.Context) error {
-	id := bson.D{{Key: "_id", Value: u.id}}
-	_, err := mgx.FindOne[bson.Raw](ctx, u.bucket.primaryFiles, id, mgx.Projection(bson.D{{Key: "_id", Value: 1}}))
+	_, err := mgx.FindOne[bson.Raw](ctx, u.bucket.primaryFiles, equals("_id", u.id), mgx.Projection(bson.D{{Key: "_id", Value: 1}}))
 	if err == nil {
 		return fmt.Errorf("a file with _id %v is there, so no chunks were removed", u.id)
 	}
@@ -261,7 +260,7 @@ func (u *UploadStream) removeChunks(ctx context.Context) error {
 		return err
 	}
 	_, err = u.bucket.chunks.DeleteMany(ctx, bson.D{
-		{Key: "files_id", Value: u.id}, {Key: "n", Value: bson.D{{Key: "$lt", Value: u.n}}},
+		{Key: "files_id", Value: exactly(u.id)}, {Key: "n", Value: bson.D{{Key: "$lt", Value: u.n}}},
 	})
 	return err
 }
