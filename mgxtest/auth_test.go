@@ -392,3 +392,73 @@ func TestTokens(t *testing.T) {
 		})
 	}
 }
+
+// TestLoginDeclaresAPI is about servers that want each command to declare the version
+// of its API, those of logging in too.
+func TestLoginDeclaresAPI(t *testing.T) {
+	young := mgxtest.User{Name: "young", Password: "y", Mechanisms: []string{"SCRAM-SHA-1"}}
+	dep := mgxtest.LoadBalanced(t, mgxtest.Users(young), mgxtest.Parameter("requireApiVersion", true))
+	log := watch(t, dep)
+	o, err := mgx.ParseURI(dep.URI())
+	must(t, err)
+	o.ServerAPI = &mgx.ServerAPI{Version: "1"}
+	c, err := mgx.New(o)
+	must(t, err)
+	_, err = c.ListDatabaseNames(context10(t), nil)
+	must(t, err)
+	must(t, c.Close(context10(t)))
+	if seen := log.take()["saslStart"]; len(seen) == 0 {
+		t.Error("hello's speculation was right: saslStart was not sent")
+	}
+	official := connect(t, dep.URI(), func(o *options.ClientOptions) { o.SetServerAPIOptions(options.ServerAPI(options.ServerAPIVersion1)) })
+	_, err = official.ListDatabaseNames(context10(t), kv())
+	must(t, err)
+}
+
+// TestPasswordsArePrepared follows step 4 of the specification's prose tests of
+// SCRAM-SHA-256, and has a name of characters that mean something elsewhere.
+func TestPasswordsArePrepared(t *testing.T) {
+	odd := mgxtest.User{Name: "a=b,c d@:/%", Password: "=2C,"}
+	dep := mgxtest.Standalone(t, mgxtest.Users(
+		mgxtest.User{Name: "IX", Password: "IX"}, mgxtest.User{Name: "\u2168", Password: "\u2163"}, odd))
+	eachDriver(t, func(t *testing.T, d driver) {
+		for _, u := range []mgxtest.User{
+			odd, {Name: "IX", Password: "IX"}, {Name: "IX", Password: "I\u00adX"}, {Name: "\u2168", Password: "IV"}, {Name: "\u2168", Password: "I\u00adV"},
+		} {
+			for _, mechanism := range []string{"", "?authMechanism=SCRAM-SHA-256"} {
+				if _, code := d.run(t, dep.URIFor(u)+mechanism, "admin", kv("listDatabases", 1)); code != 0 {
+					t.Errorf("%q with %q %s: code %d", u.Name, u.Password, mechanism, code)
+				}
+			}
+		}
+		if _, code := d.run(t, dep.URIFor(odd)+"?authMechanism=SCRAM-SHA-1", "admin", kv("listDatabases", 1)); code != 0 {
+			t.Errorf("SCRAM-SHA-1: code %d", code)
+		}
+	})
+}
+
+// TestLoginAfterFailover kills the primary under clients that are logged in.
+func TestLoginAfterFailover(t *testing.T) {
+	dep := mgxtest.ReplicaSet(t, 3, mgxtest.Users(ann))
+	ctx := context10(t)
+	c, err := mgx.Connect(ctx, dep.URI())
+	must(t, err)
+	defer c.Close(context.Background())
+	ours := c.Database("shop").Collection("orders")
+	theirs := connect(t, dep.URI()).Database("shop").Collection("orders")
+	for i := range 3 {
+		if i > 0 {
+			dep.Primary().Kill()
+		}
+		_, err := ours.InsertOne(ctx, kv("by", "mgx", "round", i))
+		must(t, err)
+		_, err = theirs.InsertOne(ctx, kv("by", "official", "round", i))
+		must(t, err)
+		for _, m := range dep.Members() {
+			must(t, m.Restart())
+		}
+	}
+	if n := count(t, theirs, kv()); n != 6 {
+		t.Errorf("%d documents", n)
+	}
+}
