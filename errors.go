@@ -48,7 +48,8 @@ var (
 	ErrDocumentTooLarge = errors.New("document too large")
 	// ErrClosed is an operation on a closed client or cursor.
 	ErrClosed = errors.New("closed")
-	// ErrNoDocuments is a FindOne or FindOneAnd… that matched nothing.
+	// ErrNoDocuments is a FindOne or FindOneAnd… that matched nothing, or a
+	// FindOneAnd… with a write concern of w=0, which gets no answer.
 	ErrNoDocuments = errors.New("no documents matched")
 	// ErrProtocol is a server that sent bytes which break the protocol.
 	ErrProtocol = errors.New("protocol violation")
