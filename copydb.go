@@ -56,7 +56,12 @@ const (
 )
 
 // String returns the stage in a word.
-func (s CopyStage) String() string { return [...]string{"documents", "verify", "indexes"}[s] }
+func (s CopyStage) String() string {
+	if names := [...]string{"documents", "verify", "indexes"}; int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("CopyStage(%d)", uint8(s))
+}
 
 // CopyProgress is how far the copy of a collection is.
 type CopyProgress struct {

@@ -348,7 +348,9 @@ func (c *Cursor) kill() {
 // the caller's own.
 func (c *Cursor) Current() bson.Raw { return c.doc }
 
-// Decode decodes the current document into the value that v points to.
+// Decode decodes the current document into the value that v points to. A D, Raw or
+// slice that is there already gives its memory for that: to keep documents, give each
+// a variable of its own.
 func (c *Cursor) Decode(v any) error {
 	if c.doc == nil {
 		return failure(ErrInvalidArgument, "decode: there is no current document; call Next first")
