@@ -327,14 +327,16 @@ func (c *Cursor) kill() {
 	}
 	c.client.cursors.remove(id)
 	h := home{database: c.database, collection: c.name, session: c.res.Session}
-	if l := c.pin.Lease; l != nil && l.Conn().Pending() {
-		// The connection is free when the reply that was given up has come. Who gave
-		// it up does not want to wait for it.
+	if l := c.pin.Lease; c.ctx.Err() != nil || l != nil && l.Conn().Pending() {
+		// Whose time is over does not wait for this word either, nor for the late
+		// reply that may come before it on a connection of the cursor's own.
 		pin := c.pin
 		c.pin.Lease, c.res.Session = nil, nil
 		go func() {
 			c.client.killLate(c.ctx, h, &pin, id)
-			_ = pin.Lease.Release()
+			if pin.Lease != nil {
+				_ = pin.Lease.Release()
+			}
 			c.client.exec.PutSession(h.session)
 		}()
 		return

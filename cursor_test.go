@@ -133,3 +133,35 @@ func TestTimeoutOfExhaust(t *testing.T) {
 		is(t, err, []error{ErrTimeout}, "deadline")
 	})
 }
+
+// A context's end is the end of the call, though the server that hangs is still to
+// hear that its cursor is not needed.
+func TestCursorOfServerThatHangs(t *testing.T) {
+	arrived, gate := make(chan struct{}), make(chan struct{})
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+		switch r.Name {
+		case "find":
+			return p.Answer(r, batchOf("firstBatch", int64(5))) == nil
+		case "getMore":
+			close(arrived)
+			<-gate
+			return false
+		case "killCursors":
+			<-gate
+		}
+		return scripted.Ping(p, r)
+	}))
+	c := openClient(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	began := time.Now()
+	_, err := Collect[bson.D](c.Database("db").Collection("c").Find(ctx, nil))
+	is(t, err, []error{context.Canceled})
+	if took := time.Since(began); took > killTimeout/2 {
+		t.Errorf("it took %v", took)
+	}
+	close(gate)
+}
