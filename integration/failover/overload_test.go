@@ -226,9 +226,11 @@ func TestTurnedAwayThenLost(t *testing.T) {
 // What a retry found instead of a server is told, too.
 func TestRetryFindsNoServer(t *testing.T) {
 	dep := mgxtest.ReplicaSet(t, 1)
-	client := connect(t, dep.URI(), func(o *mgx.Options) { o.ServerSelectionTimeout = 300 * time.Millisecond })
-	dep.Handle("find", func(c *mgxtest.Command) (driverbson.D, error) {
-		go c.Member.Kill()
+	client := connect(t, dep.URI(), func(o *mgx.Options) {
+		o.ServerSelectionTimeout = 300 * time.Millisecond
+		o.CommandMonitor = &event.CommandMonitor{Failed: func(*event.CommandFailed) { dep.Members()[0].Kill() }} // when it has answered
+	})
+	dep.Handle("find", func(*mgxtest.Command) (driverbson.D, error) {
 		return driverbson.D{{Key: "ok", Value: 0}, {Key: "code", Value: 11600}, {Key: "errmsg", Value: "interrupted at shutdown"}}, nil
 	})
 	err := findOnce(bounded(t), client)
