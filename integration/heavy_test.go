@@ -18,25 +18,7 @@ func fastServer(t *testing.T) string {
 	if !race || os.Getenv("MGX_TEST_URI") != "" {
 		return serverURI
 	}
-	return command(t, ferretdbcmd.Options{}).URI()
-}
-
-// command starts FerretDB's own command.
-func command(t *testing.T, o ferretdbcmd.Options) *ferretdbcmd.Process {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("may have to build FerretDB first")
-	}
-	p, err := ferretdbcmd.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
+	return ferretdbcmd.ForTest(t, ferretdbcmd.Options{}).URI()
 }
 
 // More documents than a message may hold go in several.

@@ -13,7 +13,7 @@ import (
 
 // Users with names and passwords that need care, on a server that others wrote.
 func TestUsers(t *testing.T) {
-	p := command(t, ferretdbcmd.Options{Username: "root", Password: "pencil"})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{Username: "root", Password: "pencil"})
 	root, err := mgx.Connect(t.Context(), p.UserURI("root", "pencil", "admin"))
 	if err != nil {
 		t.Fatal(err)

@@ -19,23 +19,6 @@ import (
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-func run(t *testing.T, o Options) *Process {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("may have to build FerretDB first")
-	}
-	p, err := Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
-}
-
 // runCommand runs a command on a client of its own.
 func runCommand(t *testing.T, uri string, cmd bson.D) (bson.M, error) {
 	t.Helper()
@@ -52,7 +35,7 @@ func runCommand(t *testing.T, uri string, cmd bson.D) (bson.M, error) {
 var listDatabases = bson.D{{Key: "listDatabases", Value: 1}}
 
 func TestUsers(t *testing.T) {
-	p := run(t, Options{Username: "ann", Password: "pencil"})
+	p := ForTest(t, Options{Username: "ann", Password: "pencil"})
 	for _, mechanism := range []string{"SCRAM-SHA-1", "SCRAM-SHA-256"} {
 		uri := p.UserURI("ann", "pencil", "admin") + "&authMechanism=" + mechanism
 		if _, err := runCommand(t, uri, listDatabases); err != nil {
@@ -84,20 +67,20 @@ func TestTLS(t *testing.T) {
 	if err := cert.Make(ca, crt, key, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	p := run(t, Options{CertFile: crt, KeyFile: key, Username: "ann", Password: "pencil"})
+	p := ForTest(t, Options{CertFile: crt, KeyFile: key, Username: "ann", Password: "pencil"})
 	uri := p.UserURI("ann", "pencil", "admin") + "&tlsCAFile=" + ca
 	if _, err := runCommand(t, uri, listDatabases); err != nil {
 		t.Fatal(err)
 	}
 	// One that wants a certificate turns a client without away, and starts all the same.
-	p = run(t, Options{CertFile: crt, KeyFile: key, ClientCAFile: ca})
+	p = ForTest(t, Options{CertFile: crt, KeyFile: key, ClientCAFile: ca})
 	if _, err := runCommand(t, p.URI()+"&tlsCAFile="+ca+"&serverSelectionTimeoutMS=300", listDatabases); err == nil {
 		t.Fatal("works without a certificate")
 	}
 }
 
 func TestReplicaSet(t *testing.T) {
-	p := run(t, Options{ReplicaSet: "rs0"})
+	p := ForTest(t, Options{ReplicaSet: "rs0"})
 	hello, err := runCommand(t, p.URI(), bson.D{{Key: "hello", Value: 1}})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +94,7 @@ func TestReplicaSet(t *testing.T) {
 func TestGivenFolder(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 2 {
-		p := run(t, Options{Dir: dir, Username: "ann", Password: "pencil"})
+		p := ForTest(t, Options{Dir: dir, Username: "ann", Password: "pencil"})
 		reply, err := runCommand(t, p.UserURI("ann", "pencil", "admin"), bson.D{{Key: "count", Value: "starts"}})
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +115,7 @@ func TestGivenFolder(t *testing.T) {
 
 func TestTemporaryFolderIsRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	p := run(t, Options{})
+	p := ForTest(t, Options{})
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -67,10 +67,7 @@ func TestConstructor(t *testing.T) {
 }
 
 func TestConstructorCredentials(t *testing.T) {
-	if testing.Short() {
-		t.Skip("may have to build FerretDB first")
-	}
-	p := command(t, ferretdbcmd.Options{Username: "root", Password: "pencil"})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{Username: "root", Password: "pencil"})
 	c, err := mgx.Connect(t.Context(), p.UserURI("root", "pencil", "admin"))
 	if err != nil {
 		t.Fatal(err)
@@ -82,20 +79,6 @@ func TestConstructorCredentials(t *testing.T) {
 	if !errors.Is(err, mgx.ErrAuthentication) || strings.Contains(err.Error(), "chalk") {
 		t.Errorf("a wrong password: %v", err)
 	}
-}
-
-func command(t *testing.T, o ferretdbcmd.Options) *ferretdbcmd.Process {
-	t.Helper()
-	p, err := ferretdbcmd.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
 }
 
 // An operation that meets a dead connection says that the client reconnects, and

@@ -209,10 +209,7 @@ func TestCopyDatabaseCancelled(t *testing.T) {
 
 // Who may read the source is told by username and password.
 func TestCopyDatabaseAuthentication(t *testing.T) {
-	if testing.Short() {
-		t.Skip("may have to build FerretDB first")
-	}
-	p := command(t, ferretdbcmd.Options{Username: "root", Password: "pencil"})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{Username: "root", Password: "pencil"})
 	root := connectTo(t, p.UserURI("root", "pencil", "admin"))
 	if _, err := root.Database("shop").Collection("c").InsertMany(t.Context(), tenDocuments()); err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ func TestDoctorTLS(t *testing.T) {
 }
 
 func TestDoctorPassword(t *testing.T) {
-	p := process(t, ferretdbcmd.Options{Username: "ann", Password: "pencil"})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{Username: "ann", Password: "pencil"})
 	tool(t, "", "doctor", p.UserURI("ann", "pencil", "admin")).want(t, exitOK, "healthy", "")
 	o := tool(t, "", "doctor", p.UserURI("ann", "crayon", "admin"))
 	o.want(t, exitFailure, "it stops at: authentication", "")

@@ -7,27 +7,8 @@ import (
 	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
 )
 
-// process runs FerretDB's own command, which has users and the face of a replica
-// set.
-func process(t *testing.T, o ferretdbcmd.Options) *ferretdbcmd.Process {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("may have to build FerretDB first")
-	}
-	p, err := ferretdbcmd.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
-}
-
 func TestUsers(t *testing.T) {
-	p := process(t, ferretdbcmd.Options{Username: "ann", Password: "pencil"})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{Username: "ann", Password: "pencil"})
 	uri := p.UserURI("ann", "pencil", "admin")
 	tool(t, "", "ping", uri).want(t, exitOK, "ping 3", "")
 	tool(t, `{"_id":1}`, "insert", uri, "shop.orders").want(t, exitOK, "1 document", "")
@@ -44,7 +25,7 @@ func TestUsers(t *testing.T) {
 }
 
 func TestInfoOfAReplicaSet(t *testing.T) {
-	p := process(t, ferretdbcmd.Options{ReplicaSet: "rs0"})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{ReplicaSet: "rs0"})
 	o := tool(t, "", "info", p.URI())
 	o.want(t, exitOK, "primary of the replica set rs0", "")
 	o.want(t, exitOK, p.Addr(), "")

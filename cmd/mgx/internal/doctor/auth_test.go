@@ -85,18 +85,7 @@ func TestUserNeeded(t *testing.T) {
 
 // A server that others wrote, with a real user.
 func TestUsers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("may have to build FerretDB first")
-	}
-	p, err := ferretdbcmd.Start(t.Context(), ferretdbcmd.Options{Username: "ann", Password: secret})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	p := ferretdbcmd.ForTest(t, ferretdbcmd.Options{Username: "ann", Password: secret})
 	r := examine(t, Request{URI: p.UserURI("ann", secret, "admin")})
 	r.healthy(t)
 	r.says(t, OK, "auth", `user "ann"`, "authSource admin", "SCRAM-SHA-256")
