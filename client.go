@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,8 +36,15 @@ type Client struct {
 	cursors      cursors
 	affine       atomic.Bool // a request was ever started
 
-	state atomic.Int32 // a clientState; changes under mu
-	mu    sync.Mutex
+	state    atomic.Int32 // a clientState; changes under mu
+	mu       sync.Mutex
+	shutting *shutting // guarded by mu; nil: none is under way
+}
+
+// shutting is a Close or Disconnect under way.
+type shutting struct {
+	hurry context.CancelFunc // ends its context
+	done  chan struct{}      // closed when it has ended
 }
 
 type clientState int32
@@ -133,7 +141,8 @@ func (c *Client) AppendWrapper(w WrapperInfo) error {
 // server or a connection end with an ErrClosed, as do later ones. Those that are
 // further on may end by themselves until the context is done, and are cut off then
 // (ErrClosed); with a context that never ends they are cut off at once. Close is
-// final, and may be called any number of times.
+// final, and may be called any number of times: one that finds another under way
+// waits for it, and cuts it short when its own context is done.
 func (c *Client) Close(ctx context.Context) error { return c.shut(ctx, clientClosed) }
 
 // Disconnect closes all connections and stops all that runs in the background.
@@ -143,44 +152,115 @@ func (c *Client) Close(ctx context.Context) error { return c.shut(ctx, clientClo
 func (c *Client) Disconnect(ctx context.Context) error { return c.shut(ctx, clientDisconnected) }
 
 func (c *Client) shut(ctx context.Context, to clientState) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	patient := to == clientClosed && ctx.Done() != nil
+	own, hurry := context.WithCancel(ctx)
+	defer hurry()
+	if err := c.beginShut(ctx, patient, hurry); err != nil {
+		return err
+	}
+	defer c.endShut()
 	from := clientState(c.state.Load())
 	if from == clientClosed {
 		return nil
 	}
 	if from == clientOpen {
-		c.endSessions(ctx)
+		c.endSessions(own)
 	}
+	c.mu.Lock()
 	c.state.Store(int32(to))
-	if to == clientDisconnected {
-		return c.topology.Abort(ctx)
+	c.mu.Unlock()
+	end := c.topology.Abort
+	if patient {
+		end = c.topology.Close
 	}
-	err := c.topology.Close(ctx)
-	_ = c.logs.Close()
+	err := end(own)
+	if to == clientClosed {
+		_ = c.logs.Close()
+	}
 	return err
 }
 
-// enter lets an operation begin, and opens a client that was disconnected.
-func (c *Client) enter() error {
-	switch clientState(c.state.Load()) {
-	case clientOpen:
-		return nil
-	case clientClosed: // Close may hold the lock for a while
-		return errClientClosed
+// hurriedEnd is more than a Close or Disconnect takes whose context is done.
+const hurriedEnd = 5 * time.Second
+
+var errStillShutting = errors.New("another Close or Disconnect has not ended; is this one called by an event's handler, inside of it?")
+
+// beginShut waits until no other Close or Disconnect is under way. It has the other
+// one cut operations off as soon as this one would.
+func (c *Client) beginShut(ctx context.Context, patient bool, hurry context.CancelFunc) error {
+	for {
+		c.mu.Lock()
+		other := c.shutting
+		if other == nil {
+			c.shutting = &shutting{hurry: hurry, done: make(chan struct{})}
+			c.mu.Unlock()
+			return nil
+		}
+		c.mu.Unlock()
+		if patient {
+			select {
+			case <-other.done:
+				continue
+			case <-ctx.Done():
+			}
+		}
+		other.hurry()
+		limit := time.NewTimer(hurriedEnd)
+		select {
+		case <-other.done:
+			limit.Stop()
+		case <-limit.C:
+			return errStillShutting
+		}
 	}
+}
+
+func (c *Client) endShut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.shutting.done)
+	c.shutting = nil
+}
+
+// enter lets an operation begin, and opens a client that was disconnected, once the
+// Disconnect has ended.
+func (c *Client) enter(ctx context.Context) error {
+	for {
+		switch clientState(c.state.Load()) {
+		case clientOpen:
+			return nil
+		case clientClosed:
+			return errClientClosed
+		}
+		under, err := c.reopen()
+		if under == nil {
+			return err
+		}
+		select {
+		case <-under.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// reopen opens a disconnected client, or returns what is under way.
+func (c *Client) reopen() (*shutting, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch clientState(c.state.Load()) {
 	case clientClosed:
-		return errClientClosed
+		return nil, errClientClosed
 	case clientDisconnected:
+		if c.shutting != nil {
+			return c.shutting, nil
+		}
 		if err := c.topology.Connect(); err != nil {
-			return category(err, ErrConfiguration)
+			return nil, category(err, ErrConfiguration)
 		}
 		c.state.Store(int32(clientOpen))
 	}
-	return nil
+	return nil, nil
 }
 
 // maxEndSessions is how many sessions one command ends.
@@ -298,8 +378,8 @@ func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Res
 	if ctx == nil {
 		return exec.Result{}, nilContext(op.Name)
 	}
-	if err := c.enter(); err != nil {
-		return exec.Result{}, err
+	if err := c.enter(ctx); err != nil {
+		return exec.Result{}, toPublic(op.Name, err)
 	}
 	if op.WriteConcern == nil && (op.Access == exec.Write || op.Access == exec.ReadThenWrite) {
 		op.WriteConcern = c.writeConcern.Load()

@@ -183,7 +183,7 @@ func (c *Client) ChangeWriteConcern(change func(*WriteConcern)) error {
 // does not wait for serverSelectionTimeoutMS. A connection found dead is replaced
 // by the next operation.
 func (c *Client) Alive(ctx context.Context) bool {
-	if c.enter() != nil {
+	if c.enter(ctx) != nil {
 		return false
 	}
 	if req := c.requestOf(ctx); req != nil {
