@@ -57,7 +57,8 @@ type Options struct {
 	LoadBalanced *bool
 
 	// ConnectTimeout (connectTimeoutMS) bounds dialling, TLS and the handshake of
-	// a connection, and a check of a server: 10 seconds.
+	// a connection, and a check of a server: 10 seconds. The time that a person
+	// takes to log in (OIDCHumanCallback) does not count.
 	ConnectTimeout time.Duration
 	// SocketTimeout (socketTimeoutMS) bounds each exchange with a server; no
 	// limit. Prefer contexts with deadlines, or Timeout.

@@ -21,7 +21,8 @@ import (
 type Config struct {
 	// DialContext opens a socket; nil is OpenSocket. network is "tcp" or "unix".
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	// ConnectTimeout bounds dialling, TLS and the hello; 0 is no limit.
+	// ConnectTimeout bounds dialling, TLS, the hello and authentication together;
+	// where a person logs in, each command of that alone. 0 is no limit.
 	ConnectTimeout time.Duration
 	// SocketTimeout bounds each later write and read together; 0 is no limit.
 	SocketTimeout time.Duration
@@ -107,7 +108,7 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 			return nil, c.dialError(ctx, outer, "tls handshake", err).busy()
 		}
 	}
-	if err := c.hello(ctx, how); err != nil {
+	if err := c.hello(ctx, outer, how); err != nil {
 		_ = c.Close()
 		var e *Error
 		if errors.As(err, &e) && e.Kind != Context {
@@ -170,8 +171,8 @@ func OpenSocket(ctx context.Context, network, address string) (net.Conn, error) 
 func IsUnix(address string) bool { return strings.Contains(address, "/") }
 
 // hello runs the handshake: the first hello, with what was negotiated in it,
-// then authentication.
-func (c *Conn) hello(ctx context.Context, how setup) error {
+// then authentication. ctx has connectTimeoutMS, outer has not.
+func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	authn := how.authn
 	var speculative auth.Conversation
 	var first []byte
@@ -217,6 +218,9 @@ func (c *Conn) hello(ctx context.Context, how setup) error {
 	}
 	if how.greeted != nil {
 		how.greeted(desc)
+	}
+	if authn != nil && authn.Interactive() {
+		ctx = outer // a person is slow, and the server has its time for each command
 	}
 	if err := c.authenticate(ctx, authn, desc, speculative, r.Body); err != nil {
 		return err
@@ -359,6 +363,11 @@ func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error
 	b = bsonwire.AppendString(b, "$db", db)
 	b = bsonwire.End(b, at)
 	buf.B = wire.End(b, start)
+	if c.desc == nil && c.cfg.ConnectTimeout > 0 { // the handshake's
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+		defer cancel()
+	}
 	r, err := c.RoundTrip(ctx, buf.B, false)
 	if err != nil {
 		return r, err

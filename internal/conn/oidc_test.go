@@ -1,0 +1,105 @@
+package conn
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/auth"
+	"github.com/mgxdb/mgx/internal/scripted"
+)
+
+// serveOIDC takes any token; a silent server never answers one.
+func serveOIDC(t *testing.T, silent bool) func(*scripted.Peer, scripted.Request) bool {
+	idp, err := bson.Marshal(bson.D{{Key: "issuer", Value: "https://issuer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(p *scripted.Peer, r scripted.Request) bool {
+		_, data, _ := r.Document.Lookup("payload").BinaryOK()
+		_, token := bson.Raw(data).Lookup("jwt").StringValueOK()
+		doc := bson.D{{Key: "ok", Value: 1}, {Key: "conversationId", Value: 1}, {Key: "done", Value: token}}
+		if r.Name == "saslStart" && !token {
+			return p.Answer(r, append(doc, bson.E{Key: "payload", Value: idp})) == nil
+		}
+		return silent || p.Answer(r, append(doc, bson.E{Key: "payload", Value: []byte{}})) == nil
+	}
+}
+
+// piped dials servers that are in the process.
+func piped(wg *sync.WaitGroup, script func(*scripted.Peer)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		wg.Go(func() {
+			defer server.Close()
+			script(&scripted.Peer{Conn: server})
+		})
+		return client, nil
+	}
+}
+
+// A person takes longer to log in than connectTimeoutMS allows a server to answer.
+// Neither that connection minds nor one that waits for the same person.
+func TestPersonLogsInSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var servers, dials sync.WaitGroup
+		calls := 0
+		cfg := oidcConfig(t, piped(&servers, scripted.Greet(scripted.Hello(), serveOIDC(t, false))), &calls)
+		for range 2 {
+			dials.Go(func() {
+				c, err := Dial(t.Context(), "localhost:27017", cfg, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := c.Check(t.Context(), nil, 0); err != nil {
+					t.Error(err)
+				}
+				_ = c.Close()
+			})
+		}
+		dials.Wait()
+		servers.Wait()
+		if calls != 1 {
+			t.Errorf("the person logged in %d times", calls)
+		}
+	})
+}
+
+// After that, the server has connectTimeoutMS again, and no more.
+func TestServerIsSilentAfterLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var servers sync.WaitGroup
+		calls := 0
+		cfg := oidcConfig(t, piped(&servers, scripted.Greet(scripted.Hello(), serveOIDC(t, true))), &calls)
+		began := time.Now()
+		_, err := Dial(t.Context(), "localhost:27017", cfg, nil)
+		if kindOf(t, err) != SocketTimeout || time.Since(began) != time.Minute+cfg.ConnectTimeout {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		servers.Wait()
+	})
+}
+
+func oidcConfig(t *testing.T, dial func(context.Context, string, string) (net.Conn, error), calls *int) *Config {
+	authn, err := auth.New(auth.Credential{
+		Mechanism: auth.OIDC,
+		OIDCHumanCallback: func(ctx context.Context, _ auth.OIDCArgs) (auth.OIDCToken, error) {
+			*calls++
+			select {
+			case <-time.After(time.Minute):
+				return auth.OIDCToken{AccessToken: "token"}, nil
+			case <-ctx.Done():
+				return auth.OIDCToken{}, ctx.Err()
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Config{DialContext: dial, Auth: authn, ConnectTimeout: 10 * time.Second}
+}
