@@ -83,6 +83,9 @@ func (a *app) runDump(ctx context.Context, client *mgx.Client, database string, 
 	var tasks []dumpTask
 	for _, name := range names {
 		more, err := dumpTasks(ctx, client.Database(name), flags)
+		if errors.Is(err, errNoCollections) && database == "" {
+			continue // it may be dropped since it was listed
+		}
 		if err != nil {
 			return err
 		}
@@ -110,6 +113,8 @@ func (a *app) runDump(ctx context.Context, client *mgx.Client, database string, 
 	return m.summary(ctx, fmt.Sprintf("%s in %s", what, flags.dir), total(list, began), err)
 }
 
+var errNoCollections = errors.New("it has no collections")
+
 // dumpTasks lists what to dump of a database, and sees that there is a place for it.
 func dumpTasks(ctx context.Context, db *mgx.Database, flags *dumpFlags) (tasks []dumpTask, err error) {
 	specs, err := mgx.Collect[catalog.Collection](db.ListCollections(ctx, nil))
@@ -117,7 +122,7 @@ func dumpTasks(ctx context.Context, db *mgx.Database, flags *dumpFlags) (tasks [
 		return nil, err
 	}
 	if len(specs) == 0 {
-		return nil, fmt.Errorf("there is no database %s, or it has no collections", db.Name())
+		return nil, fmt.Errorf("there is no database %s, or %w", db.Name(), errNoCollections)
 	}
 	dir := filepath.Join(flags.dir, db.Name())
 	entries, err := os.ReadDir(dir)

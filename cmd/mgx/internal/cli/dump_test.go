@@ -331,3 +331,38 @@ func TestMovingOnFerretDB(t *testing.T) {
 	}
 	tool(t, "", "drop", to, "copied", "--yes").want(t, exitOK, "the database copied with 1 collection dropped", "")
 }
+
+// A server lists a database that has no collections; it keeps none of the others back.
+func TestDumpBesideAnEmptyDatabase(t *testing.T) {
+	uri := server(t)
+	for _, ns := range []string{"shop.orders", "empty.orders"} {
+		tool(t, `{"_id":1}`, "insert", uri, ns).want(t, exitOK, "", "")
+	}
+	tool(t, "", "drop", uri, "empty.orders", "--yes").want(t, exitOK, "", "")
+	tool(t, "", "dbs", uri, "--names").want(t, exitOK, "empty\n", "")
+	dir := filepath.Join(t.TempDir(), "backup")
+	tool(t, "", "dump", uri, "-o", dir).want(t, exitOK, "1 collection, 1 document", "shop.orders")
+	tool(t, "", "dump", uri, "empty", "-o", dir).want(t, exitFailure, "", "it has no collections")
+}
+
+func TestRestoreOfWhatLacksFiles(t *testing.T) {
+	uri := shop(t).URI()
+	dir := filepath.Join(t.TempDir(), "backup")
+	tool(t, "", "dump", uri, "shop", "-o", dir).want(t, exitOK, "4 collections", "")
+	for _, name := range []string{"orders.bson", "items.metadata.json"} {
+		if err := os.Remove(filepath.Join(dir, "shop", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := tool(t, "", "restore", uri, dir, "--drop")
+	o.want(t, exitPartly, "3 of 4 collections, 300 documents", "warning: shop.items: there is no file of its options and indexes, so it gets none\n")
+	o.want(t, exitPartly, "", "warning: shop.orders: there is no file of its documents\n")
+	o.want(t, exitPartly, "", "not restored: shop.orders: nothing was dropped: the dump has no file of its documents\n")
+	if strings.Count(o.err, "warning:") != 2 {
+		t.Error(o.err)
+	}
+	tool(t, "", "count", uri, "shop.orders").want(t, exitOK, "300\n", "")
+	// Where nothing is lost, a collection can be made of its options and indexes alone.
+	tool(t, "", "restore", uri, dir, "--to", "new", "--collections", "orders").want(t, exitOK, "1 collection, 0 documents", "no file of its documents")
+	tool(t, "", "indexes", uri, "new.orders", "--names").want(t, exitOK, "by_item\n", "")
+}

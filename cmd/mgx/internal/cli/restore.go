@@ -30,7 +30,7 @@ the connection string, gives the database another name. The default folder is du
 
 Where the target has one of the collections already, nothing is restored; --drop
 replaces such collections, --merge adds to them. With --drop, a file is read to its
-end before anything is dropped.
+end before anything is dropped, and nothing is where there is no file of documents.
 
 A file that is damaged is restored up to there, and restore says at which byte that
 is. Counts are compared in the end. What a dump has beside collections is told of and
@@ -113,8 +113,24 @@ func (a *app) chooseDump(dir string, flags *restoreFlags) ([]dumpdir.Database, e
 		for _, path := range db.Left {
 			a.tell("%s %s", a.style(a.Err).Warn("left out:"), path)
 		}
+		for _, c := range db.Collections {
+			if lacks := lacking(&c); lacks != "" && flags.wants(c.Name) {
+				a.tell("%s %s.%s: there is no file of its %s", a.style(a.Err).Warn("warning:"), db.Name, c.Name, lacks)
+			}
+		}
 	}
 	return chosen, nil
+}
+
+// lacking is what a dump has no file of for a collection.
+func lacking(c *dumpdir.Collection) string {
+	switch {
+	case !c.Metadata.Here():
+		return "options and indexes, so it gets none"
+	case c.Documents == "" && !c.Metadata.View():
+		return "documents"
+	}
+	return ""
 }
 
 // restoreTask is a collection to restore.
@@ -272,7 +288,10 @@ func (r *restoring) create(ctx context.Context) (err error) {
 // check reads the file to its end.
 func (r *restoring) check(ctx context.Context) error {
 	if r.from.Documents == "" {
-		return nil
+		if r.from.Metadata.View() {
+			return nil
+		}
+		return errors.New("the dump has no file of its documents")
 	}
 	return r.each(ctx, nil, func([]byte) error { return nil })
 }
