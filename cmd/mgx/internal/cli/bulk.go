@@ -98,11 +98,11 @@ func (b *bulkRun) run(ctx context.Context, files []string) error {
 	if b.failed > 0 {
 		text += ", " + b.app.style(b.app.Out).Bad(screen.Count(b.failed, "write", "writes")+" failed")
 	}
-	if werr := b.app.say("%s", text); err == nil {
-		err = werr
-	}
 	if err == nil && b.failed > 0 {
 		err = errPartly
+	}
+	if werr := b.app.say("%s", text); err == nil {
+		err = werr
 	}
 	return err
 }
@@ -188,7 +188,7 @@ func (b *bulkRun) flush(ctx context.Context) error {
 
 // broken is the error of a batch that did not end.
 func (b *bulkRun) broken(lines []int, err error) error {
-	return fmt.Errorf("%s, lines %d to %d: some of these writes may have run: %w", b.name, lines[0], lines[len(lines)-1], err)
+	return unsureError{fmt.Sprintf("%s, lines %d to %d: some of these writes may have run", b.name, lines[0], lines[len(lines)-1]), err}
 }
 
 // writeFields are the fields of the kinds of writes: those that must be there, and

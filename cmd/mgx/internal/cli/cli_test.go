@@ -209,6 +209,29 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+func TestMisspeltURI(t *testing.T) {
+	for _, uri := range []string{
+		"mongo://ann:pencil@h/shop.orders", "MONGODB://ann:pencil@h/shop", "mongodb:/ann:pencil@h/shop.orders",
+		"mongodb;//ann:pencil@h/shop", " mongodb://ann:pencil@h/shop", "ann:pencil@h/shop",
+	} {
+		for _, command := range []string{"find", "drop", "dbs", "ping", "restore", "dump", "copy"} {
+			o := tool(t, "", command, uri)
+			if o.status != exitUsage || strings.Contains(o.err+o.out, "pencil") {
+				t.Errorf("%s %q: status %d: %s", command, uri, o.status, o.err+o.out)
+			}
+		}
+		if o := tool(t, "", "doctor", uri, "--timeout", "1ms"); strings.Contains(o.err+o.out, "pencil") {
+			t.Errorf("doctor %q: %s", uri, o.err+o.out)
+		}
+		tool(t, "", "copy", "shop", uri).want(t, exitUsage, "", "argument 2 looks like a connection string")
+	}
+	for _, name := range []string{"shop.orders", "shop.a:b@c", "shop", "./a:b@c", "C:/dump", `C:\a@b`, `{"a":"b@c"}`} {
+		if err := checkURIs("find", []string{name, "mongo://ann:pencil@h/"}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestNobodyListens(t *testing.T) {
 	for _, args := range [][]string{{"ping", nobody}, {"info", nobody}, {"find", nobody, "a.b"}, {"insert", nobody, "a.b"}} {
 		tool(t, "{}", args...).want(t, exitFailure, "", "127.0.0.1:1")

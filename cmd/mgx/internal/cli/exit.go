@@ -39,6 +39,15 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// unsureError is the error of writes of which it is not known whether they ran.
+type unsureError struct {
+	writes string
+	error
+}
+
+func (u unsureError) Error() string { return u.writes + ": " + u.error.Error() }
+func (u unsureError) Unwrap() error { return u.error }
+
 // exitStatus turns the outcome of a command into its exit status.
 func exitStatus(ctx context.Context, err error) int {
 	var usage usageError

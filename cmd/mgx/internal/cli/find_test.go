@@ -100,6 +100,33 @@ func TestReaderGone(t *testing.T) {
 	}
 }
 
+// What failed is told by the status, also where nobody reads the summary.
+func TestReaderGoneHidesNoFailure(t *testing.T) {
+	uri := server(t)
+	const one = `{"_id":1}`
+	tool(t, one, "insert", uri, "shop.orders").want(t, exitOK, "", "")
+	tool(t, "", "copy", in(uri, "shop"), in(uri, "again")).want(t, exitOK, "", "")
+	for status, commands := range map[int][][]string{
+		exitFailure: {
+			{"", "copy", in(uri, "shop"), in(uri, "again"), "--merge"},
+			{"", "kill-cursors", uri, "shop.orders", "77"},
+		},
+		exitPartly: {
+			{one, "insert", uri, "shop.orders"},
+			{`{"insertOne":{"document":` + one + `}}`, "bulk", uri, "shop.orders"},
+		},
+		exitOK: {{"", "copy", in(uri, "shop"), in(uri, "again"), "--drop"}},
+	} {
+		for _, c := range commands {
+			var errs buffer
+			got := Run(t.Context(), c[1:], Streams{In: strings.NewReader(c[0]), Out: &gone{}, Err: &errs})
+			if got != status {
+				t.Errorf("%s: status %d, want %d: %s", c[1], got, status, &errs)
+			}
+		}
+	}
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

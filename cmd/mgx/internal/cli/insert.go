@@ -144,11 +144,11 @@ func (in *inserter) run(ctx context.Context, files []string) error {
 	if in.failed > 0 {
 		text += ", " + style.Bad(screen.Number(in.failed)+" not")
 	}
-	if _, werr := fmt.Fprintln(in.app.Out, text); err == nil {
-		err = outputError(werr)
-	}
 	if err == nil && in.failed > 0 {
 		err = errPartly
+	}
+	if _, werr := fmt.Fprintln(in.app.Out, text); err == nil {
+		err = outputError(werr)
 	}
 	return err
 }

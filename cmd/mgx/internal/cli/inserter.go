@@ -144,7 +144,7 @@ func (in *inserter) flush(ctx context.Context) error {
 
 // broken is the error of a batch that did not end.
 func (in *inserter) broken(lines []int, err error) error {
-	return fmt.Errorf("%s, lines %d to %d: some of these documents may be inserted: %w", in.name, lines[0], lines[len(lines)-1], err)
+	return unsureError{fmt.Sprintf("%s, lines %d to %d: some of these documents may be inserted", in.name, lines[0], lines[len(lines)-1]), err}
 }
 
 // refused reports what the server refused, and tells where to go on.

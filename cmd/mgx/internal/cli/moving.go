@@ -130,11 +130,11 @@ func (m *mover) summary(ctx context.Context, what string, res mgx.CopyResult, er
 	if s := res.Elapsed.Seconds(); s >= 0.1 && res.Documents > 0 {
 		text += fmt.Sprintf(" (%s documents a second)", screen.Number(int(float64(res.Documents)/s)))
 	}
-	if _, werr := fmt.Fprintln(a.Out, text); werr != nil {
-		return errors.Join(err, outputError(werr))
-	}
+	_, werr := fmt.Fprintln(a.Out, text)
 	switch {
-	case err == nil || ctx.Err() != nil:
+	case err == nil:
+		return outputError(werr) // which must not stand for a failure of the work
+	case ctx.Err() != nil:
 		return err
 	case done > 0 || res.Documents > 0:
 		return errPartly

@@ -48,6 +48,10 @@ func (a *app) execute(ctx context.Context, args []string) int {
 func (a *app) report(cmd *cobra.Command, err error, status int) {
 	style := a.style(a.Err)
 	if status == exitInterrupted {
+		var unsure unsureError
+		if errors.As(err, &unsure) {
+			a.tell("%s", unsure.writes)
+		}
 		a.tell("%s", style.Warn("mgx: interrupted"))
 		return
 	}
@@ -90,7 +94,10 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkURIs(cmd.Name(), args); err != nil {
+				return err
+			}
 			if !slices.Contains([]screen.Colors{screen.Auto, screen.Always, screen.Never}, screen.Colors(a.colors)) {
 				return fmt.Errorf("--color is %q; it can be auto, always or never", a.colors)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,6 +25,28 @@ const selectionTimeout = 10 * time.Second
 
 func isURI(s string) bool {
 	return strings.HasPrefix(s, "mongodb://") || strings.HasPrefix(s, "mongodb+srv://")
+}
+
+// nearlyURI is text that was meant as a connection string, most likely: it begins
+// with a scheme that is misspelt, or with user:password@.
+var nearlyURI = regexp.MustCompile(`^\s*[A-Za-z+]{2,}[:;]/.*@|^[^/.{]+:[^/\\]*@`)
+
+// checkURIs refuses what was meant as a connection string and is none, before it is
+// taken for a name and its password is shown. Doctor says more of it, without.
+func checkURIs(command string, args []string) error {
+	places := 1
+	switch command {
+	case "copy":
+		places = 2
+	case "doctor":
+		return nil
+	}
+	for i, arg := range args[:min(places, len(args))] {
+		if !isURI(arg) && nearlyURI.MatchString(arg) {
+			return fmt.Errorf("argument %d looks like a connection string (not shown, for it may have a password), but begins with neither mongodb:// nor mongodb+srv://", i+1)
+		}
+	}
+	return nil
 }
 
 // takeURI takes the connection string off the arguments, or finds it elsewhere.

@@ -151,12 +151,10 @@ func (a *app) runKillCursors(ctx context.Context, c *mgx.Collection, ids []int64
 	for _, id := range append(reply.Alive, reply.Unknown...) {
 		a.tell("%d: it was not ended", id)
 	}
-	if err := a.say("%s ended", screen.Count(len(reply.Killed), "cursor", "cursors")); err != nil {
-		return err
-	}
+	err := a.say("%s ended", screen.Count(len(reply.Killed), "cursor", "cursors"))
 	switch n := len(reply.Killed); {
 	case n == len(ids):
-		return nil
+		return err
 	case n > 0:
 		return errPartly
 	}
