@@ -77,7 +77,9 @@ func Open(ctx context.Context, options *Options) (*Client, error) {
 		return nil, err
 	}
 	if err := c.Ping(ctx); err != nil {
-		_ = c.Close(context.WithoutCancel(ctx))
+		over, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		cancel() // a dialer may hang
+		_ = c.Close(over)
 		return nil, connectError(err)
 	}
 	return c, nil

@@ -144,3 +144,25 @@ func TestOperationsDuringDisconnect(t *testing.T) {
 	close(gate)
 	within(t, wg.Wait)
 }
+
+// A Connect that fails does not wait for what does not obey its context.
+func TestConnectReturnsWhenADialerHangs(t *testing.T) {
+	gate := make(chan struct{})
+	defer close(gate)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() {
+		_, err := Open(ctx, &Options{Hosts: []string{"localhost"}, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			<-gate
+			return nil, errors.New("the gate is open")
+		}})
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		is(t, err, []error{ErrServerSelection, ErrTimeout, context.DeadlineExceeded})
+	case <-time.After(patience):
+		t.Error("Open does not return")
+	}
+}

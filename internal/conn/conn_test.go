@@ -3,6 +3,7 @@ package conn
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"strings"
@@ -460,3 +461,24 @@ func (r *replay) Read(b []byte) (int, error)  { return copy(b, r.reply), nil }
 func (r *replay) Write(b []byte) (int, error) { return len(b), nil }
 func (r *replay) SetDeadline(time.Time) error { return nil }
 func (r *replay) Close() error                { return nil }
+
+// What a server says of its largest message does not buy it any amount of the
+// client's memory.
+func TestAnnouncedSizesAreBounded(t *testing.T) {
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(bson.E{Key: "maxMessageSizeBytes", Value: 1<<31 - 1}), func(p *scripted.Peer, r scripted.Request) bool {
+		b := p.Reply(r, bson.D{{Key: "ok", Value: 1}})
+		binary.LittleEndian.PutUint32(b, 1<<30)
+		_, err := p.Write(b)
+		return err == nil
+	}))
+	c := connect(t, s, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), quick)
+	defer cancel()
+	if _, err := c.RoundTrip(ctx, command("ping"), false); kindOf(t, err) != Protocol {
+		t.Errorf("got %v", err)
+	}
+	// More than is usual is no mistake.
+	if c.maxMessage < 2*wire.DefaultMaxMessageSize {
+		t.Errorf("the connection takes %d bytes at most", c.maxMessage)
+	}
+}

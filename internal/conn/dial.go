@@ -227,7 +227,7 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	}
 	// The server may announce less than it accepts, never more than is sane.
 	if n := desc.MaxMessageSizeBytes; n > wire.HeaderLen {
-		c.maxMessage = max(n, wire.DefaultMaxMessageSize)
+		c.maxMessage = min(max(n, wire.DefaultMaxMessageSize), maxAnnounced)
 	}
 	if how.monitor {
 		c.greeting = bytes.Clone(r.Body)
@@ -236,6 +236,10 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	c.desc = desc
 	return nil
 }
+
+// maxAnnounced bounds what a server may say of its largest message: the memory for
+// one is there before its bytes are. Known servers all say DefaultMaxMessageSize.
+const maxAnnounced = 4 * wire.DefaultMaxMessageSize
 
 func (c *Conn) helloDocument(useMsg bool, authn *auth.Authenticator, speculative []byte) []byte {
 	doc, start := bsonwire.Begin(make([]byte, 0, 1024))
