@@ -135,6 +135,18 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:maxServerText], "") + "…"
 }
 
+// Quote makes a server's text fit for an error: short, and without the secrets that
+// a conversation, if any, has told the server.
+func Quote(text string, c Conversation) string {
+	switch c := c.(type) {
+	case *saslConversation:
+		text = scrub(text, c.ex.secrets()...)
+	case *oidcConversation:
+		text = scrub(text, c.token)
+	}
+	return shorten(text)
+}
+
 // scrub removes secrets from a text that comes from outside. Very short
 // secrets stay: cutting them would make the text unreadable and tell where
 // they are.

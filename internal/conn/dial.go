@@ -206,7 +206,9 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	}
 	c.greetingTook = time.Since(began)
 	defer r.Release()
-	if err := Refusal(r.Body); err != nil {
+	if err := refusal(r.Body); err != nil {
+		// The server was told what speculative holds, and may repeat it.
+		err.Message = auth.Quote(err.Message, speculative)
 		return c.fail("hello", Handshake, true, err)
 	}
 	desc, err := sdam.ParseHello(c.address, r.Body)
@@ -381,6 +383,14 @@ func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error
 
 // Refusal returns the error that a reply with ok: 0 tells, a *ReplyError, or nil.
 func Refusal(reply []byte) error {
+	if err := refusal(reply); err != nil {
+		err.Message = auth.Quote(err.Message, nil)
+		return err
+	}
+	return nil
+}
+
+func refusal(reply []byte) *ReplyError {
 	if ok, found := bsonwire.Lookup(reply, "ok"); found {
 		if yes, _ := ok.AsBool(); yes {
 			return nil
@@ -395,14 +405,13 @@ func Refusal(reply []byte) error {
 	if v, ok := bsonwire.Lookup(reply, "code"); ok {
 		code, _ = v.AsInt64()
 	}
-	return &ReplyError{Code: int32(code), Message: message, Raw: append([]byte(nil), reply...)}
+	return &ReplyError{Code: int32(code), Message: message}
 }
 
 // ReplyError is a server's refusal of a command.
 type ReplyError struct {
 	Code    int32
-	Message string
-	Raw     []byte
+	Message string // shortened
 }
 
 func (e *ReplyError) Error() string {

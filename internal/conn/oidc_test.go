@@ -2,7 +2,9 @@ package conn
 
 import (
 	"context"
+	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -102,4 +104,46 @@ func oidcConfig(t *testing.T, dial func(context.Context, string, string) (net.Co
 		t.Fatal(err)
 	}
 	return &Config{DialContext: dial, Auth: authn, ConnectTimeout: 10 * time.Second}
+}
+
+// A server that refuses a hello and repeats what it holds does not get a token into
+// the error, nor a text of any length.
+func TestHelloRefusalHidesTokens(t *testing.T) {
+	const token = "header.claims.signature"
+	authn, err := auth.New(auth.Credential{Mechanism: auth.OIDC, OIDCCallback: func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
+		return auth.OIDCToken{AccessToken: token}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := false
+	s := scripted.Listen(t, func(p *scripted.Peer) {
+		r, err := p.Read()
+		if err != nil {
+			return
+		}
+		_, data, _ := r.Document.Lookup("speculativeAuthenticate", "payload").BinaryOK()
+		if jwt, ok := bson.Raw(data).Lookup("jwt").StringValueOK(); ok {
+			told = true
+			text := "what is " + jwt + "?" + strings.Repeat(" Really,", 1<<20)
+			_ = p.Answer(r, bson.D{{Key: "ok", Value: 0}, {Key: "errmsg", Value: text}, {Key: "code", Value: 9}})
+			return
+		}
+		_ = p.Answer(r, scripted.Hello())
+		serve := serveOIDC(t, false)
+		for r, err = p.Read(); err == nil && serve(p, r); r, err = p.Read() {
+		}
+	})
+	cfg := &Config{Auth: authn, ConnectTimeout: quick}
+	connect(t, s, cfg) // the token is in the cache now
+	_, err = Dial(t.Context(), s.Address, cfg, nil)
+	if kindOf(t, err) != Handshake || !told {
+		t.Fatalf("told a token: %v, got %v", told, err)
+	}
+	text := err.Error()
+	var reply *ReplyError
+	if !errors.As(err, &reply) || strings.Contains(text, token) ||
+		!strings.Contains(text, "what is ***?") || len(text) > 10_000 {
+		t.Errorf("got %.200s of %d bytes", text, len(text))
+	}
 }
