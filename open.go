@@ -132,6 +132,8 @@ func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology
 // rescan looks the hosts of a mongodb+srv URI up again. Hosts outside of the
 // domain are left out.
 func (o *Options) rescan(ctx context.Context) ([]string, time.Duration, error) {
+	ctx, cancel := o.limitLookup(ctx)
+	defer cancel()
 	hosts, _, err := o.srv().LookupHosts(ctx, o.resolver())
 	return hosts, 0, err
 }

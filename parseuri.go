@@ -162,11 +162,8 @@ func (o *Options) resolve(ctx context.Context) error {
 		return nil
 	}
 	cs := o.srv()
-	if o.ConnectTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.ConnectTimeout)
-		defer cancel()
-	}
+	ctx, cancel := o.limitLookup(ctx)
+	defer cancel()
 	if err := cs.Resolve(ctx, o.resolver()); err != nil {
 		kinds := []error{ErrConfiguration}
 		if !errors.Is(err, connstring.ErrInvalid) {
@@ -180,6 +177,14 @@ func (o *Options) resolve(ctx context.Context) error {
 	}
 	o.warnings = append(o.warnings, cs.Warnings...)
 	return nil
+}
+
+// limitLookup gives a lookup connectTimeoutMS.
+func (o *Options) limitLookup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.ConnectTimeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, o.ConnectTimeout)
 }
 
 func (o *Options) resolver() Resolver {
