@@ -307,6 +307,11 @@ func TestValidateRefuses(t *testing.T) {
 		if !errors.Is(err, bsonwire.ErrInvalid) {
 			t.Errorf("%s: error is %v", name, err)
 		}
+		// Servers store these.
+		stored := strings.Contains(name, "UTF-8") || strings.HasPrefix(name, "binary 2")
+		if err := bsonwire.ValidateStructure([]byte(bad)); stored != (err == nil) {
+			t.Errorf("%s: error of the structure is %v", name, err)
+		}
 	}
 }
 

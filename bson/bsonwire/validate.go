@@ -12,7 +12,13 @@ import (
 // allocate unless it returns an error, which is a *SyntaxError.
 //
 // Equal keys, empty keys and arrays whose keys are not "0", "1", … are valid, as the specification's corpus has them.
-func Validate(doc []byte) error {
+func Validate(doc []byte) error { return validate(doc, true) }
+
+// ValidateStructure is Validate for documents as servers have them: they store keys and strings that are not UTF-8, and
+// do not look into binary values.
+func ValidateStructure(doc []byte) error { return validate(doc, false) }
+
+func validate(doc []byte, strict bool) error {
 	n, err := Size(doc)
 	if err != nil {
 		return err
@@ -20,7 +26,7 @@ func Validate(doc []byte) error {
 	if n != len(doc) {
 		return syntaxError(n, "%d bytes follow the document", len(doc)-n)
 	}
-	return validateDocument(doc, 0, n, 1)
+	return validateDocument(doc, 0, n, 1, strict)
 }
 
 // ValidateValue checks that data is exactly one value of type t, as Validate does.
@@ -32,12 +38,12 @@ func ValidateValue(t Type, data []byte) error {
 	if n != len(data) {
 		return syntaxError(n, "%d bytes follow the %s", len(data)-n, t)
 	}
-	return validateValue(data, byte(t), 0, n, 1)
+	return validateValue(data, byte(t), 0, n, 1, true)
 }
 
 // validateDocument checks the document in buf[start:end], of which only the length is known to be right.
 // buf is whole so that errors can name the offset in it.
-func validateDocument(buf []byte, start, end, depth int) error {
+func validateDocument(buf []byte, start, end, depth int, strict bool) error {
 	if depth > MaxDepth {
 		return syntaxError(start, "documents are nested more than %d deep", MaxDepth)
 	}
@@ -51,7 +57,7 @@ func validateDocument(buf []byte, start, end, depth int) error {
 		if keyEnd < 0 {
 			return syntaxError(pos, "key does not end")
 		}
-		if !utf8.Valid(buf[pos+1 : keyEnd]) {
+		if strict && !utf8.Valid(buf[pos+1:keyEnd]) {
 			return syntaxError(pos+1, "key is not UTF-8")
 		}
 		n := ValueLen(t, buf[keyEnd+1:end])
@@ -63,7 +69,7 @@ func validateDocument(buf []byte, start, end, depth int) error {
 		if sizes[t] >= 0 && t != byte(bson.TypeBoolean) {
 			continue
 		}
-		if err := validateValue(buf, t, keyEnd+1, pos, depth); err != nil {
+		if err := validateValue(buf, t, keyEnd+1, pos, depth, strict); err != nil {
 			return err
 		}
 	}
@@ -71,28 +77,28 @@ func validateDocument(buf []byte, start, end, depth int) error {
 }
 
 // validateValue checks the value of type t in buf[start:end], whose length ValueLen found.
-func validateValue(buf []byte, t byte, start, end, depth int) error {
+func validateValue(buf []byte, t byte, start, end, depth int, strict bool) error {
 	switch Type(t) {
 	case bson.TypeBoolean:
 		if buf[start] > 1 {
 			return syntaxError(start, "boolean is %d", buf[start])
 		}
 	case bson.TypeString, bson.TypeJavaScript, bson.TypeSymbol:
-		return validateString(buf, start, end)
+		return validateString(buf, start, end, strict)
 	case bson.TypeEmbeddedDocument, bson.TypeArray:
-		return validateDocument(buf, start, end, depth+1)
+		return validateDocument(buf, start, end, depth+1, strict)
 	case bson.TypeBinary:
-		if buf[start+4] == bson.TypeBinaryBinaryOld {
+		if strict && buf[start+4] == bson.TypeBinaryBinaryOld {
 			if end-start < 9 || int64(int32(binary.LittleEndian.Uint32(buf[start+5:]))) != int64(end-start-9) {
 				return syntaxError(start+5, "binary of subtype 2 has a wrong second length")
 			}
 		}
 	case bson.TypeRegex:
-		if !utf8.Valid(buf[start:end]) {
+		if strict && !utf8.Valid(buf[start:end]) {
 			return syntaxError(start, "regular expression is not UTF-8")
 		}
 	case bson.TypeDBPointer:
-		return validateString(buf, start, end-12)
+		return validateString(buf, start, end-12, strict)
 	case bson.TypeCodeWithScope:
 		n := ValueLen(byte(bson.TypeString), buf[start+4:end])
 		if n < 0 {
@@ -102,19 +108,19 @@ func validateValue(buf []byte, t byte, start, end, depth int) error {
 		if ValueLen(byte(bson.TypeEmbeddedDocument), buf[scope:end]) != end-scope {
 			return syntaxError(scope, "code and scope do not fill their length")
 		}
-		if err := validateString(buf, start+4, scope); err != nil {
+		if err := validateString(buf, start+4, scope, strict); err != nil {
 			return err
 		}
-		return validateDocument(buf, scope, end, depth+1)
+		return validateDocument(buf, scope, end, depth+1, strict)
 	}
 	return nil
 }
 
-func validateString(buf []byte, start, end int) error {
+func validateString(buf []byte, start, end int, strict bool) error {
 	if buf[end-1] != 0 {
 		return syntaxError(end-1, "string does not end in a zero byte")
 	}
-	if s := buf[start+4 : end-1]; !utf8.Valid(s) {
+	if s := buf[start+4 : end-1]; strict && !utf8.Valid(s) {
 		return syntaxError(start+4+invalidAt(s), "string is not UTF-8")
 	}
 	return nil

@@ -89,7 +89,11 @@ func odd(t *testing.T) (*mgxtest.Deployment, *mgx.Client) {
 		}
 	}
 	run(bson.D{{Key: "create", Value: "checked"}, {Key: "validator", Value: bson.D{{Key: "qty", Value: bson.D{{Key: "$gt", Value: int32(0)}}}}}})
-	if _, err := db.Collection("checked").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}, {Key: "qty", Value: 0}}, mgx.BypassDocumentValidation(true)); err != nil {
+	old, err := bson.Marshal(bson.D{{Key: "_id", Value: 1}, {Key: "qty", Value: 0}, {Key: "latin 1", Value: "caf\xe9"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Collection("checked").InsertOne(t.Context(), bson.Raw(old), mgx.BypassDocumentValidation(true)); err != nil {
 		t.Fatal(err)
 	}
 	run(bson.D{{Key: "create", Value: "words"}, {Key: "collation", Value: bson.D{{Key: "locale", Value: "en"}, {Key: "strength", Value: int32(2)}}}})

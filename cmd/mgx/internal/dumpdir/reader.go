@@ -137,7 +137,7 @@ func (r *Reader) read(dst []byte) ([]byte, error) {
 			return dst, r.damaged(err, "it cannot be read: %v", err)
 		}
 	}
-	if err := bsonwire.Validate(dst[at:]); err != nil {
+	if err := bsonwire.ValidateStructure(dst[at:]); err != nil {
 		return dst, r.damaged(err, "%v", err)
 	}
 	return dst, nil
