@@ -2,7 +2,6 @@ package mgx
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,10 +181,25 @@ func (c *Client) shut(ctx context.Context, to clientState) error {
 	return err
 }
 
-// hurriedEnd is more than a Close or Disconnect takes whose context is done.
+// hurriedEnd is more than a Close or Disconnect takes that cuts everything off.
 const hurriedEnd = 5 * time.Second
 
-var errStillShutting = errors.New("another Close or Disconnect has not ended; is this one called by an event's handler, inside of it?")
+var errStillShutting = failure(ErrClosed,
+	"a Close or Disconnect under way does not end; does the handler of an event wait for it, inside of it?")
+
+// wait waits until it has ended, but not forever: an event's handler may be asking.
+func (s *shutting) wait(ctx context.Context) error {
+	limit := time.NewTimer(hurriedEnd)
+	defer limit.Stop()
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-limit.C:
+		return errStillShutting
+	}
+}
 
 // beginShut waits until no other Close or Disconnect is under way. It has the other
 // one cut operations off as soon as this one would.
@@ -207,12 +221,8 @@ func (c *Client) beginShut(ctx context.Context, patient bool, hurry context.Canc
 			}
 		}
 		other.hurry()
-		limit := time.NewTimer(hurriedEnd)
-		select {
-		case <-other.done:
-			limit.Stop()
-		case <-limit.C:
-			return errStillShutting
+		if err := other.wait(context.Background()); err != nil {
+			return err
 		}
 	}
 }
@@ -238,10 +248,8 @@ func (c *Client) enter(ctx context.Context) error {
 		if under == nil {
 			return err
 		}
-		select {
-		case <-under.done:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := under.wait(ctx); err != nil {
+			return err
 		}
 	}
 }

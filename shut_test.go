@@ -93,13 +93,20 @@ func TestTwoPatientCloses(t *testing.T) {
 	})
 }
 
-// A Close inside of another one, where an event's handler may have called it, does
-// not wait forever.
-func TestCloseInsideOfClose(t *testing.T) {
+// The handlers of pools' events are called inside of Close and Disconnect. What they
+// call does not wait forever.
+func TestHandlersInsideOfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Client{shutting: &shutting{hurry: func() {}, done: make(chan struct{})}}
-		if err := c.Close(context.Background()); !errors.Is(err, errStillShutting) {
-			t.Errorf("got %v", err)
+		c := &Client{base: new(settings), shutting: &shutting{hurry: func() {}, done: make(chan struct{})}}
+		c.state.Store(int32(clientDisconnected))
+		for name, err := range map[string]error{
+			"Close":      c.Close(context.Background()),
+			"Disconnect": c.Disconnect(context.Background()),
+			"Ping":       c.Ping(context.Background()),
+		} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }
@@ -110,13 +117,14 @@ func TestOperationsDuringDisconnect(t *testing.T) {
 	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), scripted.Ping))
 	dialled, gate := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	c, err := New(&Options{Hosts: []string{s.Address}, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		once.Do(func() { // it does not obey its context
 			close(dialled)
 			<-gate
 		})
 		return new(net.Dialer).DialContext(ctx, network, address)
-	}})
+	}
+	c, err := New(&Options{Hosts: []string{s.Address}, DialContext: dial})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,12 +159,13 @@ func TestConnectReturnsWhenADialerHangs(t *testing.T) {
 	defer close(gate)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		<-gate
+		return nil, errors.New("the gate is open")
+	}
 	opened := make(chan error, 1)
 	go func() {
-		_, err := Open(ctx, &Options{Hosts: []string{"localhost"}, DialContext: func(context.Context, string, string) (net.Conn, error) {
-			<-gate
-			return nil, errors.New("the gate is open")
-		}})
+		_, err := Open(ctx, &Options{Hosts: []string{"localhost"}, DialContext: dial})
 		opened <- err
 	}()
 	select {

@@ -465,7 +465,8 @@ func (r *replay) Close() error                { return nil }
 // What a server says of its largest message does not buy it any amount of the
 // client's memory.
 func TestAnnouncedSizesAreBounded(t *testing.T) {
-	s := scripted.Listen(t, scripted.Greet(scripted.Hello(bson.E{Key: "maxMessageSizeBytes", Value: 1<<31 - 1}), func(p *scripted.Peer, r scripted.Request) bool {
+	hello := scripted.Hello(bson.E{Key: "maxMessageSizeBytes", Value: 1<<31 - 1})
+	s := scripted.Listen(t, scripted.Greet(hello, func(p *scripted.Peer, r scripted.Request) bool {
 		b := p.Reply(r, bson.D{{Key: "ok", Value: 1}})
 		binary.LittleEndian.PutUint32(b, 1<<30)
 		_, err := p.Write(b)

@@ -110,9 +110,10 @@ func oidcConfig(t *testing.T, dial func(context.Context, string, string) (net.Co
 // the error, nor a text of any length.
 func TestHelloRefusalHidesTokens(t *testing.T) {
 	const token = "header.claims.signature"
-	authn, err := auth.New(auth.Credential{Mechanism: auth.OIDC, OIDCCallback: func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
+	issue := func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
 		return auth.OIDCToken{AccessToken: token}, nil
-	}})
+	}
+	authn, err := auth.New(auth.Credential{Mechanism: auth.OIDC, OIDCCallback: issue})
 	if err != nil {
 		t.Fatal(err)
 	}
