@@ -33,8 +33,10 @@ type CopyOptions struct {
 	// copied, when the source has begun to answer. Other collections of the target
 	// stay.
 	Drop bool
-	// Merge copies into collections that exist already. Without Drop or Merge, one
-	// that does is an ErrNamespaceExists, before anything is copied.
+	// Merge copies into collections that exist already, and leaves views that do as
+	// they are. Without Drop or Merge, one that exists is an ErrNamespaceExists, before
+	// anything is copied; with Merge, a view in the place of a collection is, or the
+	// other way round.
 	Merge bool
 	// Only names the collections and views to copy, all if empty; one that the
 	// source does not have is an ErrNamespaceNotFound. Exclude names those to leave
@@ -303,6 +305,9 @@ func (cp *copier) plan(ctx context.Context) error {
 // checkTarget decides about a collection that the target has already.
 func (cp *copier) checkTarget(source, target *catalog.Collection) error {
 	switch {
+	case cp.options.Merge && source.View() != target.View():
+		return failure(ErrNamespaceExists,
+			"of %q, one of source and target is a view and the other a collection, which cannot be merged; nothing was copied", source.Name)
 	case cp.options.Merge:
 		return nil
 	case !cp.options.Drop:

@@ -90,13 +90,13 @@ func (a *app) copyBetween(ctx context.Context, source *mgx.Client, from place, t
 		Source: source, Parallel: flags.parallel, Drop: flags.drop, Merge: flags.merge,
 		Only: flags.collections, Exclude: flags.exclude, Progress: m.progress,
 	})
-	return m.summary(ctx, from.database+" to "+to.database, res, explainExisting(err, "copied"))
+	return m.summary(ctx, from.database+" to "+to.database, res, explainExisting(err, "copied", flags.merge))
 }
 
 // explainExisting adds what to do where the target has collections already.
-func explainExisting(err error, verb string) error {
+func explainExisting(err error, verb string, merge bool) error {
 	var failed *mgx.CopyError
-	if errors.Is(err, mgx.ErrNamespaceExists) && !errors.As(err, &failed) {
+	if errors.Is(err, mgx.ErrNamespaceExists) && !errors.As(err, &failed) && !merge {
 		return errors.Join(err, errors.New("--drop replaces collections that are "+verb+", --merge adds to them"))
 	}
 	return err

@@ -18,6 +18,9 @@ const dropHelp = `
 Drop drops a collection or view, with all its documents and indexes, or a database
 with all its collections. It tells what that is, and asks first; --yes does not ask.
 Where there is nobody to ask, because the input is no terminal, it wants --yes.
+
+A name alone is a database's, whatever the connection string has. Where it may be
+meant as a collection of the connection string's database, nothing is dropped.
 `
 
 func (a *app) drop() *cobra.Command {
@@ -44,12 +47,30 @@ func (a *app) drop() *cobra.Command {
 				if isCollection {
 					return a.dropCollection(cmd.Context(), db.Collection(collection), yes)
 				}
+				if err := notMeantAsCollection(cmd.Context(), client, uri, database); err != nil {
+					return err
+				}
 				return a.dropDatabase(cmd.Context(), db, yes)
 			})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
+}
+
+// notMeantAsCollection refuses a name that other commands would take for a collection
+// of the connection string's database, where there is such a one.
+func notMeantAsCollection(ctx context.Context, client *mgx.Client, uri, name string) error {
+	options, err := mgx.ParseURI(uri)
+	if err != nil || options.Database == "" {
+		return err
+	}
+	names, err := client.Database(options.Database).ListCollectionNames(ctx, bson.D{{Key: "name", Value: name}})
+	if err == nil && len(names) > 0 {
+		err = usageError{fmt.Errorf("nothing was dropped: %s may be the database, or the collection %s.%s; write the latter so, "+
+			"and for the former leave the database out of the connection string", name, options.Database, name)}
+	}
+	return err
 }
 
 // interactive tells whether there is somebody to ask.

@@ -370,3 +370,20 @@ func TestRestoreOfWhatLacksFiles(t *testing.T) {
 	tool(t, "", "restore", uri, dir, "--to", "new", "--collections", "orders").want(t, exitOK, "1 collection, 0 documents", "no file of its documents")
 	tool(t, "", "indexes", uri, "new.orders", "--names").want(t, exitOK, "by_item\n", "")
 }
+
+func TestNoViewIsMergedIntoACollection(t *testing.T) {
+	uri := shop(t).URI()
+	dir := filepath.Join(t.TempDir(), "backup")
+	tool(t, "", "dump", uri, "shop", "-o", dir).want(t, exitOK, "4 collections", "")
+	tool(t, `{"_id":1}`, "insert", uri, "new.ones").want(t, exitOK, "", "")
+	tool(t, "", "run", uri, "new", `{"create":"orders","viewOn":"ones","pipeline":[]}`).want(t, exitOK, "", "")
+	for _, name := range []string{"ones", "orders"} {
+		const reason = ` is a view and the other a collection, which cannot be merged; nothing was `
+		o := tool(t, "", "copy", in(uri, "shop"), in(uri, "new"), "--merge", "--collections", name)
+		o.want(t, exitFailure, "", reason+"copied\n")
+		o = tool(t, "", "restore", in(uri, "new"), dir, "--merge", "--collections", name)
+		o.want(t, exitFailure, "", reason+"restored\n")
+		tool(t, "", "restore", in(uri, "new"), dir, "--drop", "--collections", name).want(t, exitOK, "1 collection", "")
+	}
+	tool(t, "", "copy", in(uri, "shop"), in(uri, "new"), "--merge", "--collections", "ones").want(t, exitOK, "1 collection", "")
+}

@@ -195,7 +195,7 @@ func order(last bool) int {
 
 // restoreTasks lists what to restore into a database, and refuses to overwrite.
 func restoreTasks(ctx context.Context, db *mgx.Database, from dumpdir.Database, flags *restoreFlags) (tasks []restoreTask, err error) {
-	existing, err := db.ListCollectionNames(ctx, nil)
+	existing, err := mgx.Collect[catalog.Collection](db.ListCollections(ctx, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -203,9 +203,14 @@ func restoreTasks(ctx context.Context, db *mgx.Database, from dumpdir.Database, 
 		if !flags.wants(c.Name) {
 			continue
 		}
-		t := restoreTask{db: db, from: c, existing: slices.Contains(existing, c.Name)}
-		if t.existing && !flags.drop && !flags.merge {
+		at := slices.IndexFunc(existing, func(e catalog.Collection) bool { return e.Name == c.Name })
+		t := restoreTask{db: db, from: c, existing: at >= 0}
+		switch {
+		case !t.existing || flags.drop:
+		case !flags.merge:
 			return nil, fmt.Errorf("%s has a collection %q already; nothing was restored\n--drop replaces collections that are restored, --merge adds to them", db.Name(), c.Name)
+		case existing[at].View() != c.Metadata.View():
+			return nil, fmt.Errorf("of %q, one of dump and target is a view and the other a collection, which cannot be merged; nothing was restored", c.Name)
 		}
 		tasks = append(tasks, t)
 	}
