@@ -55,13 +55,10 @@ func appendOptional(dst []byte, key string, v any) ([]byte, error) {
 func appendOrdered(dst []byte, fields ...field) ([]byte, error) {
 	var err error
 	for _, f := range fields {
-		if f.value == nil {
-			continue
-		}
 		if err = checkOrdered(f.key, f.value); err != nil {
 			return dst, err
 		}
-		if dst, err = appendAny(dst, f.key, f.value); err != nil {
+		if dst, err = appendOptional(dst, f.key, f.value); err != nil {
 			return dst, err
 		}
 	}

@@ -245,25 +245,11 @@ func Lookup(doc []byte, path ...string) (Value, bool) {
 }
 
 func find(doc []byte, key string) (Value, bool) {
-	size, err := Size(doc)
-	if err != nil {
-		return Value{}, false
-	}
-	doc = doc[:size-1]
-	for pos := lengthSize; pos < len(doc); {
-		keyEnd := KeyEnd(doc, pos+1)
-		if keyEnd < 0 {
-			break
+	r := NewReader(doc)
+	for r.Next() {
+		if string(r.Key()) == key {
+			return r.Value(), true
 		}
-		n := ValueLen(doc[pos], doc[keyEnd+1:])
-		if n < 0 {
-			break
-		}
-		end := keyEnd + 1 + n
-		if string(doc[pos+1:keyEnd]) == key {
-			return Value{Type: Type(doc[pos]), Data: doc[keyEnd+1 : end : end]}, true
-		}
-		pos = end
 	}
 	return Value{}, false
 }

@@ -188,7 +188,7 @@ func (b *bulkRun) flush(ctx context.Context) error {
 
 // broken is the error of a batch that did not end.
 func (b *bulkRun) broken(lines []int, err error) error {
-	return unsureError{fmt.Sprintf("%s, lines %d to %d: some of these writes may have run", b.name, lines[0], lines[len(lines)-1]), err}
+	return unsure(b.name, lines, "writes may have run", err)
 }
 
 // writeFields are the fields of the kinds of writes: those that must be there, and

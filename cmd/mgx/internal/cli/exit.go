@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/embedded"
@@ -47,6 +48,11 @@ type unsureError struct {
 
 func (u unsureError) Error() string { return u.writes + ": " + u.error.Error() }
 func (u unsureError) Unwrap() error { return u.error }
+
+// unsure is the error of a batch that did not end: what says what may be done of it.
+func unsure(name string, lines []int, what string, err error) error {
+	return unsureError{fmt.Sprintf("%s, lines %d to %d: some of these %s", name, lines[0], lines[len(lines)-1], what), err}
+}
 
 // exitStatus turns the outcome of a command into its exit status.
 func exitStatus(ctx context.Context, err error) int {

@@ -144,7 +144,7 @@ func (in *inserter) flush(ctx context.Context) error {
 
 // broken is the error of a batch that did not end.
 func (in *inserter) broken(lines []int, err error) error {
-	return unsureError{fmt.Sprintf("%s, lines %d to %d: some of these documents may be inserted", in.name, lines[0], lines[len(lines)-1]), err}
+	return unsure(in.name, lines, "documents may be inserted", err)
 }
 
 // refused reports what the server refused, and tells where to go on.
