@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
@@ -12,8 +13,8 @@ import (
 // WriteModel is one write of a BulkWrite.
 type WriteModel struct {
 	kind             writeKind
-	document, filter any // document: also the update or replacement
-	settings         settings
+	document, filter any               // document: also the update or replacement
+	own              *statementOptions // nil: none
 }
 
 type writeKind uint8
@@ -45,27 +46,55 @@ func InsertOneModel(document any) WriteModel {
 
 // UpdateOneModel changes the first document that matches the filter.
 func UpdateOneModel(filter, update any, options ...UpdateModelOption) WriteModel {
-	return WriteModel{kind: writeUpdateOne, filter: filter, document: update, settings: collect(&settings{}, options)}
+	return WriteModel{kind: writeUpdateOne, filter: filter, document: update, own: modelOptions(options)}
 }
 
 // UpdateManyModel changes every document that matches the filter.
 func UpdateManyModel(filter, update any, options ...UpdateManyModelOption) WriteModel {
-	return WriteModel{kind: writeUpdateMany, filter: filter, document: update, settings: collect(&settings{}, options)}
+	return WriteModel{kind: writeUpdateMany, filter: filter, document: update, own: modelOptions(options)}
 }
 
 // ReplaceOneModel replaces the first document that matches the filter.
 func ReplaceOneModel(filter, replacement any, options ...ReplaceModelOption) WriteModel {
-	return WriteModel{kind: writeReplaceOne, filter: filter, document: replacement, settings: collect(&settings{}, options)}
+	return WriteModel{kind: writeReplaceOne, filter: filter, document: replacement, own: modelOptions(options)}
 }
 
 // DeleteOneModel removes the first document that matches the filter.
 func DeleteOneModel(filter any, options ...DeleteModelOption) WriteModel {
-	return WriteModel{kind: writeDeleteOne, filter: filter, settings: collect(&settings{}, options)}
+	return WriteModel{kind: writeDeleteOne, filter: filter, own: modelOptions(options)}
 }
 
 // DeleteManyModel removes every document that matches the filter.
 func DeleteManyModel(filter any, options ...DeleteModelOption) WriteModel {
-	return WriteModel{kind: writeDeleteMany, filter: filter, settings: collect(&settings{}, options)}
+	return WriteModel{kind: writeDeleteMany, filter: filter, own: modelOptions(options)}
+}
+
+// noOptions are those of a model that has none.
+var noOptions statementOptions
+
+func (m *WriteModel) options() *statementOptions {
+	if m.own == nil {
+		return &noOptions
+	}
+	return m.own
+}
+
+// scratch holds settings that models' options are applied to: models keep the few
+// that they can have.
+var scratch = sync.Pool{New: func() any { return new(settings) }}
+
+func modelOptions[O applier](options []O) *statementOptions {
+	if len(options) == 0 {
+		return nil
+	}
+	s := scratch.Get().(*settings)
+	for _, o := range options {
+		o.apply(s)
+	}
+	own := s.statementOptions
+	*s = settings{}
+	scratch.Put(s)
+	return &own
 }
 
 // BulkWriteResult is what a BulkWrite did. Its counts are 0 for a write concern
@@ -155,7 +184,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 		run.extra = 0
 	}
 	for _, i := range group {
-		run.op.MinWireUnacknowledged = max(run.op.MinWireUnacknowledged, b.models[i].settings.wireHint(name))
+		run.op.MinWireUnacknowledged = max(run.op.MinWireUnacknowledged, b.models[i].options().wireHint(name))
 	}
 	run.run(ctx, func(reply []byte, first int) { b.read(reply, group[first:]) })
 	b.sent = b.sent || run.first > 0
@@ -216,9 +245,9 @@ func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 	var err error
 	switch m.kind {
 	case writeDeleteOne, writeDeleteMany:
-		dst, err = appendDeleteStatement(dst, m.filter, m.many(), &m.settings)
+		dst, err = appendDeleteStatement(dst, m.filter, m.many(), m.options())
 	default:
-		dst, err = appendUpdateStatement(dst, m.filter, &m.settings, m.many(), func(dst []byte) ([]byte, error) {
+		dst, err = appendUpdateStatement(dst, m.filter, m.options(), m.many(), func(dst []byte) ([]byte, error) {
 			return m.appendChange(dst, "u")
 		})
 	}

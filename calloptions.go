@@ -5,89 +5,73 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
-// Options that several operations take.
-type (
-	// QueryOption is what options return that Find and FindOne share.
-	QueryOption interface {
-		FindOption
-		FindOneOption
-	}
-	// anyRead is an option of every reading operation.
-	anyRead interface {
-		QueryOption
-		CountOption
-		EstimatedCountOption
-		DistinctOption
-		AggregateOption
-	}
-	// anyWrite is an option of every writing operation.
-	anyWrite interface {
-		InsertOption
-		InsertManyOption
-		BulkOption
-		ClientBulkOption
-		anyModify
-	}
-	// anyModify is an option of every operation that changes what it finds.
-	anyModify interface {
-		updating
-		DeleteOption
-		FindOneAndDeleteOption
-	}
-	// updating is an option of the updating operations.
-	updating interface {
-		UpdateOption
-		UpdateManyOption
-		ReplaceOption
-		FindOneAndReplaceOption
-		FindOneAndUpdateOption
-	}
-	// findAndModify is an option of the three FindOneAnd… operations.
-	findAndModify interface {
-		FindOneAndDeleteOption
-		FindOneAndReplaceOption
-		FindOneAndUpdateOption
-	}
-	// anyModel is an option of every model but InsertOneModel, which has none.
-	anyModel interface {
-		updatingModel
-		DeleteModelOption
-	}
-	// updatingModel is an option of the models that update.
-	updatingModel interface {
-		UpdateModelOption
-		UpdateManyModelOption
-		ReplaceModelOption
-	}
-	// managing is an option of the operations that make, change or drop
-	// collections and indexes.
-	managing interface {
-		CreateCollectionOption
-		ModifyCollectionOption
-		RenameOption
-		DropOption
-		CreateIndexOption
-		DropIndexOption
-	}
-	// listing is an option of the operations that list databases, collections or
-	// indexes.
-	listing interface {
-		ListDatabasesOption
-		ListCollectionsOption
-		ListIndexesOption
-	}
-)
+//go:generate go run ./internal/optiongen
 
-// SortOption is what Sort and SortBy return.
-type SortOption interface {
-	QueryOption
-	UpdateOption
-	ReplaceOption
-	findAndModify
-	UpdateModelOption
-	ReplaceModelOption
+// settings are the options of one call. An option sets what it is about; the
+// static types of the options see to it that an operation gets only those that
+// it has. Which has which is the table of internal/optiongen.
+type settings struct {
+	statementOptions
+
+	projection, let, max, min, comment any
+	limit, skip                        int64
+	batchSize                          int32
+	cursor                             CursorType
+	prefetch, exhaust                  bool
+	maxTime, maxAwait                  time.Duration
+
+	unordered, returnAfter                         bool
+	nameOnly, dropTarget, allowPartial, noTimeout  bool
+	returnKey, showRecordID, rawData, verbose      bool
+	asRead                                         bool
+	allowDiskUse, authorizedOnly, bypassValidation *bool
+
+	collection   *collectionSettings // nil: none
+	commitQuorum any
+
+	readPreference *sdam.ReadPreference
+	readConcern    *string
+	writeConcern   *exec.WriteConcern
+	decode         func(*bson.DecodeOptions)
+}
+
+// statementOptions are those of one statement, such as a write of a bulk.
+type statementOptions struct {
+	sort, hint, collation, arrayFilters any
+	upsert                              bool
+}
+
+// option is what every option is; the interfaces of calloptions_gen.go tell them apart.
+type option func(*settings)
+
+func (o option) apply(s *settings) { o(s) }
+
+type applier interface{ apply(*settings) }
+
+// collect applies options in order, so that a later one wins.
+func collect[O applier](base *settings, options []O) settings {
+	if len(options) == 0 {
+		return *base
+	}
+	s := *base
+	for _, o := range options {
+		o.apply(&s)
+	}
+	return s
+}
+
+// derive returns the settings of a handle: those that it was derived from, which
+// nobody changes, if there are no options.
+func derive(base *settings, options []HandleOption) *settings {
+	if len(options) == 0 {
+		return base
+	}
+	s := collect(base, options)
+	return &s
 }
 
 // Sort orders by fields, each ascending, or descending with a minus before it:
@@ -102,45 +86,18 @@ func Sort(fields ...string) SortOption {
 // ErrInvalidArgument.
 func SortBy(document any) SortOption { return option(func(s *settings) { s.sort = document }) }
 
-// ProjectionOption is what Projection returns.
-type ProjectionOption interface {
-	QueryOption
-	findAndModify
-}
-
 // Projection says which fields the returned documents have:
 // Projection(bson.D{{"item", 1}, {"_id", 0}}).
 func Projection(document any) ProjectionOption {
 	return option(func(s *settings) { s.projection = document })
 }
 
-// LimitOption is what Limit returns.
-type LimitOption interface {
-	FindOption
-	CountOption
-}
-
 // Limit bounds how many documents are returned or counted; 0 is no limit. A
 // negative limit on Find asks for one batch of at most that many documents.
 func Limit(n int64) LimitOption { return option(func(s *settings) { s.limit = n }) }
 
-// SkipOption is what Skip returns.
-type SkipOption interface {
-	QueryOption
-	CountOption
-}
-
 // Skip leaves out the first n documents.
 func Skip(n int64) SkipOption { return option(func(s *settings) { s.skip = n }) }
-
-// CursorOption is what BatchSize and Prefetch return.
-type CursorOption interface {
-	FindOption
-	AggregateOption
-	ListCollectionsOption
-	ListIndexesOption
-	RunCursorOption
-}
 
 // BatchSize is how many documents the server puts in one reply; 0 leaves it to
 // the server (101 documents in the first one, then as many as fit in 16 MiB). A
@@ -149,31 +106,10 @@ type CursorOption interface {
 // $merge returns no documents, and does not send it.
 func BatchSize(n int32) CursorOption { return option(func(s *settings) { s.batchSize = n }) }
 
-// HintOption is what Hint returns.
-type HintOption interface {
-	QueryOption
-	CountOption
-	DistinctOption
-	AggregateOption
-	anyModify
-	anyModel
-}
-
 // Hint makes the server use an index, given by name or by its keys. Servers before
 // 4.4 refuse it on deletions and on the FindOneAnd… operations; with a write
 // concern of w=0, where they could not say so, mgx does (ErrUnsupported).
 func Hint(index any) HintOption { return option(func(s *settings) { s.hint = index }) }
-
-// CollationOption is what WithCollation returns.
-type CollationOption interface {
-	QueryOption
-	CountOption
-	DistinctOption
-	AggregateOption
-	CreateCollectionOption
-	anyModify
-	anyModel
-}
 
 // WithCollation compares strings by a language's rules; without it, by those of the
 // collection, by default byte by byte. The document is a Collation, or whatever
@@ -182,40 +118,14 @@ func WithCollation(document any) CollationOption {
 	return option(func(s *settings) { s.collation = document })
 }
 
-// LetOption is what Let returns.
-type LetOption interface {
-	QueryOption
-	AggregateOption
-	BulkOption
-	ClientBulkOption
-	anyModify
-}
-
 // Let defines variables that the operation's expressions can use as $$name. In a
 // bulk they are for its updates and deletions. It needs server 5.0.
 func Let(document any) LetOption { return option(func(s *settings) { s.let = document }) }
-
-// CommentOption is what Comment returns.
-type CommentOption interface {
-	RunCursorOption
-	anyRead
-	anyWrite
-	managing
-	listing
-}
 
 // Comment is shown in the server's log, its profiler and currentOp. It can be any
 // value; servers before 4.4 take a string, and on Find, FindOne and aggregations
 // alone.
 func Comment(value any) CommentOption { return option(func(s *settings) { s.comment = value }) }
-
-// MaxTimeOption is what MaxTime returns.
-type MaxTimeOption interface {
-	anyRead
-	findAndModify
-	CreateIndexOption
-	DropIndexOption
-}
 
 // MaxTime makes the server stop the operation after d, with an ErrTimeout; it has
 // millisecond precision, and there is no limit by default. A deadline of the
@@ -223,23 +133,8 @@ type MaxTimeOption interface {
 // it bounds all of that, until its end. See also Cursor.Explain.
 func MaxTime(d time.Duration) MaxTimeOption { return option(func(s *settings) { s.maxTime = d }) }
 
-// UpsertOption is what Upsert returns.
-type UpsertOption interface {
-	updating
-	updatingModel
-}
-
 // Upsert inserts a document where none matches.
 func Upsert() UpsertOption { return option(func(s *settings) { s.upsert = true }) }
-
-// ArrayFiltersOption is what ArrayFilters returns.
-type ArrayFiltersOption interface {
-	UpdateOption
-	UpdateManyOption
-	FindOneAndUpdateOption
-	UpdateModelOption
-	UpdateManyModelOption
-}
 
 // ArrayFilters say which elements of arrays an update with $[name] changes.
 func ArrayFilters(filters ...any) ArrayFiltersOption {
@@ -249,52 +144,18 @@ func ArrayFilters(filters ...any) ArrayFiltersOption {
 	return option(func(s *settings) { s.arrayFilters = filters })
 }
 
-// ReturnAfterOption is what ReturnAfter returns.
-type ReturnAfterOption interface {
-	FindOneAndReplaceOption
-	FindOneAndUpdateOption
-}
-
 // ReturnAfter returns the document as it is after the change, not before.
 func ReturnAfter() ReturnAfterOption { return option(func(s *settings) { s.returnAfter = true }) }
-
-// UnorderedOption is what Unordered returns.
-type UnorderedOption interface {
-	InsertManyOption
-	BulkOption
-	ClientBulkOption
-}
 
 // Unordered goes on after a write that failed, in whatever order the server
 // likes. Without it, a bulk stops at the first failure.
 func Unordered() UnorderedOption { return option(func(s *settings) { s.unordered = true }) }
-
-// BypassOption is what BypassDocumentValidation returns.
-type BypassOption interface {
-	BulkOption
-	ClientBulkOption
-	InsertOption
-	InsertManyOption
-	AggregateOption
-	updating
-}
 
 // BypassDocumentValidation writes (or does not write) documents that the
 // collection's validator would refuse. The server's default is false. On an
 // aggregation it is for pipelines that end with $out or $merge.
 func BypassDocumentValidation(bypass bool) BypassOption {
 	return option(func(s *settings) { s.bypassValidation = &bypass })
-}
-
-// RawDataOption is what RawData returns.
-type RawDataOption interface {
-	anyRead
-	anyWrite
-	CreateIndexOption
-	DropIndexOption
-	ListCollectionsOption
-	ListIndexesOption
-	RunCommandOption
 }
 
 // RawData works on the documents as they are stored: on the buckets of a time
@@ -312,12 +173,6 @@ func AsRead() RunCommandOption { return option(func(s *settings) { s.asRead = tr
 // VerboseResults has Client.BulkWrite return a result for each write, not only the
 // counts of all.
 func VerboseResults() ClientBulkOption { return option(func(s *settings) { s.verbose = true }) }
-
-// DiskUseOption is what AllowDiskUse returns.
-type DiskUseOption interface {
-	QueryOption
-	AggregateOption
-}
 
 // AllowDiskUse lets (or forbids) the server to spill to disk what does not fit
 // in memory. By default it is the server's configuration that decides. On Find and
@@ -368,34 +223,15 @@ const (
 // WithCursorType chooses how the cursor behaves at the end of its results.
 func WithCursorType(t CursorType) FindOption { return option(func(s *settings) { s.cursor = t }) }
 
-// AwaitOption is what MaxAwaitTime returns.
-type AwaitOption interface {
-	RunCursorOption
-	FindOption
-	AggregateOption
-}
-
 // MaxAwaitTime is how long the server waits for new documents of a TailableAwait
 // cursor before it answers with none: a second, if none is given. It is the
 // maxTimeMS of getMore. On Find it has no effect on other types of cursors, in
 // aggregations the server refuses it for pipelines that do not wait.
 func MaxAwaitTime(d time.Duration) AwaitOption { return option(func(s *settings) { s.maxAwait = d }) }
 
-// NamesOption is what NameOnly returns.
-type NamesOption interface {
-	ListDatabasesOption
-	ListCollectionsOption
-}
-
 // NameOnly lists names and types alone, which needs no locks on the server.
 // ListDatabaseNames and ListCollectionNames ask for it by themselves.
 func NameOnly() NamesOption { return option(func(s *settings) { s.nameOnly = true }) }
-
-// AuthorizedOption is what AuthorizedOnly returns.
-type AuthorizedOption interface {
-	ListDatabasesOption
-	ListCollectionsOption
-}
 
 // AuthorizedOnly lists what the user may access, or, if it is false, all, which
 // then needs the right to list all. Without it, ListDatabases lists what the user
@@ -403,16 +239,6 @@ type AuthorizedOption interface {
 // ListCollectionNames, or NameOnly, besides.
 func AuthorizedOnly(only bool) AuthorizedOption {
 	return option(func(s *settings) { s.authorizedOnly = &only })
-}
-
-// ReadPreferenceOption is what WithReadPreference returns.
-type ReadPreferenceOption interface {
-	anyRead
-	ListDatabasesOption
-	ListCollectionsOption
-	RunCommandOption
-	RunCursorOption
-	HandleOption
 }
 
 // WithReadPreference says which servers may answer, for this call or for a
@@ -424,24 +250,10 @@ func WithReadPreference(p ReadPreference) ReadPreferenceOption {
 	return option(func(s *settings) { s.readPreference = rp })
 }
 
-// ReadConcernOption is what WithReadConcern returns.
-type ReadConcernOption interface {
-	anyRead
-	HandleOption
-}
-
 // WithReadConcern says how durable what is read must be: "local", "available",
 // "majority", "linearizable" or "snapshot"; "" is the server's default.
 func WithReadConcern(level string) ReadConcernOption {
 	return option(func(s *settings) { s.readConcern = &level })
-}
-
-// WriteConcernOption is what WithWriteConcern returns.
-type WriteConcernOption interface {
-	anyWrite
-	AggregateOption
-	managing
-	HandleOption
 }
 
 // WithWriteConcern says what a write waits for. On an aggregation it is for
@@ -450,19 +262,6 @@ type WriteConcernOption interface {
 func WithWriteConcern(w WriteConcern) WriteConcernOption {
 	wc := w.internal()
 	return option(func(s *settings) { s.writeConcern = wc })
-}
-
-// DecodeOption is what WithDocumentType and WithTimeLocation return.
-type DecodeOption interface {
-	QueryOption
-	DistinctOption
-	AggregateOption
-	ListCollectionsOption
-	ListIndexesOption
-	RunCommandOption
-	RunCursorOption
-	findAndModify
-	HandleOption
 }
 
 // WithDocumentType sets the type of documents that are decoded into an any, as

@@ -231,7 +231,7 @@ func (w *clientBulk) appendWrite(dst []byte, i int) ([]byte, error) {
 		dst = bsonwire.AppendInt32(dst, "delete", 0)
 		if dst, err = appendField(dst, "filter", m.filter); err == nil {
 			dst = bsonwire.AppendBoolean(dst, "multi", m.many())
-			dst, err = appendDeleteOptions(dst, &m.settings)
+			dst, err = appendDeleteOptions(dst, m.options())
 		}
 	default:
 		dst = bsonwire.AppendInt32(dst, "update", 0)
@@ -240,7 +240,7 @@ func (w *clientBulk) appendWrite(dst []byte, i int) ([]byte, error) {
 		}
 		if dst, err = m.appendChange(dst, "updateMods"); err == nil {
 			dst = bsonwire.AppendBoolean(dst, "multi", m.many())
-			dst, err = appendUpdateOptions(dst, &m.settings)
+			dst, err = appendUpdateOptions(dst, m.options())
 		}
 	}
 	if err != nil {

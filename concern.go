@@ -18,15 +18,15 @@ type Mode uint8
 // The modes of the specification "Server Selection".
 const (
 	// Primary reads from the primary alone: the default.
-	Primary = Mode(sdam.Primary)
+	Primary Mode = iota
 	// PrimaryPreferred reads from a secondary only while there is no primary.
-	PrimaryPreferred = Mode(sdam.PrimaryPreferred)
+	PrimaryPreferred
 	// Secondary reads from secondaries alone.
-	Secondary = Mode(sdam.Secondary)
+	Secondary
 	// SecondaryPreferred reads from the primary only while no secondary is there.
-	SecondaryPreferred = Mode(sdam.SecondaryPreferred)
+	SecondaryPreferred
 	// Nearest reads from any member within the latency window.
-	Nearest = Mode(sdam.Nearest)
+	Nearest
 )
 
 // String returns the mode's name in URIs.

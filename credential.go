@@ -78,24 +78,7 @@ func (c *Credential) authenticator(database string) (*auth.Authenticator, error)
 	return auth.New(auth.Credential{
 		Mechanism: c.Mechanism, Source: c.Source, Database: database,
 		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
-		OIDCCallback: c.OIDCCallback, OIDCHumanCallback: c.OIDCHumanCallback, OIDCAllowedHosts: c.OIDCAllowedHosts,
-		AWSProvider: c.AWSProvider,
+		OIDCCallback: c.OIDCCallback.internal(), OIDCHumanCallback: c.OIDCHumanCallback.internal(), OIDCAllowedHosts: c.OIDCAllowedHosts,
+		AWSProvider: c.AWSProvider.internal(),
 	})
 }
-
-// What callbacks for credentials take and return.
-type (
-	// OIDCCallback returns an access token for MONGODB-OIDC. At most one call for
-	// each client runs at a time, at most ten a second.
-	OIDCCallback = auth.OIDCCallback
-	// OIDCArgs is what an OIDCCallback is told.
-	OIDCArgs = auth.OIDCArgs
-	// OIDCToken is what an OIDCCallback returns.
-	OIDCToken = auth.OIDCToken
-	// OIDCProvider describes the identity provider to an OIDCHumanCallback.
-	OIDCProvider = auth.IDPInfo
-	// AWSProvider returns credentials for MONGODB-AWS, for one connection.
-	AWSProvider = auth.AWSProvider
-	// AWSCredentials is what an AWSProvider returns.
-	AWSCredentials = auth.AWSCredentials
-)

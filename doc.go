@@ -153,7 +153,7 @@ component; without one, the environment's MONGODB_LOG_ variables decide: see
 	database.go, collection.go  Database, Collection
 	find.go, cursor.go          queries, Cursor, Collect, Each
 	write.go, bulk.go           writes; clientbulk.go: Client.BulkWrite
-	settings.go, calloptions.go the options of calls
+	calloptions.go              the options of calls
 	index.go, manage.go         indexes, collections, search indexes
 	concern.go, errors.go       read preference, write concern; errors
 	request.go, admin.go        requests, server administration

@@ -59,7 +59,7 @@ func surfaceReads() []surfaceOp {
 		}).with("BypassDocumentValidation", "WithWriteConcern"),
 		operation("Collection.ListSearchIndexes", "aggregate", "", func(s *surface, o ...AggregateOption) (any, error) {
 			return first(s.c.ListSearchIndexes(ctx, "i", o...))
-		}).with("BatchSize", "WithCollation", "Comment", "MaxTime", "AllowDiskUse", "Hint", "Let"),
+		}),
 	}
 }
 

@@ -66,6 +66,7 @@ func surfaceQueryOptions() []surfaceOption {
 			in("Collection.Aggregate", sent{"getMore.maxTimeMS": "1500"}).
 			in("Collection.Aggregate, with $out", sent{"getMore.maxTimeMS": "1500"}).
 			in("Database.Aggregate", sent{"getMore.maxTimeMS": "1500"}).
+			in("Collection.ListSearchIndexes", sent{"getMore.maxTimeMS": "1500"}).
 			in("Database.RunCursorCommand", sent{"getMore.maxTimeMS": "1500"}),
 		// It says when the next batch is asked for, not how: see TestPrefetch.
 		choice("Prefetch", Prefetch(), sent{}),
@@ -88,7 +89,7 @@ func surfaceWriteOptions() []surfaceOption {
 		choice("ReturnAfter", ReturnAfter(), sent{"new": "true"}),
 		choice("Unordered", Unordered(), sent{"ordered": "false"}).in(allBulk, everywhere("ordered", "false", "insert", "update", "delete")),
 		choice("BypassDocumentValidation", BypassDocumentValidation(false), sent{"bypassDocumentValidation": "false"}).
-			in("Collection.Aggregate", sent{}).in("Database.Aggregate", sent{}).
+			in("Collection.Aggregate", sent{}).in("Database.Aggregate", sent{}).in("Collection.ListSearchIndexes", sent{}).
 			in(allBulk, everywhere("bypassDocumentValidation", "false", "insert", "update")),
 		choice("RawData", RawData(), sent{"rawData": "true"}).in(allBulk, everywhere("rawData", "true", "insert", "update", "delete")),
 		choice("AsRead", AsRead(), sent{}), // it needs something to inherit: see TestRunCommandAsRead
@@ -113,7 +114,7 @@ func surfaceOtherOptions() []surfaceOption {
 		handles(choice("WithReadConcern", WithReadConcern("local"), sent{"readConcern.level": "local"}), sent{"find.readConcern.level": "local"}),
 		handles(choice("WithWriteConcern", majority, sent{"writeConcern.w": "majority"}),
 			sent{"insert.writeConcern.w": "majority", "drop.writeConcern.w": "majority"}).
-			in("Collection.Aggregate", sent{}).in("Database.Aggregate", sent{}).
+			in("Collection.Aggregate", sent{}).in("Database.Aggregate", sent{}).in("Collection.ListSearchIndexes", sent{}).
 			in("Collection.BulkWrite", sent{"insert.writeConcern.w": "majority", "update.writeConcern.w": "majority", "delete.writeConcern.w": "majority"}),
 		choice("WithDocumentType", WithDocumentType(reflect.TypeFor[bson.M]()), sent{decoded: "bson.M with a bson.DateTime"}).
 			in("Database.ListCollectionNames", sent{}),

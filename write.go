@@ -165,7 +165,7 @@ func (c *Collection) ReplaceOne(ctx context.Context, filter, replacement any, op
 
 func (c *Collection) update(ctx context.Context, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
 	reply, err := c.writeOne(ctx, "update", "updates", s, !many, func(dst []byte) ([]byte, error) {
-		return appendUpdateStatement(dst, filter, s, many, change)
+		return appendUpdateStatement(dst, filter, &s.statementOptions, many, change)
 	})
 	if err != nil {
 		return UpdateResult{}, err
@@ -214,7 +214,7 @@ func updateCounts(reply []byte, dec *bson.DecodeOptions) (c counts) {
 	return c
 }
 
-func appendUpdateStatement(dst []byte, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) ([]byte, error) {
+func appendUpdateStatement(dst []byte, filter any, s *statementOptions, many bool, change func([]byte) ([]byte, error)) ([]byte, error) {
 	dst, err := appendField(dst, "q", filter)
 	if err != nil {
 		return dst, err
@@ -225,7 +225,7 @@ func appendUpdateStatement(dst []byte, filter any, s *settings, many bool, chang
 	return appendUpdateOptions(appendTrue(dst, "multi", many), s)
 }
 
-func appendUpdateOptions(dst []byte, s *settings) ([]byte, error) {
+func appendUpdateOptions(dst []byte, s *statementOptions) ([]byte, error) {
 	dst = appendTrue(dst, "upsert", s.upsert)
 	dst, err := appendAll(dst, field{"collation", s.collation}, field{"arrayFilters", s.arrayFilters})
 	if err != nil {
@@ -234,7 +234,7 @@ func appendUpdateOptions(dst []byte, s *settings) ([]byte, error) {
 	return appendOrdered(dst, field{"hint", s.hint}, field{"sort", s.sort})
 }
 
-func appendDeleteStatement(dst []byte, filter any, many bool, s *settings) ([]byte, error) {
+func appendDeleteStatement(dst []byte, filter any, many bool, s *statementOptions) ([]byte, error) {
 	dst, err := appendField(dst, "q", filter)
 	if err != nil {
 		return dst, err
@@ -246,7 +246,7 @@ func appendDeleteStatement(dst []byte, filter any, many bool, s *settings) ([]by
 	return appendDeleteOptions(bsonwire.AppendInt32(dst, "limit", limit), s)
 }
 
-func appendDeleteOptions(dst []byte, s *settings) ([]byte, error) {
+func appendDeleteOptions(dst []byte, s *statementOptions) ([]byte, error) {
 	dst, err := appendOptional(dst, "collation", s.collation)
 	if err != nil {
 		return dst, err
@@ -266,7 +266,7 @@ func (c *Collection) DeleteMany(ctx context.Context, filter any, options ...Dele
 
 func (c *Collection) delete(ctx context.Context, filter any, many bool, s settings) (DeleteResult, error) {
 	reply, err := c.writeOne(ctx, "delete", "deletes", &s, !many, func(dst []byte) ([]byte, error) {
-		return appendDeleteStatement(dst, filter, many, &s)
+		return appendDeleteStatement(dst, filter, many, &s.statementOptions)
 	})
 	if err != nil {
 		return DeleteResult{}, err
@@ -311,7 +311,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 
 // wireHint is the wire version that a command with the call's hint needs, where its
 // server would ignore the hint, or the command, without a word.
-func (s *settings) wireHint(command string) int32 {
+func (s *statementOptions) wireHint(command string) int32 {
 	if s.hint == nil || command == "update" {
 		return 0
 	}
