@@ -3,7 +3,6 @@ module github.com/mgxdb/mgx
 go 1.26
 
 require (
-	github.com/xdg-go/scram v1.4.0
 	github.com/xdg-go/stringprep v1.0.4
 	go.mongodb.org/mongo-driver/v2 v2.10.0
 )

@@ -3,6 +3,7 @@ package mgx_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -18,8 +19,8 @@ import (
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/scramtest"
 	"github.com/mgxdb/mgx/internal/scripted"
-	"github.com/xdg-go/scram"
 )
 
 const (
@@ -54,7 +55,7 @@ func debugLogger() (*slog.Logger, *lockedBuffer) {
 // scramServer is a server that knows one user, and keeps what must stay secret.
 type scramServer struct {
 	*scripted.Server
-	credentials scram.StoredCredentials
+	users *scramtest.Server
 
 	mu       sync.Mutex
 	payloads []string
@@ -62,15 +63,11 @@ type scramServer struct {
 
 func newScramServer(t *testing.T) *scramServer {
 	t.Helper()
-	client, err := scram.SHA256.NewClient(logUser, logPassword, "")
+	users, err := scramtest.New(sha256.New, logUser, logPassword, "0123456789abcdef", 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scramServer{}
-	s.credentials, err = client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &scramServer{users: users}
 	s.Server = scripted.Listen(t, s.serve)
 	return s
 }
@@ -83,15 +80,11 @@ func (s *scramServer) keep(payload string) {
 
 func (s *scramServer) serve(p *scripted.Peer) {
 	hello := scripted.Hello(bson.E{Key: "saslSupportedMechs", Value: bson.A{"SCRAM-SHA-256"}}, bson.E{Key: "connectionId", Value: 77})
-	var conversation *scram.ServerConversation
+	var conversation *scramtest.Conversation
 	script := func(p *scripted.Peer, r scripted.Request) bool {
 		switch r.Name {
 		case "saslStart":
-			server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return s.credentials, nil })
-			if err != nil {
-				return false
-			}
-			conversation = server.NewConversation()
+			conversation = s.users.Begin()
 		case "saslContinue":
 		case "createUser":
 			return p.Answer(r, bson.D{

@@ -3,7 +3,7 @@ module github.com/mgxdb/mgx/cmd/mgx
 go 1.26
 
 require (
-	github.com/mgxdb/mgx/embedded v0.0.0-00010101000000-000000000000
+	github.com/mgxdb/mgx/embedded v0.0.0
 	github.com/spf13/cobra v1.10.2
 	github.com/vbauerster/mpb/v8 v8.11.3
 	go.mongodb.org/mongo-driver/v2 v2.10.0
@@ -49,7 +49,7 @@ require (
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/mattn/go-isatty v0.0.22 // indirect
 	github.com/mgxdb/mgx v0.0.0
-	github.com/mgxdb/mgx/mgxtest v0.0.0-00010101000000-000000000000
+	github.com/mgxdb/mgx/mgxtest v0.0.0
 	github.com/montanaflynn/stats v0.7.1 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncruces/go-strftime v0.1.9 // indirect
@@ -91,9 +91,3 @@ require (
 	modernc.org/strutil v1.2.0 // indirect
 	modernc.org/token v1.1.0 // indirect
 )
-
-replace github.com/mgxdb/mgx => ../..
-
-replace github.com/mgxdb/mgx/embedded => ../../embedded
-
-replace github.com/mgxdb/mgx/mgxtest => ../../mgxtest

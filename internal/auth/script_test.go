@@ -1,13 +1,14 @@
 package auth
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
-	"github.com/xdg-go/scram"
+	"github.com/mgxdb/mgx/internal/scramtest"
 )
 
 // handler answers one command like a server.
@@ -144,11 +145,10 @@ func unbase64(t testing.TB, s string) []byte {
 	return b
 }
 
-// scramServer is a server's side of SCRAM over saslStart and saslContinue. Its
-// cryptography is another implementation than the client's.
+// scramServer is a server's side of SCRAM over saslStart and saslContinue.
 type scramServer struct {
 	t         *testing.T
-	conv      *scram.ServerConversation
+	conv      *scramtest.Conversation
 	mechanism string
 	long      bool // demand the empty round of old servers
 
@@ -163,38 +163,19 @@ type scramServer struct {
 func newScramServer(t *testing.T, mechanism, user, password string, iterations int) *scramServer {
 	t.Helper()
 	salt := strings.Repeat(mechanism[len(mechanism)-1:], 16)
-	factors := scram.KeyFactors{Salt: salt, Iters: iterations}
-	var client *scram.Client
-	var generator scram.HashGeneratorFcn = scram.SHA256
+	generator, prepared := sha256.New, password
 	var err error
 	if mechanism == ScramSHA1 {
-		generator = scram.SHA1
-		digested, _ := sha1Hash.scramPassword(user, password)
-		client, err = generator.NewClientUnprepped(user, digested, "")
-	} else {
-		prepared, perr := saslPrep(password)
-		if perr != nil {
-			t.Fatal(perr)
-		}
-		client, err = generator.NewClientUnprepped(user, prepared, "")
+		generator = sha1.New
+		prepared, _ = sha1Hash.scramPassword(user, password)
+	} else if prepared, err = saslPrep(password); err != nil {
+		t.Fatal(err)
 	}
+	server, err := scramtest.New(generator, user, prepared, salt, iterations)
 	if err != nil {
 		t.Fatal(err)
 	}
-	creds, err := client.WithMinIterations(1).GetStoredCredentialsWithError(factors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := generator.NewServer(func(name string) (scram.StoredCredentials, error) {
-		if name != user {
-			return scram.StoredCredentials{}, errors.New("no such user")
-		}
-		return creds, nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &scramServer{t: t, conv: server.NewConversation(), mechanism: mechanism}
+	return &scramServer{t: t, conv: server.Begin(), mechanism: mechanism}
 }
 
 func (s *scramServer) serve(cmd []byte) []byte {
