@@ -8,6 +8,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/reply"
 )
 
 // WriteModel is one write of a BulkWrite.
@@ -258,24 +259,24 @@ func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 }
 
 // read adds a reply's counts. group are the models from the batch's first on.
-func (b *bulk) read(reply []byte, group []int) {
+func (b *bulk) read(body []byte, group []int) {
 	name, _ := b.models[group[0]].kind.command()
-	counts := updateCounts(reply, b.c.db.client.decode(b.s))
+	counts := reply.ReadCounts(body)
 	switch name {
 	case "insert":
-		b.res.InsertedCount += counts.n
+		b.res.InsertedCount += counts.N
 	case "delete":
-		b.res.DeletedCount += counts.n
+		b.res.DeletedCount += counts.N
 	default:
-		b.res.MatchedCount += counts.n - int64(len(counts.upserted))
-		b.res.ModifiedCount += counts.modified
-		b.res.UpsertedCount += int64(len(counts.upserted))
-		for i, id := range counts.upserted {
-			if i >= 0 && i < len(group) {
+		b.res.MatchedCount += counts.N - int64(len(counts.Upserted))
+		b.res.ModifiedCount += counts.Modified
+		b.res.UpsertedCount += int64(len(counts.Upserted))
+		for _, u := range counts.Upserted {
+			if u.Index >= 0 && u.Index < len(group) {
 				if b.res.UpsertedIDs == nil {
 					b.res.UpsertedIDs = map[int]any{}
 				}
-				b.res.UpsertedIDs[group[i]] = id
+				b.res.UpsertedIDs[group[u.Index]] = decodeID(u.ID, b.c.db.client.decode(b.s))
 			}
 		}
 	}

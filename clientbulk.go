@@ -11,6 +11,7 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/wire"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // ClientWrite is one write of a Client.BulkWrite.
@@ -85,17 +86,13 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 		append: w.appendWrite, prepare: w.mayRepeat, begin: w.startMessage, place: w.placeWrite,
 		op: exec.Op{
 			Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
-			MinWireVersion: wireBulkWrite, Body: w.appendBody,
+			MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
 			Sequence: "ops", Second: "nsInfo", MoreDocuments: w.appendNamespaces,
 		},
 	}
 	w.each(ctx, exec.KeepSession|exec.KeepConn, func(res exec.Result) (stop bool) { return w.read(ctx, res) })
 	return w.finish()
 }
-
-// wireBulkWrite is the wire version (MongoDB 8.0) from which servers have the
-// command bulkWrite.
-const wireBulkWrite = 25
 
 // clientBulk is a Client.BulkWrite under way.
 type clientBulk struct {

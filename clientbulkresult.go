@@ -7,6 +7,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // read takes in the reply to a message, with all that its cursor holds, and tells
@@ -104,7 +105,8 @@ func (w *clientBulk) result(doc []byte) (stop bool) {
 
 // refuse takes in the error of a write.
 func (w *clientBulk) refuse(i int, doc []byte) (stop bool) {
-	we := newWriteError(bytes.Clone(doc))
+	failed := fault.Parse(bytes.Clone(doc))
+	we := newWriteError(&failed)
 	we.Index = i
 	w.errs.WriteErrors = append(w.errs.WriteErrors, we)
 	if !w.ordered {

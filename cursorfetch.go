@@ -8,6 +8,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // more makes the next batch the current one.
@@ -50,7 +51,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 			if c.awaitMS > 0 {
 				dst = bsonwire.AppendInt64(dst, "maxTimeMS", c.awaitMS)
 			}
-			if c.res.Desc == nil || c.res.Desc.MaxWireVersion < wire44 {
+			if c.res.Desc == nil || c.res.Desc.MaxWireVersion < wireversion.GetMoreComment {
 				return dst, nil // servers that old refuse it in a getMore
 			}
 			return appendOptional(dst, "comment", c.comment)
@@ -70,7 +71,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 // nextBatchSize is what the limit leaves on servers that end a cursor with its limit:
 // those before 5.0. Newer ones would keep it open after a batch of just that size.
 func (c *Cursor) nextBatchSize() int32 {
-	if c.res.Desc != nil && c.res.Desc.MaxWireVersion < wire50 && c.left > 0 && c.left < int64(c.batchSize) {
+	if c.res.Desc != nil && c.res.Desc.MaxWireVersion < wireversion.CursorOutlivesLimit && c.left > 0 && c.left < int64(c.batchSize) {
 		return int32(c.left)
 	}
 	return c.batchSize
@@ -84,9 +85,6 @@ func lengthOf(array []byte) (n int64) {
 	return n
 }
 
-// wire50 is the wire version of MongoDB 5.0.
-const wire50 = 13
-
 // awaitMS is maxAwait in milliseconds: at least one, since 0 is the server's default.
 func (s *settings) awaitMS() int64 {
 	if s.maxAwait <= 0 {
@@ -94,10 +92,6 @@ func (s *settings) awaitMS() int64 {
 	}
 	return max(s.maxAwait.Milliseconds(), 1)
 }
-
-// wire44 is the wire version of MongoDB 4.4: from it on getMore takes a comment, and
-// servers refuse a hint that a command does not have.
-const wire44 = 9
 
 // ahead is a batch that was asked for in advance.
 type ahead struct {

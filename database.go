@@ -8,6 +8,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // Database is a handle of a database. It is cheap, can be kept and shared, and
@@ -179,7 +180,7 @@ func (db *Database) command(ctx context.Context, name string, s settings, body f
 		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
 	}
 	if s.commitQuorum != nil {
-		op.MinWireVersion = wire44
+		op.MinWireVersion = wireversion.CommitQuorum
 	}
 	res, err := db.client.run(ctx, &op, 0)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // The categories of errors, for errors.Is. An error can belong to several: a
@@ -16,92 +17,70 @@ import (
 var (
 	// ErrConnectionFailure is every failure to reach a server: nobody listens,
 	// the connection broke, no connection became free in time.
-	ErrConnectionFailure = errors.New("connection failure")
+	ErrConnectionFailure = fault.ErrConnectionFailure
 	// ErrAutoReconnect is a connection failure that affects this operation only:
 	// the client reconnects by itself, and a later operation can succeed. Whether
 	// this one took effect on the server is not known.
-	ErrAutoReconnect = errors.New("connection lost, the client reconnects by itself")
+	ErrAutoReconnect = fault.ErrAutoReconnect
 	// ErrServerSelection is an operation for which no suitable server was known
 	// in time. Its text has a line for each server.
-	ErrServerSelection = errors.New("no suitable server")
+	ErrServerSelection = fault.ErrServerSelection
 	// ErrTimeout is an operation that took longer than allowed: by its context,
 	// by a timeout of the client, or by maxTimeMS on the server.
-	ErrTimeout = errors.New("timeout")
+	ErrTimeout = fault.ErrTimeout
 	// ErrWaitQueueTimeout is an operation that got no connection from its pool
 	// within waitQueueTimeoutMS. It is also an ErrConnectionFailure.
-	ErrWaitQueueTimeout = errors.New("timeout waiting for a connection")
+	ErrWaitQueueTimeout = fault.ErrWaitQueueTimeout
 	// ErrExceededMaxWaiters is an operation that found waitQueueMultiple ×
 	// maxPoolSize others waiting already. It is also an ErrConnectionFailure.
-	ErrExceededMaxWaiters = errors.New("too many operations wait for a connection")
+	ErrExceededMaxWaiters = fault.ErrExceededMaxWaiters
 	// ErrConfiguration is a URI or an option that cannot be.
-	ErrConfiguration = errors.New("configuration")
+	ErrConfiguration = fault.ErrConfiguration
 	// ErrAuthentication is a server that refused the credentials, or that could
 	// not prove that it knows them. The server's answer is a *ServerError in it.
-	ErrAuthentication = errors.New("authentication failed")
+	ErrAuthentication = fault.ErrAuthentication
 	// ErrInvalidName is a database or collection name that no server accepts.
-	ErrInvalidName = errors.New("invalid name")
+	ErrInvalidName = fault.ErrInvalidName
 	// ErrInvalidArgument is a value that an operation cannot take: a document
 	// that cannot be encoded, an update without operators.
-	ErrInvalidArgument = errors.New("invalid argument")
+	ErrInvalidArgument = fault.ErrInvalidArgument
 	// ErrDocumentTooLarge is a document or command above the server's limit. It
 	// was not sent.
-	ErrDocumentTooLarge = errors.New("document too large")
+	ErrDocumentTooLarge = fault.ErrDocumentTooLarge
 	// ErrClosed is an operation on a closed client or cursor.
-	ErrClosed = errors.New("closed")
+	ErrClosed = fault.ErrClosed
 	// ErrNoDocuments is a FindOne or FindOneAnd… that matched nothing, or a
 	// FindOneAnd… with a write concern of w=0, which gets no answer.
-	ErrNoDocuments = errors.New("no documents matched")
+	ErrNoDocuments = fault.ErrNoDocuments
 	// ErrProtocol is a server that sent bytes which break the protocol.
-	ErrProtocol = errors.New("protocol violation")
+	ErrProtocol = fault.ErrProtocol
 	// ErrUnsupported is an operation that this server is too old for, or that this
 	// kind of deployment does not have.
-	ErrUnsupported = errors.New("not supported by the server")
+	ErrUnsupported = fault.ErrUnsupported
 
 	// The rest are servers' answers; errors.As with *ServerError tells more.
 
 	// ErrDuplicateKey is a write that a unique index forbids (codes 11000, 11001,
-	// 12582).
-	ErrDuplicateKey = errors.New("duplicate key")
+	// 12582, and 16460 with E11000 in its text).
+	ErrDuplicateKey = fault.ErrDuplicateKey
 	// ErrCursorNotFound is a cursor that the server does not have any more: it
 	// timed out, was killed, or was another server's (code 43).
-	ErrCursorNotFound = errors.New("cursor not found")
+	ErrCursorNotFound = fault.ErrCursorNotFound
 	// ErrNotPrimary is a server that is not, or no more, the primary or a readable
 	// member. The client looks for the primary by itself.
-	ErrNotPrimary = errors.New("not primary")
+	ErrNotPrimary = fault.ErrNotPrimary
 	// ErrUnauthorized is a user who may not do this (code 13).
-	ErrUnauthorized = errors.New("not authorized")
+	ErrUnauthorized = fault.ErrUnauthorized
 	// ErrNamespaceNotFound is a collection or database that is not there (code 26).
-	ErrNamespaceNotFound = errors.New("namespace not found")
+	ErrNamespaceNotFound = fault.ErrNamespaceNotFound
 	// ErrNamespaceExists is a collection that is there already (code 48).
-	ErrNamespaceExists = errors.New("namespace exists")
+	ErrNamespaceExists = fault.ErrNamespaceExists
 	// ErrIndexNotFound is an index that is not there (code 27).
-	ErrIndexNotFound = errors.New("index not found")
+	ErrIndexNotFound = fault.ErrIndexNotFound
 	// ErrWriteConcern is a write that was applied, but not confirmed as asked for
 	// (by enough members, in time).
-	ErrWriteConcern = errors.New("write concern not satisfied")
+	ErrWriteConcern = fault.ErrWriteConcern
 )
-
-// categories maps the server's codes to errors.Is targets.
-var categories = map[int32]error{
-	11000: ErrDuplicateKey, 11001: ErrDuplicateKey, 12582: ErrDuplicateKey,
-	43:    ErrCursorNotFound,
-	13:    ErrUnauthorized,
-	18:    ErrAuthentication,
-	26:    ErrNamespaceNotFound,
-	27:    ErrIndexNotFound,
-	48:    ErrNamespaceExists,
-	50:    ErrTimeout, // MaxTimeMSExpired
-	64:    ErrWriteConcern,
-	100:   ErrWriteConcern,
-	262:   ErrTimeout, // ExceededTimeLimit
-	10107: ErrNotPrimary, 13435: ErrNotPrimary, 10058: ErrNotPrimary,
-	11600: ErrNotPrimary, 11602: ErrNotPrimary, 13436: ErrNotPrimary, 189: ErrNotPrimary, 91: ErrNotPrimary,
-}
-
-func isCategory(code int32, target error) bool {
-	c, ok := categories[code]
-	return ok && c == target
-}
 
 // ServerError is a command that the server refused, or a login: an
 // ErrAuthentication has one, with the command "authenticate" and no Raw, unless it was
@@ -126,19 +105,19 @@ func (e *ServerError) Error() string {
 	return fmt.Sprintf("%s on %s: %s (%s)", e.Command, e.Address, e.Message, codeText(e.Code, e.Name))
 }
 
-// Is tells the categories of the error.
+// Is reports whether the error belongs to a category.
 func (e *ServerError) Is(target error) bool {
-	return isCategory(e.Code, target) || target == ErrAutoReconnect && isCategory(e.Code, ErrNotPrimary)
+	return fault.Is(e.Code, e.Message, target) || target == ErrAutoReconnect && fault.Is(e.Code, e.Message, ErrNotPrimary)
 }
 
-// HasLabel tells whether the error carries a label.
+// HasLabel reports whether the error carries a label.
 func (e *ServerError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
 
 func codeText(code int32, name string) string {
-	if name == "" {
-		return fmt.Sprintf("code %d", code)
+	if id := fault.CodeText(code, name); id != "" {
+		return id
 	}
-	return fmt.Sprintf("%s, code %d", name, code)
+	return "code 0"
 }
 
 // WriteError is one write of an operation that the server refused.
@@ -165,8 +144,12 @@ func (e *WriteError) Error() string {
 	return fmt.Sprintf("write %d: %s (%s)", e.Index, e.Message, codeText(e.Code, e.Name))
 }
 
-// Is tells the categories of the error.
-func (e *WriteError) Is(target error) bool { return isCategory(e.Code, target) }
+// Is reports whether the error belongs to a category.
+func (e *WriteError) Is(target error) bool { return fault.Is(e.Code, e.Message, target) }
+
+func newWriteError(d *fault.Document) *WriteError {
+	return &WriteError{Index: d.Index, Code: d.Code, Name: d.Name, Message: d.Message, Details: d.Details, Raw: d.Raw}
+}
 
 // WriteConcernError is a write that was applied, but not confirmed as its write
 // concern asks. It is an ErrWriteConcern.
@@ -185,7 +168,7 @@ func (e *WriteConcernError) Error() string {
 	return fmt.Sprintf("write concern: %s (%s)", e.Message, codeText(e.Code, e.Name))
 }
 
-// Is tells the categories of the error. One with wtimeout: true in its details
+// Is reports whether the error belongs to a category. One with wtimeout: true in its details
 // is also an ErrTimeout.
 func (e *WriteConcernError) Is(target error) bool {
 	if target == ErrTimeout && e.Details != nil {
@@ -195,11 +178,15 @@ func (e *WriteConcernError) Is(target error) bool {
 			}
 		}
 	}
-	return target == ErrWriteConcern || isCategory(e.Code, target)
+	return target == ErrWriteConcern || fault.Is(e.Code, e.Message, target)
 }
 
-// HasLabel tells whether the error carries a label.
+// HasLabel reports whether the error carries a label.
 func (e *WriteConcernError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
+
+func newWriteConcernError(d *fault.Document) *WriteConcernError {
+	return &WriteConcernError{Code: d.Code, Name: d.Name, Message: d.Message, Details: d.Details, Labels: d.Labels, Raw: d.Raw}
+}
 
 // BulkWriteError is an operation of several writes some of which failed. The
 // operation's result, returned beside it, tells what the others did.
@@ -252,7 +239,7 @@ func (e *BulkWriteError) Unwrap() []error {
 	return errs
 }
 
-// HasErrorLabel tells whether err, or any error that it wraps, carries a label:
+// HasErrorLabel reports whether err, or any error that it wraps, carries a label:
 // see the server manual, "Error Labels".
 func HasErrorLabel(err error, label string) bool {
 	if l, ok := err.(interface{ HasLabel(string) bool }); ok && l.HasLabel(label) {
@@ -286,7 +273,7 @@ func (e *categorized) Unwrap() error { return e.err }
 
 func (e *categorized) Is(target error) bool { return slices.Contains(e.kinds, target) }
 
-// HasLabel tells whether the error carries a label.
+// HasLabel reports whether the error carries a label.
 func (e *categorized) HasLabel(label string) bool { return slices.Contains(e.labels, label) }
 
 // Timeout implements net.Error's method.

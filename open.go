@@ -9,6 +9,7 @@ import (
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/topology"
@@ -172,7 +173,7 @@ func classify(err error) sdam.Failure {
 		f.Class = sdam.AuthFailure
 	case conn.Handshake:
 		f.Class = sdam.CommandFailure
-		var reply *conn.ReplyError
+		var reply *fault.Refusal
 		if errors.As(err, &reply) {
 			f.Code, f.Message = reply.Code, reply.Message
 		}

@@ -1,16 +1,15 @@
 package mgx
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
-	"github.com/mgxdb/mgx/internal/topology"
 )
 
 // toPublic gives an error from below its categories, and says of which command it
@@ -42,7 +41,7 @@ func toPublic(command string, err error) error {
 			Message: server.Message, Labels: server.Labels, Raw: server.Raw,
 		}
 	}
-	e := &categorized{err: err, command: command}
+	e := &categorized{err: err, command: command, kinds: fault.Categories(err)}
 	var op *exec.OperationError
 	var reply *exec.ReplyError
 	switch {
@@ -51,19 +50,8 @@ func toPublic(command string, err error) error {
 	case errors.As(err, &reply):
 		e.command = ""
 	}
-	switch {
-	case selection != nil:
-		e.kinds = selectionKinds(selection)
-	case cleared != nil:
-		e.kinds = []error{ErrConnectionFailure, ErrAutoReconnect}
-	case errors.As(err, &connErr):
-		e.kinds = connKinds(connErr)
+	if !foreign && errors.As(err, &connErr) {
 		e.err = withAnswer(err, connErr)
-	default:
-		e.kinds = otherKinds(err)
-	}
-	if cleared == nil && errors.Is(err, context.DeadlineExceeded) {
-		e.kinds = append(e.kinds, ErrTimeout)
 	}
 	return e
 }
@@ -109,63 +97,6 @@ func (e *retried) Unwrap() []error { return e.errs }
 
 // Timeout implements net.Error's method.
 func (e *retried) Timeout() bool { return errors.Is(e, ErrTimeout) }
-
-func selectionKinds(e *sdam.SelectionError) []error {
-	kinds := []error{ErrServerSelection, ErrConnectionFailure}
-	if errors.Is(e.Cause, context.Canceled) {
-		kinds = kinds[:1] // it was not the server's fault
-	}
-	if isAuth(e.Cause) {
-		kinds = append(kinds, ErrAuthentication)
-	}
-	return kinds
-}
-
-func connKinds(e *conn.Error) []error {
-	switch e.Kind {
-	case conn.Context:
-		return nil
-	case conn.Auth:
-		return []error{ErrAuthentication}
-	case conn.Protocol:
-		return []error{ErrProtocol, ErrConnectionFailure, ErrAutoReconnect}
-	case conn.Handshake:
-		if !e.Leaving() {
-			return []error{ErrConnectionFailure}
-		}
-	case conn.SocketTimeout:
-		return []error{ErrConnectionFailure, ErrAutoReconnect, ErrTimeout}
-	}
-	return []error{ErrConnectionFailure, ErrAutoReconnect}
-}
-
-func otherKinds(err error) []error {
-	var (
-		timeout *pool.WaitQueueTimeoutError
-		waiters *pool.TooManyWaitersError
-		reply   *exec.ReplyError
-	)
-	switch {
-	case errors.As(err, &timeout):
-		return []error{ErrWaitQueueTimeout, ErrConnectionFailure, ErrTimeout}
-	case errors.As(err, &waiters):
-		return []error{ErrExceededMaxWaiters, ErrConnectionFailure}
-	case errors.Is(err, pool.ErrPoolClosed), errors.Is(err, topology.ErrClosed):
-		return []error{ErrClosed, ErrConnectionFailure}
-	case errors.As(err, &reply):
-		return []error{ErrProtocol}
-	case errors.Is(err, exec.ErrTooLarge):
-		return []error{ErrDocumentTooLarge}
-	case errors.Is(err, exec.ErrUnsupported):
-		return []error{ErrUnsupported}
-	}
-	return nil
-}
-
-func isAuth(err error) bool {
-	var e *conn.Error
-	return errors.As(err, &e) && e.Kind == conn.Auth
-}
 
 // isServer tells whether err is a server's answer of a category.
 func isServer(err, kind error) bool {

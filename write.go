@@ -1,14 +1,15 @@
 package mgx
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/reply"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // InsertOneResult is what InsertOne did.
@@ -164,54 +165,23 @@ func (c *Collection) ReplaceOne(ctx context.Context, filter, replacement any, op
 }
 
 func (c *Collection) update(ctx context.Context, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
-	reply, err := c.writeOne(ctx, "update", "updates", s, !many, func(dst []byte) ([]byte, error) {
+	answer, err := c.writeOne(ctx, "update", "updates", s, !many, func(dst []byte) ([]byte, error) {
 		return appendUpdateStatement(dst, filter, &s.statementOptions, many, change)
 	})
 	if err != nil {
 		return UpdateResult{}, err
 	}
-	defer reply.Release()
-	res := UpdateResult{Acknowledged: !reply.Unacknowledged}
-	if reply.Unacknowledged {
+	defer answer.Release()
+	res := UpdateResult{Acknowledged: !answer.Unacknowledged}
+	if answer.Unacknowledged {
 		return res, nil
 	}
-	counts := updateCounts(reply.Body, c.db.client.decode(s))
-	if id, ok := counts.upserted[0]; ok {
-		res.UpsertedID, res.UpsertedCount = id, 1
+	counts := reply.ReadCounts(answer.Body)
+	if len(counts.Upserted) > 0 {
+		res.UpsertedID, res.UpsertedCount = decodeID(counts.Upserted[0].ID, c.db.client.decode(s)), 1
 	}
-	res.MatchedCount, res.ModifiedCount = counts.n-res.UpsertedCount, counts.modified // the server counts both as n
-	return res, singleWriteError("update", &reply)
-}
-
-// counts are the numbers in the reply to a write.
-type counts struct {
-	n, modified int64
-	upserted    map[int]any // _ids by the index of the statement
-}
-
-func updateCounts(reply []byte, dec *bson.DecodeOptions) (c counts) {
-	r := bsonwire.NewReader(reply)
-	for r.Next() {
-		switch v := r.Value(); string(r.Key()) {
-		case "n":
-			c.n, _ = v.AsInt64()
-		case "nModified":
-			c.modified, _ = v.AsInt64()
-		case "upserted":
-			list, _ := v.AsArray()
-			for each := bsonwire.NewReader(list); each.Next(); {
-				doc, _ := each.Value().AsDocument()
-				index, _ := bsonwire.Lookup(doc, "index")
-				id, _ := bsonwire.Lookup(doc, "_id")
-				if c.upserted == nil {
-					c.upserted = map[int]any{}
-				}
-				i, _ := index.AsInt64()
-				c.upserted[int(i)] = decodeID(id, dec)
-			}
-		}
-	}
-	return c
+	res.MatchedCount, res.ModifiedCount = counts.N-res.UpsertedCount, counts.Modified // the server counts both as n
+	return res, singleWriteError("update", &answer)
 }
 
 func appendUpdateStatement(dst []byte, filter any, s *statementOptions, many bool, change func([]byte) ([]byte, error)) ([]byte, error) {
@@ -265,20 +235,19 @@ func (c *Collection) DeleteMany(ctx context.Context, filter any, options ...Dele
 }
 
 func (c *Collection) delete(ctx context.Context, filter any, many bool, s settings) (DeleteResult, error) {
-	reply, err := c.writeOne(ctx, "delete", "deletes", &s, !many, func(dst []byte) ([]byte, error) {
+	answer, err := c.writeOne(ctx, "delete", "deletes", &s, !many, func(dst []byte) ([]byte, error) {
 		return appendDeleteStatement(dst, filter, many, &s.statementOptions)
 	})
 	if err != nil {
 		return DeleteResult{}, err
 	}
-	defer reply.Release()
-	res := DeleteResult{Acknowledged: !reply.Unacknowledged}
-	if reply.Unacknowledged {
+	defer answer.Release()
+	res := DeleteResult{Acknowledged: !answer.Unacknowledged}
+	if answer.Unacknowledged {
 		return res, nil
 	}
-	v, _ := bsonwire.Lookup(reply.Body, "n")
-	res.DeletedCount, _ = v.AsInt64()
-	return res, singleWriteError("delete", &reply)
+	res.DeletedCount = reply.ReadCounts(answer.Body).N
+	return res, singleWriteError("delete", &answer)
 }
 
 // writeOne runs a command with one statement in its sequence.
@@ -315,7 +284,7 @@ func (s *statementOptions) wireHint(command string) int32 {
 	if s.hint == nil || command == "update" {
 		return 0
 	}
-	return wire44
+	return wireversion.HintRefused
 }
 
 // statementOverhead is what a server accepts around a document of maximum size.
@@ -351,84 +320,14 @@ func writeConcernErrorIn(reply []byte) error {
 	return nil
 }
 
-// readWriteErrors copies the errors out of the reply to a write. nil, the reply
-// to an unacknowledged one, has none.
+// readWriteErrors copies the errors out of the reply to a write.
 func readWriteErrors(reply []byte) (list []*WriteError, concern *WriteConcernError) {
-	if reply == nil {
-		return nil, nil
+	writes, unconfirmed := fault.ParseWrites(reply)
+	for i := range writes {
+		list = append(list, newWriteError(&writes[i]))
 	}
-	var labels []string
-	r := bsonwire.NewReader(reply)
-	for r.Next() {
-		switch v := r.Value(); string(r.Key()) {
-		case "writeErrors":
-			array, _ := v.AsArray()
-			for each := bsonwire.NewReader(array); each.Next(); {
-				if doc, ok := each.Value().AsDocument(); ok {
-					list = append(list, newWriteError(bytes.Clone(doc)))
-				}
-			}
-		case "writeConcernError":
-			if doc, ok := v.AsDocument(); ok {
-				concern = newWriteConcernError(bytes.Clone(doc))
-			}
-		case "errorLabels":
-			array, _ := v.AsArray()
-			for each := bsonwire.NewReader(array); each.Next(); {
-				label, _ := each.Value().AsString()
-				labels = append(labels, label)
-			}
-		}
-	}
-	if concern != nil {
-		concern.Labels = append(concern.Labels, labels...)
+	if unconfirmed != nil {
+		concern = newWriteConcernError(unconfirmed)
 	}
 	return list, concern
-}
-
-func newWriteError(doc bson.Raw) *WriteError {
-	e := &WriteError{Raw: doc}
-	r := bsonwire.NewReader(doc)
-	for r.Next() {
-		switch v := r.Value(); string(r.Key()) {
-		case "index":
-			n, _ := v.AsInt64()
-			e.Index = int(n)
-		case "code":
-			n, _ := v.AsInt64()
-			e.Code = int32(n)
-		case "codeName":
-			e.Name, _ = v.AsString()
-		case "errmsg":
-			e.Message, _ = v.AsString()
-		case "errInfo":
-			e.Details, _ = v.AsDocument()
-		}
-	}
-	return e
-}
-
-func newWriteConcernError(doc bson.Raw) *WriteConcernError {
-	e := &WriteConcernError{Raw: doc}
-	r := bsonwire.NewReader(doc)
-	for r.Next() {
-		switch v := r.Value(); string(r.Key()) {
-		case "code":
-			n, _ := v.AsInt64()
-			e.Code = int32(n)
-		case "codeName":
-			e.Name, _ = v.AsString()
-		case "errmsg":
-			e.Message, _ = v.AsString()
-		case "errInfo":
-			e.Details, _ = v.AsDocument()
-		case "errorLabels":
-			array, _ := v.AsArray()
-			for each := bsonwire.NewReader(array); each.Next(); {
-				label, _ := each.Value().AsString()
-				e.Labels = append(e.Labels, label)
-			}
-		}
-	}
-	return e
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // Conversation is one attempt to authenticate one connection. It is not safe
@@ -47,9 +48,10 @@ func (a attempt) refused(err error) *Error {
 // denied is the error that a server's error document stands for.
 func (a attempt) denied(r reply, secrets ...string) *Error {
 	e := a.refused(nil)
-	e.Code = r.code
-	e.CodeName = shorten(scrub(r.codeName, secrets...))
-	e.Message = shorten(scrub(r.message, secrets...))
+	said := fault.Parse(r.doc)
+	e.Code = said.Code
+	e.CodeName = shorten(scrub(said.Name, secrets...))
+	e.Message = shorten(scrub(said.Reason(), secrets...))
 	e.Reply = append([]byte{}, r.doc...)
 	return e
 }
@@ -68,10 +70,7 @@ const maxPayload = 64 << 10
 type reply struct {
 	doc []byte
 
-	failed   bool
-	code     int32
-	codeName string
-	message  string
+	failed bool
 
 	id      int64 // conversationId, meaningful with hasID
 	hasID   bool
@@ -95,12 +94,6 @@ func parseReply(doc []byte, speculative bool) (reply, error) {
 			ok, isBool := v.AsBool()
 			hasOK = isBool
 			r.failed = !ok
-		case "code":
-			r.code, _ = v.AsInt32()
-		case "codeName":
-			r.codeName, _ = v.AsString()
-		case "errmsg":
-			r.message, _ = v.AsString()
 		case "conversationId":
 			if r.id, r.hasID = v.AsInt64(); !r.hasID {
 				return r, errors.New("the server's reply has a conversationId that is no whole number")

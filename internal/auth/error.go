@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // ConfigError reports a credential that cannot work.
@@ -19,16 +21,6 @@ type ConfigError struct {
 func (e *ConfigError) Error() string { return e.Option + ": " + e.Reason }
 
 func configError(option, reason string) error { return &ConfigError{Option: option, Reason: reason} }
-
-// Codes of the server that mean something here.
-const (
-	codeUserNotFound         = 11
-	codeAuthenticationFailed = 18
-	codeMechanismUnavailable = 334
-
-	// CodeReauthenticationRequired asks the client to prove itself again.
-	CodeReauthenticationRequired = 391
-)
 
 // Error is a failed authentication. It says what was tried and never holds a
 // secret in what it prints.
@@ -75,11 +67,8 @@ func (e *Error) Error() string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "the server says: %s", strings.TrimRight(e.Message, "."))
-	switch {
-	case e.CodeName != "":
-		fmt.Fprintf(&b, " (%s, code %d)", e.CodeName, e.Code)
-	case e.Code != 0:
-		fmt.Fprintf(&b, " (code %d)", e.Code)
+	if id := fault.CodeText(e.Code, e.CodeName); id != "" {
+		b.WriteString(" (" + id + ")")
 	}
 	if h := e.hint(); h != "" {
 		b.WriteString("; ")
@@ -90,7 +79,7 @@ func (e *Error) Error() string {
 
 func (e *Error) hint() string {
 	switch e.Code {
-	case codeUserNotFound, codeAuthenticationFailed:
+	case fault.UserNotFound, fault.AuthenticationFailed:
 		switch e.Mechanism {
 		case ScramSHA1, ScramSHA256:
 			return "check the user name, the password and authSource"
@@ -101,7 +90,7 @@ func (e *Error) hint() string {
 		case OIDC:
 			return "check the token's issuer, audience and expiry against the server's identity providers"
 		}
-	case codeMechanismUnavailable:
+	case fault.MechanismUnavailable:
 		return "the server does not offer this mechanism; check its authenticationMechanisms"
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // maxOIDCRestarts bounds how often one attempt starts over with another token:
@@ -133,7 +134,7 @@ func (c *oidcConversation) start(ctx context.Context) (cmd []byte, done bool, _ 
 func (c *oidcConversation) rejected(ctx context.Context, r reply) (cmd []byte, done bool, _ *Error) {
 	failure := c.denied(r, c.token)
 	// Other errors say nothing about the token.
-	if c.token == "" || r.code != codeAuthenticationFailed && r.code != CodeReauthenticationRequired {
+	if c.token == "" || !expired(r.doc) {
 		return nil, false, failure
 	}
 	c.cache.invalidate(c.token)
@@ -200,4 +201,10 @@ func parseIDPInfo(payload []byte) (*IDPInfo, error) {
 		info.RequestScopes = append(info.RequestScopes, scope)
 	}
 	return info, nil
+}
+
+// expired reports whether a server's reply means that the token is no longer good.
+func expired(reply []byte) bool {
+	code := fault.Parse(reply).Code
+	return code == fault.AuthenticationFailed || code == fault.ReauthenticationRequired
 }

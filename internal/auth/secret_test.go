@@ -26,7 +26,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	oidcConv := mustBegin(t, oidc)
 	oidcConv.Next(t.Context(), nil)
 	plainConv := mustBegin(t, mustNew(t, Credential{Mechanism: Plain, Username: "u", Password: secret}))
-	denied := (attempt{mechanism: Plain}).denied(reply{doc: []byte(secret), message: "wrong: " + secret}, secret)
+	denied := (attempt{mechanism: Plain}).denied(reply{doc: build("errmsg", "wrong: "+secret)}, secret)
 
 	values := []any{
 		cred, &cred, aws, *aws, awsConv, scramAuth, scramConv, oidc, oidcConv, plainConv, denied, *denied,
@@ -68,7 +68,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 }
 
 func TestErrorText(t *testing.T) {
-	e := (attempt{ScramSHA256, "admin", "bob", true}).denied(reply{code: 18, codeName: "AuthenticationFailed", message: "Authentication failed."})
+	e := (attempt{ScramSHA256, "admin", "bob", true}).denied(reply{doc: build("code", 18, "codeName", "AuthenticationFailed", "errmsg", "Authentication failed.")})
 	want := `authentication failed: SCRAM-SHA-256 (negotiated), user "bob", authSource "admin": ` +
 		`the server says: Authentication failed (AuthenticationFailed, code 18); check the user name, the password and authSource`
 	if got := fmt.Sprintf("%+v", e); got != want {

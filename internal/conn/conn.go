@@ -30,8 +30,8 @@ type Conn struct {
 	cfg     *Config
 	proof   auth.Conversation // what authenticated the connection; nil: nothing did
 
-	monitor       bool   // watches the server, runs no commands
-	greeting      []byte // the hello's reply, of a monitor's connection
+	monitor       bool       // watches the server, runs no commands
+	greeting      sdam.Hello // of a monitor's connection
 	greetingTook  time.Duration
 	maxMessage    int32
 	compressor    compress.Compressor // nil: requests go uncompressed

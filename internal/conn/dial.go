@@ -13,6 +13,7 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/wire"
 )
@@ -206,13 +207,12 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	}
 	c.greetingTook = time.Since(began)
 	defer r.Release()
-	if err := refusal(r.Body); err != nil {
-		// The server was told what speculative holds, and may repeat it.
-		err.Message = auth.Quote(err.Message, speculative)
-		return c.fail("hello", Handshake, true, err)
-	}
 	desc, err := sdam.ParseHello(c.address, r.Body)
-	if err != nil {
+	var refused *fault.Refusal
+	switch {
+	case errors.As(err, &refused):
+		return c.fail("hello", Handshake, true, quotable(refused, speculative))
+	case err != nil:
 		return c.fail("hello", Protocol, true, err)
 	}
 	if c.cfg.LoadBalanced && desc.ServiceID == nil {
@@ -232,7 +232,7 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 		c.maxMessage = min(max(n, wire.DefaultMaxMessageSize), maxAnnounced)
 	}
 	if how.monitor {
-		c.greeting = bytes.Clone(r.Body)
+		c.greeting = sdam.Hello{Server: desc, Reply: bytes.Clone(r.Body)}
 	}
 	c.compressor = compress.Negotiate(c.cfg.Compressors, desc.Compression)
 	c.desc = desc
@@ -306,7 +306,7 @@ func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc
 func (c *Conn) Authenticated() bool { return c.proof != nil }
 
 // Reauthenticate proves anew who the client is, after the server answered a
-// command with [auth.CodeReauthenticationRequired]: the credential has expired.
+// command with [fault.ReauthenticationRequired]: the credential has expired.
 // The connection must have been authenticated. After an error it is of no more
 // use.
 func (c *Conn) Reauthenticate(ctx context.Context) error {
@@ -381,42 +381,18 @@ func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error
 	return r, nil
 }
 
-// Refusal returns the error that a reply with ok: 0 tells, a *ReplyError, or nil.
+// quotable makes what a server says fit for an error: it was told what the
+// conversation, if any, holds, and may repeat it.
+func quotable(r *fault.Refusal, told auth.Conversation) *fault.Refusal {
+	r.Message, r.Raw, r.Details = auth.Quote(r.Message, told), nil, nil
+	return r
+}
+
+// Refusal returns the error that a reply tells, a *fault.Refusal fit to be shown, or
+// nil.
 func Refusal(reply []byte) error {
-	if err := refusal(reply); err != nil {
-		err.Message = auth.Quote(err.Message, nil)
-		return err
+	if r := fault.Refuse(reply); r != nil {
+		return quotable(r, nil)
 	}
 	return nil
-}
-
-func refusal(reply []byte) *ReplyError {
-	if ok, found := bsonwire.Lookup(reply, "ok"); found {
-		if yes, _ := ok.AsBool(); yes {
-			return nil
-		}
-	}
-	message, code := "the server refused without a reason", int64(0)
-	if v, ok := bsonwire.Lookup(reply, "errmsg"); ok {
-		if s, ok := v.AsString(); ok {
-			message = s
-		}
-	}
-	if v, ok := bsonwire.Lookup(reply, "code"); ok {
-		code, _ = v.AsInt64()
-	}
-	return &ReplyError{Code: int32(code), Message: message}
-}
-
-// ReplyError is a server's refusal of a command.
-type ReplyError struct {
-	Code    int32
-	Message string // shortened
-}
-
-func (e *ReplyError) Error() string {
-	if e.Code == 0 {
-		return e.Message
-	}
-	return fmt.Sprintf("%s (code %d)", e.Message, e.Code)
 }

@@ -8,7 +8,7 @@ import (
 	"net"
 	"os"
 
-	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // Kind tells what ended a call on a connection.
@@ -45,23 +45,16 @@ type Error struct {
 	Err      error
 }
 
-// The labels of errors that a busy server may be the reason of. See the
-// specification "Connection Monitoring and Pooling", on backpressure.
-const (
-	LabelOverloaded = "SystemOverloadedError"
-	LabelRetryable  = "RetryableError"
-)
-
 // HasLabel tells whether the error carries a label.
 func (e *Error) HasLabel(label string) bool {
-	return e.Overload && (label == LabelOverloaded || label == LabelRetryable)
+	return e.Overload && (label == fault.LabelOverloaded || label == fault.LabelRetryable)
 }
 
 // Leaving tells of a server that refused the hello because it shuts down, or is
 // about to be something else: it, or another, will be there again.
 func (e *Error) Leaving() bool {
-	var reply *ReplyError
-	return e.Kind == Handshake && errors.As(e.Err, &reply) && sdam.IsStateChange(reply.Code, reply.Message)
+	var reply *fault.Refusal
+	return e.Kind == Handshake && errors.As(e.Err, &reply) && fault.IsStateChange(reply.Code, reply.Message)
 }
 
 // busy makes the error of a connection that could not be established one that a
@@ -94,6 +87,26 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Categories implements fault.Categorized.
+func (e *Error) Categories() []error {
+	categories := []error{fault.ErrConnectionFailure, fault.ErrAutoReconnect}
+	switch e.Kind {
+	case Context:
+		categories = nil
+	case Auth:
+		categories = []error{fault.ErrAuthentication}
+	case Protocol:
+		categories = append(categories, fault.ErrProtocol)
+	case SocketTimeout:
+		categories = append(categories, fault.ErrTimeout)
+	case Handshake:
+		if !e.Leaving() {
+			categories = categories[:1]
+		}
+	}
+	return fault.Timeouts(e.Err, categories...)
+}
 
 // Timeout implements net.Error's method.
 func (e *Error) Timeout() bool {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"syscall"
 	"testing"
+
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 func TestOverloadLabels(t *testing.T) {
@@ -31,7 +33,7 @@ func TestOverloadLabels(t *testing.T) {
 		{"closed under authentication", Error{Op: "read", Err: io.EOF}, false},
 	} {
 		e := test.err.busy()
-		for _, label := range []string{LabelOverloaded, LabelRetryable} {
+		for _, label := range []string{fault.LabelOverloaded, fault.LabelRetryable} {
 			if e.HasLabel(label) != test.want {
 				t.Errorf("%s: %s: %v, want %v", test.name, label, !test.want, test.want)
 			}

@@ -2,9 +2,11 @@ package conn
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/wire"
 )
@@ -13,7 +15,7 @@ import (
 // the server is asked to answer when its state changes or maxAwait has passed,
 // and to go on answering by itself; More of the connection tells whether it
 // will.
-func (c *Conn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) ([]byte, error) {
+func (c *Conn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) (sdam.Hello, error) {
 	buf := wire.GetBuffer(512)
 	defer buf.Release()
 	var flags wire.Flags
@@ -42,29 +44,34 @@ func (c *Conn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait 
 	b = bsonwire.End(b, at)
 	buf.B = wire.End(b, start)
 	r, err := c.RoundTrip(ctx, buf.B, false)
-	return checked(r, err)
+	return c.greeted(r, err)
 }
 
 // Next waits for a reply that the server sends by itself after Check.
-func (c *Conn) Next(ctx context.Context) ([]byte, error) {
+func (c *Conn) Next(ctx context.Context) (sdam.Hello, error) {
 	r, err := c.Receive(ctx)
-	return checked(r, err)
+	return c.greeted(r, err)
 }
 
-// Hello returns the reply of a monitor connection's handshake, and how long it
-// took.
-func (c *Conn) Hello() (reply []byte, took time.Duration) { return c.greeting, c.greetingTook }
+// Hello returns the hello of a monitor connection's handshake, and how long it took.
+func (c *Conn) Hello() (hello sdam.Hello, took time.Duration) { return c.greeting, c.greetingTook }
 
 // More tells whether the server will send another reply by itself.
 func (c *Conn) More() bool { return c.more }
 
-// checked returns a hello reply that says ok. Its bytes are the caller's.
-func checked(r Reply, err error) ([]byte, error) {
+// greeted reads the reply to a hello. Its bytes are the caller's. That of a server
+// which refuses is a *fault.Refusal.
+func (c *Conn) greeted(r Reply, err error) (sdam.Hello, error) {
 	if err != nil {
-		return nil, err
+		return sdam.Hello{}, err
 	}
-	if err := Refusal(r.Body); err != nil {
-		return nil, err
+	server, err := sdam.ParseHello(c.address, r.Body)
+	var refused *fault.Refusal
+	if errors.As(err, &refused) {
+		err = quotable(refused, nil)
 	}
-	return r.Body, nil
+	if err != nil {
+		return sdam.Hello{}, err
+	}
+	return sdam.Hello{Server: server, Reply: r.Body}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/auth"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/scripted"
 )
 
@@ -142,7 +143,7 @@ func TestHelloRefusalHidesTokens(t *testing.T) {
 		t.Fatalf("told a token: %v, got %v", told, err)
 	}
 	text := err.Error()
-	var reply *ReplyError
+	var reply *fault.Refusal
 	if !errors.As(err, &reply) || strings.Contains(text, token) ||
 		!strings.Contains(text, "what is ***?") || len(text) > 10_000 {
 		t.Errorf("got %.200s of %d bytes", text, len(text))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/topology"
@@ -114,7 +115,7 @@ func (r *run) tellsLess(f *failure) bool {
 	if f == nil {
 		return !r.sent
 	}
-	return !r.sent && !f.handshake || slices.Contains(f.labels, LabelNoWritesPerformed)
+	return !r.sent && !f.handshake || slices.Contains(f.labels, fault.LabelNoWritesPerformed)
 }
 
 // settle returns what the operation came to with its last attempt.
@@ -256,13 +257,13 @@ func (r *run) label(f *failure, err error) error {
 	}
 	var se *ServerError
 	if !f.pool && errors.As(err, &se) {
-		if !se.HasLabel(LabelRetryableWrite) {
-			se.Labels = append(slices.Clone(se.Labels), LabelRetryableWrite)
+		if !se.HasLabel(fault.LabelRetryableWrite) {
+			se.Labels = append(slices.Clone(se.Labels), fault.LabelRetryableWrite)
 		}
 		return err
 	}
 	if r.txnNumber == 0 && (f.sent || !f.pool && !f.handshake) {
 		return err
 	}
-	return &OperationError{Command: r.op.Name, Labels: []string{LabelRetryableWrite}, Err: err}
+	return &OperationError{Command: r.op.Name, Labels: []string{fault.LabelRetryableWrite}, Err: err}
 }

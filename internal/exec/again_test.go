@@ -8,6 +8,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // A pool that was cleared does not use up the one retry: nothing was sent.
@@ -96,7 +97,7 @@ func TestWhichErrorCounts(t *testing.T) {
 	}
 	lost := func(name string) attempt { return attempt{name, true, &failure{network: true}} }
 	none := func(name string) attempt {
-		return attempt{name, true, &failure{code: 10107, labels: []string{LabelNoWritesPerformed}}}
+		return attempt{name, true, &failure{code: 10107, labels: []string{fault.LabelNoWritesPerformed}}}
 	}
 	for name, c := range map[string]struct {
 		attempts []attempt
@@ -183,7 +184,7 @@ func TestBackoff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := baseBackoff(&ServerError{Raw: raw}); got != want {
+		if got := baseBackoff(&ServerError{Document: fault.Parse(raw)}); got != want {
 			t.Errorf("baseBackoffMS %v: %v, want %v", ms, got, want)
 		}
 	}

@@ -10,18 +10,20 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/session"
 	"github.com/mgxdb/mgx/internal/topology"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // ErrTooLarge is returned for a command that the server would not accept for
 // its size.
-var ErrTooLarge = errors.New("too large")
+var ErrTooLarge = fault.New("too large", fault.ErrDocumentTooLarge)
 
 // The layers below, with the connections that this client has.
 type (
@@ -234,7 +236,7 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 	}
 	f := r.replyFailure(server, lease, desc, &h)
 	if r.attaches(f) {
-		res.Body = withLabel(res.Body, LabelRetryableWrite)
+		res.Body = reply.WithLabel(res.Body, fault.LabelRetryableWrite)
 	}
 	r.keepOrReturn(&res, server, lease)
 	return res, f, nil
@@ -327,7 +329,7 @@ func (r *run) prepare(desc *sdam.Server) error {
 	if op.Access != Write || !op.Retryable || !r.x.RetryWrites || !acknowledged || r.session == nil {
 		return nil
 	}
-	supported := sessions && desc.Kind != sdam.Standalone && desc.MaxWireVersion >= 6
+	supported := sessions && desc.Kind != sdam.Standalone && desc.MaxWireVersion >= wireversion.Sessions
 	switch {
 	case supported && r.txnNumber == 0:
 		// Not necessarily at the first attempt: it may have got no connection.
@@ -339,7 +341,7 @@ func (r *run) prepare(desc *sdam.Server) error {
 }
 
 // exchange sends the command and reads the reply's head.
-func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Result, head, error) {
+func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Result, reply.Head, error) {
 	op, x, c := r.op, r.x, lease.Conn()
 	env := envelope{desc: c.Description(), topology: x.Topology.Kind(), api: x.API, txnNumber: r.txnNumber}
 	if r.session != nil && op.acknowledged() {
@@ -356,7 +358,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	}
 	f, err := r.encode(&env, server, lease)
 	if err != nil {
-		return Result{}, head{}, err
+		return Result{}, reply.Head{}, err
 	}
 	defer f.buf.Release()
 
@@ -366,28 +368,28 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if !f.ack {
 		err := c.Send(ctx, f.buf.B, compress.Allowed(op.Name))
 		watch.sent(err)
-		return res, head{ok: true}, err
+		return res, reply.Head{OK: true}, err
 	}
 	res.Reply, err = c.RoundTrip(ctx, f.buf.B, compress.Allowed(op.Name))
 	if err != nil {
 		watch.failed(err)
-		return Result{}, head{}, err
+		return Result{}, reply.Head{}, err
 	}
-	h, err := readHead(res.Body)
+	h, err := reply.ReadHead(res.Body)
 	if err != nil {
 		err = &ReplyError{Address: c.Address(), Command: op.Name, Err: err}
 		watch.failed(err)
 		res.Release()
-		return Result{}, head{}, err
+		return Result{}, reply.Head{}, err
 	}
-	if h.clusterTime != nil {
-		x.Time.Advance(h.clusterTime)
+	if h.ClusterTime != nil {
+		x.Time.Advance(h.ClusterTime)
 	}
-	if !h.ok {
-		err := newServerError(op, c.Address(), &h, res.Body)
+	if !h.OK {
+		err := newServerError(op, c.Address(), res.Body)
 		watch.failed(err)
 		res.Release()
-		return Result{}, head{}, err
+		return Result{}, reply.Head{}, err
 	}
 	watch.succeeded(res.Body)
 	if r.keep&KeepSession != 0 && r.implicit {
@@ -416,7 +418,7 @@ func expired(err error) bool {
 		return false // before there is a variable to allocate
 	}
 	var server *ServerError
-	return errors.As(err, &server) && server.Code == auth.CodeReauthenticationRequired
+	return errors.As(err, &server) && server.Code == fault.ReauthenticationRequired
 }
 
 // Receive waits for the next reply that the server of a pinned connection sends by
@@ -427,7 +429,7 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 	server, lease := op.Pin.Server, op.Pin.Lease
 	r := run{x: x, op: op}
 	desc := lease.Conn().Description()
-	reply, err := lease.Conn().Receive(ctx)
+	received, err := lease.Conn().Receive(ctx)
 	if err != nil {
 		r.commandFailure(server, lease, desc, err)
 		if cut := lease.Interrupted(); cut != nil {
@@ -435,21 +437,21 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 		}
 		return Result{}, err
 	}
-	h, err := readHead(reply.Body)
+	h, err := reply.ReadHead(received.Body)
 	if err != nil {
-		reply.Release()
+		received.Release()
 		return Result{}, &ReplyError{Address: server.Address(), Command: op.Name, Err: err}
 	}
-	if h.clusterTime != nil {
-		x.Time.Advance(h.clusterTime)
+	if h.ClusterTime != nil {
+		x.Time.Advance(h.ClusterTime)
 	}
-	if !h.ok {
-		err := newServerError(op, server.Address(), &h, reply.Body)
-		reply.Release()
+	if !h.OK {
+		err := newServerError(op, server.Address(), received.Body)
+		received.Release()
 		r.commandFailure(server, lease, desc, err)
 		return Result{}, err
 	}
-	return Result{Reply: reply, Server: server, Desc: desc}, nil
+	return Result{Reply: received, Server: server, Desc: desc}, nil
 }
 
 // gossips tells whether $clusterTime is exchanged with this kind of server.

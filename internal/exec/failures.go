@@ -4,7 +4,9 @@ import (
 	"errors"
 
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
@@ -50,8 +52,8 @@ func notConnected(err error) (*failure, *conn.Error) {
 // noteOverload looks for the labels of an overloaded server, unless the user does
 // not want to know of them.
 func (r *run) noteOverload(f *failure, err interface{ HasLabel(string) bool }) {
-	if r.x.MaxAdaptiveRetries > 0 && err.HasLabel(conn.LabelOverloaded) {
-		f.overloaded, f.refused = true, err.HasLabel(conn.LabelRetryable)
+	if r.x.MaxAdaptiveRetries > 0 && err.HasLabel(fault.LabelOverloaded) {
+		f.overloaded, f.refused = true, err.HasLabel(fault.LabelRetryable)
 	}
 }
 
@@ -70,7 +72,7 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 	switch {
 	case errors.As(err, &se):
 		sf.Class, sf.Code, sf.Message = sdam.CommandFailure, se.Code, se.Message
-		sf.TopologyVersion = se.topologyVersion
+		sf.TopologyVersion = sdam.ReadTopologyVersion(se.TopologyVersion)
 		f.code, f.message, f.labels = se.Code, se.Message, se.Labels
 		r.noteOverload(f, se)
 	case lease.Interrupted() != nil:
@@ -105,24 +107,24 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 
 // replyFailure looks at a reply with ok: 1 for a write concern error that tells
 // of a changed server, or that is worth another try.
-func (r *run) replyFailure(server *Server, lease *Lease, desc *sdam.Server, h *head) *failure {
-	if h.writeConcernError == nil {
+func (r *run) replyFailure(server *Server, lease *Lease, desc *sdam.Server, h *reply.Head) *failure {
+	if h.WriteConcernError == nil {
 		return nil
 	}
-	code, message, labels := writeConcernFailure(h.writeConcernError)
+	concern := fault.Parse(h.WriteConcernError)
 	sf := sdam.Failure{
-		Err:             &ServerError{Address: server.Address(), Command: r.op.Name, Code: code, Message: message},
+		Err:             &ServerError{Address: server.Address(), Command: r.op.Name, Document: fault.Document{Code: concern.Code, Name: concern.Name, Message: concern.Message}},
 		Class:           sdam.CommandFailure,
 		HandshakeDone:   true,
 		Generation:      lease.Generation(),
 		MaxWireVersion:  desc.MaxWireVersion,
-		Code:            code,
-		Message:         message,
-		TopologyVersion: topologyVersion(h),
+		Code:            concern.Code,
+		Message:         concern.Message,
+		TopologyVersion: sdam.ReadTopologyVersion(h.TopologyVersion),
 	}
 	server.Failed(&sf)
 	return &failure{
-		code: code, writeConcern: true, message: message, wireVersion: desc.MaxWireVersion,
-		mongos: desc.Kind == sdam.Mongos, labels: append(labels, labelsOf(h.labels)...),
+		code: concern.Code, writeConcern: true, message: concern.Message, wireVersion: desc.MaxWireVersion,
+		mongos: desc.Kind == sdam.Mongos, labels: append(concern.Labels, fault.Labels(h.Labels)...),
 	}
 }

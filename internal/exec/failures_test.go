@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 )
 
@@ -13,7 +14,7 @@ import (
 // lost; not if the server refuses the client.
 func TestNotConnected(t *testing.T) {
 	hello := func(code int32, message string) error {
-		return &conn.Error{Op: "hello", Kind: conn.Handshake, Err: &conn.ReplyError{Code: code, Message: message}}
+		return &conn.Error{Op: "hello", Kind: conn.Handshake, Err: &fault.Refusal{Document: fault.Document{Code: code, Message: message}}}
 	}
 	for name, c := range map[string]struct {
 		err  error

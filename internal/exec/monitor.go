@@ -11,6 +11,7 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/wire"
 )
 
@@ -151,7 +152,9 @@ func (w *watch) failed(err error) {
 	var se *ServerError
 	if w.secret && errors.As(err, &se) {
 		// What a server says about credentials may repeat them.
-		err = &ServerError{Address: se.Address, Command: se.Command, Code: se.Code, Name: se.Name, Labels: se.Labels, Message: "(redacted)"}
+		err = &ServerError{Address: se.Address, Command: se.Command, Document: fault.Document{
+			Code: se.Code, Name: se.Name, Labels: se.Labels, Message: "(redacted)",
+		}}
 	}
 	if w.m.Failure != nil {
 		err = w.m.Failure(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/session"
 	"github.com/mgxdb/mgx/internal/wire"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // Access says what a command does to data.
@@ -284,7 +285,7 @@ func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byt
 	if writes {
 		b = op.WriteConcern.append(b)
 	}
-	if op.RawData && env.desc.MaxWireVersion >= wireRawData {
+	if op.RawData && env.desc.MaxWireVersion >= wireversion.RawData {
 		b = bsonwire.AppendBoolean(b, "rawData", true)
 	}
 	if env.lsid != nil {
@@ -345,9 +346,6 @@ func boundTime(b []byte, at int, ms int64) []byte {
 	}
 	return b
 }
-
-// wireRawData is the wire version (MongoDB 8.2) from which servers know rawData.
-const wireRawData = 27
 
 // appendReadPreference appends $readPreference where the specification "Server
 // Selection" asks for it.

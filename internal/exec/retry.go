@@ -3,7 +3,8 @@ package exec
 import (
 	"slices"
 
-	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // failure is what the retry decision looks at. The zero value is no failure.
@@ -34,34 +35,8 @@ type failure struct {
 // for another operation's failure, or for this one's own: nothing was sent.
 func (f *failure) turnedAway() bool { return f.pool && !f.sent }
 
-// retryableCodes are the codes that make a read worth a second try, and, on
-// servers too old to attach the label themselves, a write.
-// See the specifications "Retryable Reads" and "Retryable Writes".
-var retryableCodes = []int32{
-	6,     // HostUnreachable
-	7,     // HostNotFound
-	89,    // NetworkTimeout
-	91,    // ShutdownInProgress
-	134,   // ReadConcernMajorityNotAvailableYet (reads only)
-	189,   // PrimarySteppedDown
-	262,   // ExceededTimeLimit
-	9001,  // SocketException
-	10107, // NotWritablePrimary
-	11600, // InterruptedAtShutdown
-	11602, // InterruptedDueToReplStateChange
-	13435, // NotPrimaryNoSecondaryOk
-	13436, // NotPrimaryOrSecondary
-}
-
-const readConcernMajorityNotAvailableYet = 134
-
-// wireLabels is the wire version (MongoDB 4.4) from which servers attach
-// RetryableWriteError themselves.
-const wireLabels = 9
-
 func retryableRead(f failure) bool {
-	return f.network || f.pool || !f.writeConcern && slices.Contains(retryableCodes, f.code) ||
-		!f.writeConcern && f.code == 0 && f.message != "" && sdam.IsStateChange(0, f.message)
+	return f.network || f.pool || !f.writeConcern && fault.RetriesRead(f.code, f.message)
 }
 
 // retryableWrite also tells whether the driver has to attach the label
@@ -70,12 +45,12 @@ func retryableWrite(f failure) (retry, attach bool) {
 	if f.network || f.pool {
 		return true, true
 	}
-	if slices.Contains(f.labels, LabelRetryableWrite) {
+	if slices.Contains(f.labels, fault.LabelRetryableWrite) {
 		return true, false
 	}
-	if f.wireVersion >= wireLabels || f.writeConcern && f.mongos {
+	if f.wireVersion >= wireversion.ErrorLabels || f.writeConcern && f.mongos {
 		return false, false
 	}
-	old := f.code != readConcernMajorityNotAvailableYet && slices.Contains(retryableCodes, f.code)
+	old := fault.RetriesWrite(f.code)
 	return old, old
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
@@ -24,9 +25,9 @@ func TestMayRetryWrite(t *testing.T) {
 		"lost connection":                 {failure{network: true}, 0, false},
 		"lost connection, with a number":  {failure{network: true}, 1, true},
 		"refused":                         {failure{code: 1, wireVersion: 21}, 1, false},
-		"labelled":                        {failure{code: 1, labels: []string{LabelRetryableWrite}}, 1, true},
-		"labelled, but without a number":  {failure{code: 1, labels: []string{LabelRetryableWrite}}, 0, false},
-		"interrupted, labelled as before": {failure{pool: true, sent: true, labels: []string{LabelRetryableWrite}}, 0, false},
+		"labelled":                        {failure{code: 1, labels: []string{fault.LabelRetryableWrite}}, 1, true},
+		"labelled, but without a number":  {failure{code: 1, labels: []string{fault.LabelRetryableWrite}}, 0, false},
+		"interrupted, labelled as before": {failure{pool: true, sent: true, labels: []string{fault.LabelRetryableWrite}}, 0, false},
 	} {
 		r := run{x: &Executor{RetryWrites: true}, op: &Op{Access: Write, Retryable: true}, txnNumber: c.number}
 		if got := r.mayRetry(context.Background(), &c.f); got != c.want {

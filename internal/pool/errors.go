@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // ErrPoolClosed is what [ClosedError] is, for errors.Is.
-var ErrPoolClosed = errors.New("the connection pool is closed")
+var ErrPoolClosed = fault.New("the connection pool is closed", fault.ErrClosed, fault.ErrConnectionFailure)
 
 // ErrNotCheckedOut is returned by [Pool.CheckIn] for a connection that is not
 // out, or that another pool has lent. It is a mistake of the caller.
@@ -26,7 +27,10 @@ func (e *ClosedError) Error() string {
 	return fmt.Sprintf("no connection to %s: the client is closed", e.Address)
 }
 
-// Is tells that the error is [ErrPoolClosed].
+// Categories implements fault.Categorized.
+func (e *ClosedError) Categories() []error { return fault.Categories(ErrPoolClosed) }
+
+// Is reports whether target is [ErrPoolClosed].
 func (e *ClosedError) Is(target error) bool { return target == ErrPoolClosed }
 
 // PoolClearedError is a check-out from a paused pool, or a connection that was
@@ -49,6 +53,12 @@ func (e *PoolClearedError) Error() string {
 	default:
 		return fmt.Sprintf("no connection to %s: its pool was cleared because another operation failed: %v", e.Address, e.Cause)
 	}
+}
+
+// Categories implements fault.Categorized: what the pool was cleared for did not
+// happen to this operation.
+func (e *PoolClearedError) Categories() []error {
+	return []error{fault.ErrConnectionFailure, fault.ErrAutoReconnect}
 }
 
 // Unwrap returns what the pool was cleared for.
@@ -99,6 +109,11 @@ func (e *WaitQueueTimeoutError) Error() string {
 
 func (e *WaitQueueTimeoutError) Unwrap() error { return e.Cause }
 
+// Categories implements fault.Categorized.
+func (e *WaitQueueTimeoutError) Categories() []error {
+	return []error{fault.ErrWaitQueueTimeout, fault.ErrConnectionFailure, fault.ErrTimeout}
+}
+
 // Timeout implements net.Error's method.
 func (e *WaitQueueTimeoutError) Timeout() bool { return true }
 
@@ -125,6 +140,11 @@ type TooManyWaitersError struct {
 func (e *TooManyWaitersError) Error() string {
 	return fmt.Sprintf("%d operations are waiting for a connection to %s already (%v): raise waitQueueMultiple or maxPoolSize",
 		e.MaxWaiters, e.Address, e.Usage)
+}
+
+// Categories implements fault.Categorized.
+func (e *TooManyWaitersError) Categories() []error {
+	return []error{fault.ErrExceededMaxWaiters, fault.ErrConnectionFailure}
 }
 
 // contextError is what a caller is told whose context is done.

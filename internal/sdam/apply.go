@@ -3,6 +3,8 @@ package sdam
 import (
 	"errors"
 	"fmt"
+
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // Why a primary's claim was not believed, or no longer is.
@@ -10,10 +12,6 @@ var (
 	errStalePrimary = errors.New("primary marked stale due to electionId/setVersion mismatch: another primary was elected since")
 	errNewerPrimary = errors.New("primary marked stale due to discovery of newer primary")
 )
-
-// wireElectionFirst is the wire version (MongoDB 6.0) from which elections are
-// ordered by election id before configuration version.
-const wireElectionFirst = 17
 
 // Apply returns the topology after a check of one server, successful or not. It
 // returns t itself when the outcome says nothing new: the server is no longer
@@ -179,7 +177,7 @@ func (t *Topology) applyPrimary(s *Server) {
 // acceptElection compares a primary's election with the latest known one. It
 // records the newer and tells whether to believe the primary.
 func (t *Topology) acceptElection(s *Server) bool {
-	if s.MaxWireVersion >= wireElectionFirst {
+	if s.MaxWireVersion >= wireversion.ElectionIDFirst {
 		if compareElection(s.ElectionID, s.SetVersion, t.MaxElectionID, t.MaxSetVersion) < 0 {
 			return false
 		}

@@ -2,10 +2,10 @@ package sdam
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // FailureClass is the part of an exchange that failed.
@@ -71,45 +71,6 @@ type Decision struct {
 	RequestCheck bool
 }
 
-// The codes that tell of a server in the wrong state for the operation.
-var (
-	recoveringCodes   = [...]int32{11600, 11602, 13436, 189, 91}
-	notWritableCodes  = [...]int32{10107, 13435, 10058}
-	shuttingDownCodes = [...]int32{11600, 91}
-)
-
-// IsRecovering tells whether a reply's code (or, only if it has none, its
-// message) means that the member cannot serve for now: starting, recovering,
-// stepping or shutting down.
-func IsRecovering(code int32, message string) bool {
-	if code != 0 {
-		return slices.Contains(recoveringCodes[:], code)
-	}
-	return strings.Contains(message, "node is recovering") || strings.Contains(message, "not master or secondary")
-}
-
-// IsNotWritablePrimary tells whether a reply's code (or, only if it has none,
-// its message) means that the member is not the primary, or not any more.
-func IsNotWritablePrimary(code int32, message string) bool {
-	if code != 0 {
-		return slices.Contains(notWritableCodes[:], code)
-	}
-	return strings.Contains(message, "not master") && !IsRecovering(0, message)
-}
-
-// IsStateChange tells whether a reply means that the client is wrong about what
-// the server is.
-func IsStateChange(code int32, message string) bool {
-	return IsRecovering(code, message) || IsNotWritablePrimary(code, message)
-}
-
-// IsShuttingDown tells whether the code means that the server process goes away.
-func IsShuttingDown(code int32) bool { return slices.Contains(shuttingDownCodes[:], code) }
-
-// wireKeepsConnections is the wire version (MongoDB 4.2) from which a primary
-// that steps down keeps its connections.
-const wireKeepsConnections = 8
-
 // OnError decides what an operation's failure means for the server it used.
 // generation is the pool's present one. Failures on connections of an earlier
 // generation, and replies that tell of a state the client already knows, change
@@ -128,7 +89,7 @@ func OnError(topology TopologyKind, s *Server, generation uint64, f *Failure) De
 		// It may be gone as well as busy, which a check tells.
 		return Decision{RequestCheck: topology != LoadBalanced}
 	}
-	if f.Class == CommandFailure && IsStateChange(f.Code, f.Message) {
+	if f.Class == CommandFailure && fault.IsStateChange(f.Code, f.Message) {
 		return onStateChange(topology, s, f)
 	}
 	if f.HandshakeDone && f.Class != NetworkFailure {
@@ -144,7 +105,7 @@ func onStateChange(topology TopologyKind, s *Server, f *Failure) Decision {
 	if s.TopologyVersion.Compare(f.TopologyVersion) >= 0 {
 		return Decision{}
 	}
-	clear := IsShuttingDown(f.Code) || f.MaxWireVersion < wireKeepsConnections
+	clear := fault.IsShuttingDown(f.Code) || f.MaxWireVersion < wireversion.KeepsConnections
 	if topology == LoadBalanced {
 		return Decision{ClearPool: clear && f.ServiceID != nil}
 	}

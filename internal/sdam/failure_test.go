@@ -78,27 +78,6 @@ func TestOnCheckFailure(t *testing.T) {
 	}
 }
 
-func TestStateChangeErrors(t *testing.T) {
-	for _, c := range []struct {
-		code                   int32
-		message                string
-		recovering, notPrimary bool
-	}{
-		{11600, "", true, false}, {11602, "", true, false}, {13436, "", true, false}, {189, "", true, false}, {91, "", true, false},
-		{10107, "", false, true}, {13435, "", false, true}, {10058, "", false, true},
-		{0, "node is recovering", true, false}, {0, "not master or secondary; cannot currently read", true, false},
-		{0, "replicatedToNum called but not master anymore", false, true},
-		{1, "not master", false, false}, {0, "", false, false},
-	} {
-		if got := IsRecovering(c.code, c.message); got != c.recovering {
-			t.Errorf("%d %q: recovering %v", c.code, c.message, got)
-		}
-		if got := IsNotWritablePrimary(c.code, c.message); got != c.notPrimary {
-			t.Errorf("%d %q: not primary %v", c.code, c.message, got)
-		}
-	}
-}
-
 func TestRTTMin(t *testing.T) {
 	var r RTT
 	r.Add(5)

@@ -2,50 +2,32 @@ package sdam
 
 import (
 	"fmt"
-	"math"
-	"strings"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // maxMembers bounds the members one reply may list. A replica set has at most
 // 50; without a bound a broken server could make the client monitor thousands.
 const maxMembers = 256
 
-// HelloError is a hello reply that says the command failed.
-type HelloError struct {
-	Code     int32
-	CodeName string
-	Message  string
-	// TopologyVersion is nil when the reply has none.
-	TopologyVersion *TopologyVersion
-}
-
-// Error implements error.
-func (e *HelloError) Error() string {
-	var b strings.Builder
-	b.WriteString("hello failed")
-	if e.Message != "" {
-		b.WriteString(": " + e.Message)
-	}
-	switch {
-	case e.CodeName != "" && e.Code != 0:
-		fmt.Fprintf(&b, " (%s, code %d)", e.CodeName, e.Code)
-	case e.CodeName != "":
-		fmt.Fprintf(&b, " (%s)", e.CodeName)
-	case e.Code != 0:
-		fmt.Fprintf(&b, " (code %d)", e.Code)
-	}
-	return b.String()
+// Hello is a server's answer to a hello command: what it says of the server, and the
+// reply as it came.
+type Hello struct {
+	Server *Server
+	Reply  []byte
 }
 
 // ParseHello reads the reply of a hello command, or of its legacy form, into a
 // description of the server at address. Fields the reply lacks get the
 // specification's defaults; RTT and LastUpdate are left to the caller.
 //
-// A reply without "ok: 1" gives a *HelloError. A field of the wrong type or out
+// A reply without "ok: 1" gives a *fault.Refusal. A field of the wrong type or out
 // of range gives an error that names it: such a server is not safe to talk to.
 func ParseHello(address string, reply []byte) (*Server, error) {
+	if refused := fault.Refuse(reply); refused != nil && bsonwire.Validate(reply) == nil {
+		return nil, refused
+	}
 	p := helloParser{s: DefaultServer(NormalizeAddress(address), nil)}
 	r := bsonwire.NewReader(reply)
 	for r.Next() {
@@ -60,10 +42,6 @@ func ParseHello(address string, reply []byte) (*Server, error) {
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("hello reply: %w", err)
 	}
-	if !p.ok {
-		p.failure.TopologyVersion = p.s.TopologyVersion
-		return nil, &p.failure
-	}
 	if n := len(p.s.Hosts) + len(p.s.Passives) + len(p.s.Arbiters); n > maxMembers {
 		return nil, fmt.Errorf("hello reply: lists %d members, more than the %d that a replica set may have", n, maxMembers)
 	}
@@ -75,11 +53,9 @@ func ParseHello(address string, reply []byte) (*Server, error) {
 }
 
 type helloParser struct {
-	s       *Server
-	failure HelloError
-	err     error
+	s   *Server
+	err error
 
-	ok         bool
 	writable   bool // isWritablePrimary, if hasWritable
 	hasWrite   bool
 	isMaster   bool
@@ -126,8 +102,6 @@ func (p *helloParser) kind() ServerKind {
 func (p *helloParser) field(key string, v bsonwire.Value) bool {
 	s := p.s
 	switch key {
-	case "ok":
-		return p.bool(v, &p.ok)
 	case "isWritablePrimary":
 		p.hasWrite = true
 		return p.bool(v, &p.writable)
@@ -208,20 +182,6 @@ func (p *helloParser) member(key string, v bsonwire.Value) bool {
 		id, ok := v.AsInt64()
 		s.ConnectionID = id
 		return ok
-	default:
-		return p.failureField(key, v)
-	}
-}
-
-// failureField takes what a failed command's reply says.
-func (p *helloParser) failureField(key string, v bsonwire.Value) bool {
-	switch key {
-	case "code":
-		return p.int32(v, &p.failure.Code, math.MinInt32)
-	case "codeName":
-		return p.string(v, &p.failure.CodeName)
-	case "errmsg":
-		return p.string(v, &p.failure.Message)
 	default:
 		return true
 	}

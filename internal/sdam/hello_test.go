@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mgxdb/mgx/internal/fault"
 	official "go.mongodb.org/mongo-driver/v2/bson"
 )
 
@@ -137,11 +138,11 @@ func TestParseHelloReportsAFailedCommand(t *testing.T) {
 	_, err := ParseHello("a", document(t, official.D{
 		{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: "going away"}, {Key: "code", Value: int32(91)}, {Key: "codeName", Value: "ShutdownInProgress"},
 	}))
-	var failed *HelloError
+	var failed *fault.Refusal
 	if !errors.As(err, &failed) || failed.Code != 91 {
 		t.Fatalf("got %#v", err)
 	}
-	if want := "hello failed: going away (ShutdownInProgress, code 91)"; err.Error() != want {
+	if want := "going away (ShutdownInProgress, code 91)"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
 	if _, err := ParseHello("a", document(t, official.D{})); !errors.As(err, &failed) {

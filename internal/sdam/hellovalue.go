@@ -141,16 +141,22 @@ func (p *helloParser) lastWrite(v bsonwire.Value) bool {
 // ParseTopologyVersion reads the topologyVersion of a reply: a document with
 // processId and counter.
 func ParseTopologyVersion(v bsonwire.Value) (*TopologyVersion, bool) {
-	doc, ok := v.AsDocument()
-	if !ok {
-		return nil, false
+	doc, _ := v.AsDocument()
+	tv := ReadTopologyVersion(doc)
+	return tv, tv != nil
+}
+
+// ReadTopologyVersion is ParseTopologyVersion for its document; nil is none.
+func ReadTopologyVersion(doc []byte) *TopologyVersion {
+	if doc == nil {
+		return nil
 	}
 	process, _ := bsonwire.Lookup(doc, "processId")
 	counter, _ := bsonwire.Lookup(doc, "counter")
 	id, okID := process.AsObjectID()
 	n, okCounter := counter.AsInt64()
 	if !okID || !okCounter {
-		return nil, false
+		return nil
 	}
-	return &TopologyVersion{ProcessID: id, Counter: n}, true
+	return &TopologyVersion{ProcessID: id, Counter: n}
 }

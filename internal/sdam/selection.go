@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // The bounds of a read preference's MaxStaleness.
@@ -110,16 +112,12 @@ func (q *Selection) find(t *Topology, buf []*Server, avoid []string) []*Server {
 	}
 }
 
-// wireSecondaryWrites is the wire version (MongoDB 5.0) from which secondaries run
-// aggregations with $out and $merge.
-const wireSecondaryWrites = 13
-
 // WritesNeedPrimary tells whether aggregations with $out and $merge are for the
 // primary alone, whatever the read preference: one of the available servers is too
 // old for anything else. See the specification "CRUD".
 func (t *Topology) WritesNeedPrimary() bool {
 	return t.Kind != LoadBalanced && slices.ContainsFunc(t.Servers, func(s *Server) bool {
-		return s.Kind.Available() && s.MaxWireVersion < wireSecondaryWrites
+		return s.Kind.Available() && s.MaxWireVersion < wireversion.SecondaryWrites
 	})
 }
 

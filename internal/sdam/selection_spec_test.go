@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/internal/spectest"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // selectionSkips lists the files of server-selection and max-staleness that are
@@ -72,7 +73,7 @@ func (s specServer) server(t *testing.T) *Server {
 	}
 	d.Kind = ServerKind(i)
 	d.RTT, d.Tags = milliseconds(s.AvgRTT), s.Tags
-	d.MinWireVersion, d.MaxWireVersion = MinWireVersion, MaxWireVersion
+	d.MinWireVersion, d.MaxWireVersion = wireversion.Min, wireversion.Max
 	d.LastUpdate = time.UnixMilli(s.LastUpdateTime)
 	if s.LastWrite.LastWriteDate.NumberLong != "" {
 		var ms int64

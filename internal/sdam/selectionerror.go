@@ -1,9 +1,14 @@
 package sdam
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // SelectionError says that no server suited an operation in time. Its text has
@@ -48,6 +53,19 @@ func (e *SelectionError) Error() string {
 		b.WriteString("\n  " + r.Address + ": left out: " + r.Reason)
 	}
 	return b.String()
+}
+
+// Categories implements fault.Categorized. Of the cause no more counts than that the
+// credentials were refused, or that the caller's time was up.
+func (e *SelectionError) Categories() []error {
+	categories := []error{fault.ErrServerSelection, fault.ErrConnectionFailure}
+	if errors.Is(e.Cause, context.Canceled) {
+		categories = categories[:1] // it was not the server's fault
+	}
+	if slices.Contains(fault.Categories(e.Cause), fault.ErrAuthentication) {
+		categories = append(categories, fault.ErrAuthentication)
+	}
+	return fault.Timeouts(e.Cause, categories...)
 }
 
 // Unwrap returns the cause.

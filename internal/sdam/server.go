@@ -8,16 +8,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
-)
-
-// The range of wire versions that this client speaks.
-const (
-	// MinWireVersion is MongoDB 4.2's wire version.
-	MinWireVersion = 8
-	// MaxWireVersion is the newest wire version this client was written for.
-	MaxWireVersion = 29
-
-	minServerVersion = "4.2"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // The limits that apply where a hello reply does not tell them.
@@ -127,7 +118,7 @@ func (s *Server) HasMember(address string) bool {
 // compatible tells whether server and client share a wire version.
 func (s *Server) compatible() bool {
 	return !s.Kind.Available() || s.Kind == LoadBalancer ||
-		s.MinWireVersion <= MaxWireVersion && s.MaxWireVersion >= MinWireVersion
+		s.MinWireVersion <= wireversion.Max && s.MaxWireVersion >= wireversion.Min
 }
 
 // Equal compares two descriptions by the fields that make a change worth an

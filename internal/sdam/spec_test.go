@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/spectest"
 )
 
@@ -168,7 +169,7 @@ func (d *deployment) check(t *testing.T, address string, reply extJSON) {
 	}
 	s, err := ParseHello(address, doc)
 	if err != nil {
-		if !errors.As(err, new(*HelloError)) {
+		if !errors.As(err, new(*fault.Refusal)) {
 			t.Fatalf("reply of %s: %v", address, err)
 		}
 		d.decide(address, OnCheckFailure(previous, err, CommandFailure))
@@ -215,13 +216,8 @@ func readReply(doc []byte, f *Failure) {
 	if wce, ok := bsonwire.Lookup(doc, "writeConcernError"); ok {
 		doc, _ = wce.AsDocument()
 	}
-	if v, ok := bsonwire.Lookup(doc, "code"); ok {
-		f.Code, _ = v.AsInt32()
-	}
-	if v, ok := bsonwire.Lookup(doc, "errmsg"); ok {
-		f.Message, _ = v.AsString()
-	}
-	f.Err = errors.New(f.Message)
+	said := fault.Parse(doc)
+	f.Code, f.Message, f.Err = said.Code, said.Message, errors.New(said.Message)
 }
 
 func (d *deployment) verify(t *testing.T, phase string, outcome map[string]extJSON) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // Settings are what the user says about a deployment before it is discovered.
@@ -229,12 +230,12 @@ func (t *Topology) summarize() {
 }
 
 func incompatibility(s *Server) error {
-	if s.MinWireVersion > MaxWireVersion {
+	if s.MinWireVersion > wireversion.Max {
 		return fmt.Errorf("server at %s requires wire version %d, but this version of mgx only supports up to %d: upgrade mgx",
-			s.Address, s.MinWireVersion, MaxWireVersion)
+			s.Address, s.MinWireVersion, wireversion.Max)
 	}
 	return fmt.Errorf("server at %s reports wire version %d, but this version of mgx requires at least %d (MongoDB %s): upgrade the server",
-		s.Address, s.MaxWireVersion, MinWireVersion, minServerVersion)
+		s.Address, s.MaxWireVersion, wireversion.Min, wireversion.MinRelease)
 }
 
 // Change is a server whose description another replaced.

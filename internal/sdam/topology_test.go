@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 func mustTopology(t *testing.T, s Settings) *Topology {
@@ -17,7 +19,7 @@ func mustTopology(t *testing.T, s Settings) *Topology {
 
 func known(address string, kind ServerKind) *Server {
 	s := DefaultServer(address, nil)
-	s.Kind, s.MinWireVersion, s.MaxWireVersion = kind, MinWireVersion, MaxWireVersion
+	s.Kind, s.MinWireVersion, s.MaxWireVersion = kind, wireversion.Min, wireversion.Max
 	return s
 }
 

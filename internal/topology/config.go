@@ -27,16 +27,16 @@ const (
 // at a time. A context that is done ends a call soon; the connection is closed
 // then.
 type MonitorConn interface {
-	// Hello returns the reply of the handshake, and how long it took.
-	Hello() (reply []byte, took time.Duration)
+	// Hello returns the hello of the handshake, and how long it took.
+	Hello() (hello sdam.Hello, took time.Duration)
 	// Check runs a hello. With a topology version, the server is asked to answer
 	// when its state is newer than that or maxAwait has passed, and to go on
 	// answering by itself.
-	Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) ([]byte, error)
+	Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) (sdam.Hello, error)
 	// More tells whether the last reply promised another one.
 	More() bool
 	// Next waits for that one.
-	Next(ctx context.Context) ([]byte, error)
+	Next(ctx context.Context) (sdam.Hello, error)
 	Close() error
 }
 

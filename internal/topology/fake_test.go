@@ -174,7 +174,7 @@ func (s *fakeServer) register(c io.Closer) {
 // fakeMonitorConn is a monitor's connection.
 type fakeMonitorConn struct {
 	s     *fakeServer
-	hello []byte
+	hello sdam.Hello
 	more  bool
 	sent  int64 // the counter of the last reply
 
@@ -182,8 +182,8 @@ type fakeMonitorConn struct {
 	broken chan struct{}
 }
 
-func (c *fakeMonitorConn) Hello() ([]byte, time.Duration) { return c.hello, c.s.net.delay() }
-func (c *fakeMonitorConn) More() bool                     { return c.more }
+func (c *fakeMonitorConn) Hello() (sdam.Hello, time.Duration) { return c.hello, c.s.net.delay() }
+func (c *fakeMonitorConn) More() bool                         { return c.more }
 
 func (c *fakeMonitorConn) Close() error {
 	c.once.Do(func() {
@@ -196,7 +196,7 @@ func (c *fakeMonitorConn) Close() error {
 }
 
 // reply answers one hello after the latency.
-func (c *fakeMonitorConn) reply(ctx context.Context) ([]byte, error) {
+func (c *fakeMonitorConn) reply(ctx context.Context) (sdam.Hello, error) {
 	wait := c.s.net.delay()
 	c.s.net.mu.Lock()
 	if c.s.hung {
@@ -205,7 +205,7 @@ func (c *fakeMonitorConn) reply(ctx context.Context) ([]byte, error) {
 	c.s.checks++
 	c.s.net.mu.Unlock()
 	if err := c.wait(ctx, wait, nil); err != nil {
-		return nil, err
+		return sdam.Hello{}, err
 	}
 	c.s.net.mu.Lock()
 	defer c.s.net.mu.Unlock()
@@ -214,7 +214,12 @@ func (c *fakeMonitorConn) reply(ctx context.Context) ([]byte, error) {
 	if c.s.streams {
 		d = append(d, official.E{Key: "topologyVersion", Value: official.D{{Key: "processId", Value: c.s.process}, {Key: "counter", Value: c.s.counter}}})
 	}
-	return official.Marshal(d)
+	reply, err := official.Marshal(d)
+	if err != nil {
+		return sdam.Hello{}, err
+	}
+	server, err := sdam.ParseHello(c.s.address, reply)
+	return sdam.Hello{Server: server, Reply: reply}, err
 }
 
 func (c *fakeMonitorConn) wait(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
@@ -236,24 +241,24 @@ func (c *fakeMonitorConn) wait(ctx context.Context, d time.Duration, changed <-c
 	}
 }
 
-func (c *fakeMonitorConn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) ([]byte, error) {
+func (c *fakeMonitorConn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) (sdam.Hello, error) {
 	if await == nil {
 		return c.reply(ctx)
 	}
 	return c.stream(ctx, await.Counter, maxAwait)
 }
 
-func (c *fakeMonitorConn) Next(ctx context.Context) ([]byte, error) {
+func (c *fakeMonitorConn) Next(ctx context.Context) (sdam.Hello, error) {
 	return c.stream(ctx, c.sent, 10*time.Second)
 }
 
-func (c *fakeMonitorConn) stream(ctx context.Context, known int64, maxAwait time.Duration) ([]byte, error) {
+func (c *fakeMonitorConn) stream(ctx context.Context, known int64, maxAwait time.Duration) (sdam.Hello, error) {
 	c.s.net.mu.Lock()
 	changed, now, eager := c.s.changed, c.s.counter > known, c.s.eager
 	c.s.net.mu.Unlock()
 	if !now && !eager {
 		if err := c.wait(ctx, maxAwait, changed); err != nil {
-			return nil, err
+			return sdam.Hello{}, err
 		}
 	}
 	c.more = true

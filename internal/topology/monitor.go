@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
@@ -124,13 +125,10 @@ func (m *monitor[C]) check(ctx context.Context) (o outcome) {
 	limited, cancel := withTimeout(ctx, limit)
 	defer cancel()
 	start := time.Now()
-	reply, rtt, err := m.ask(limited, o.awaited)
+	hello, rtt, err := m.ask(limited, o.awaited)
 	o.took = time.Since(start)
 	if rtt >= 0 {
 		o.took = rtt
-	}
-	if err == nil {
-		o.desc, err = sdam.ParseHello(m.s.address, reply)
 	}
 	if ctx.Err() != nil {
 		err = errCheckCancelled
@@ -138,9 +136,11 @@ func (m *monitor[C]) check(ctx context.Context) (o outcome) {
 	if err != nil {
 		o.err, o.class = err, m.classify(limited, err)
 	} else {
+		described := *hello.Server // the connection has it, too
+		o.desc = &described
 		m.describe(o.desc, rtt)
 	}
-	m.emitOutcome(o, reply)
+	m.emitOutcome(o, hello.Reply)
 	return o
 }
 
@@ -152,29 +152,29 @@ func withTimeout(ctx context.Context, limit time.Duration) (context.Context, con
 	return context.WithTimeout(ctx, limit)
 }
 
-// ask gets one hello reply. rtt is how long the round trip took, below 0 if the
+// ask gets one hello. rtt is how long the round trip took, below 0 if the
 // reply does not tell.
-func (m *monitor[C]) ask(ctx context.Context, awaited bool) (reply []byte, rtt time.Duration, err error) {
+func (m *monitor[C]) ask(ctx context.Context, awaited bool) (hello sdam.Hello, rtt time.Duration, err error) {
 	cfg := &m.s.topology.cfg
 	switch {
 	case m.conn == nil:
 		conn, err := cfg.DialMonitor(ctx, m.s.address)
 		if err != nil {
-			return nil, -1, err
+			return hello, -1, err
 		}
 		m.conn = conn
-		reply, rtt = conn.Hello()
-		return reply, rtt, nil
+		hello, rtt = conn.Hello()
+		return hello, rtt, nil
 	case m.conn.More():
-		reply, err = m.conn.Next(ctx)
-		return reply, -1, err
+		hello, err = m.conn.Next(ctx)
+		return hello, -1, err
 	case awaited:
-		reply, err = m.conn.Check(ctx, m.last.TopologyVersion, cfg.HeartbeatInterval)
-		return reply, -1, err
+		hello, err = m.conn.Check(ctx, m.last.TopologyVersion, cfg.HeartbeatInterval)
+		return hello, -1, err
 	default:
 		start := time.Now()
-		reply, err = m.conn.Check(ctx, nil, 0)
-		return reply, time.Since(start), err
+		hello, err = m.conn.Check(ctx, nil, 0)
+		return hello, time.Since(start), err
 	}
 }
 
@@ -188,7 +188,7 @@ func (m *monitor[C]) classify(ctx context.Context, err error) sdam.FailureClass 
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return sdam.TimeoutFailure
-	case errors.As(err, new(*sdam.HelloError)):
+	case errors.As(err, new(*fault.Refusal)):
 		return sdam.CommandFailure
 	default:
 		return m.s.topology.cfg.Classify(err).Class

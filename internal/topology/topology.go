@@ -11,12 +11,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // ErrClosed is returned by a topology that is not connected.
-var ErrClosed = errors.New("the client is closed")
+var ErrClosed = fault.New("the client is closed", fault.ErrClosed, fault.ErrConnectionFailure)
 
 // Topology is a deployment as one client sees it. Its methods may be called by
 // any goroutine.

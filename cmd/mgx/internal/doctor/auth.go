@@ -12,6 +12,7 @@ import (
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
@@ -58,22 +59,13 @@ func anonymous(ctx context.Context, w *walk, s *server) *Finding {
 	limited, cancel := w.attempt(ctx)
 	defer cancel()
 	_, err := call(limited, w, s.conn, "admin", bson.D{{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: true}})
-	var refused *conn.ReplyError
-	if errors.As(err, &refused) && (refused.Code == codeUnauthorized || strings.Contains(refused.Message, "auth")) {
+	var refused *fault.Refusal
+	if errors.As(err, &refused) && (refused.Code == fault.Unauthorized || strings.Contains(refused.Message, "auth")) {
 		return find(Failed, "auth.needed", "the server demands a user: it says %q", refused.Message).
 			advise("add one: mongodb://USER:PASSWORD@%s/?authSource=admin, with %%, :, /, ?, # and @ in them percent-encoded", s.address)
 	}
 	return find(Skipped, "auth", "no user is asked for, and the server does not demand one")
 }
-
-// Codes of the server.
-const (
-	codeUnauthorized         = 13
-	codeUserNotFound         = 11
-	codeAuthenticationFailed = 18
-	codeMechanismUnavailable = 334
-	codeBadValue             = 2
-)
 
 // unauthenticated explains a connection that could not be opened although the
 // hello was answered before.
@@ -106,7 +98,7 @@ func denied(ctx context.Context, w *walk, s *server, e *auth.Error) *Finding {
 		return f.advise("correct what the message names; if the server's proof is wrong, do not trust the server")
 	}
 	scram := e.Mechanism == auth.ScramSHA1 || e.Mechanism == auth.ScramSHA256
-	unavailable := e.Code == codeMechanismUnavailable || e.Code == codeBadValue ||
+	unavailable := e.Code == fault.MechanismUnavailable || e.Code == fault.BadValue ||
 		strings.Contains(strings.ToLower(e.Message), "mechanism")
 	var has []string
 	if scram {
@@ -126,7 +118,7 @@ func denied(ctx context.Context, w *walk, s *server, e *auth.Error) *Finding {
 	case scram && len(has) > 0:
 		f.Code = "auth.password"
 		f.advise("the user exists in %s, so it is the password: check it, and that %%, :, /, ?, # and @ in it are percent-encoded", e.Source)
-	case scram && (e.Code == codeAuthenticationFailed || e.Code == codeUserNotFound):
+	case scram && (e.Code == fault.AuthenticationFailed || e.Code == fault.UserNotFound):
 		f.Code = "auth.user"
 		f.advise("the server names no mechanism for %q in %s, so there may be no such user there: check the name, and authSource, the database where the user was created (often authSource=admin)", e.Username, e.Source)
 		f.advise("if the user does exist there, it is the password")

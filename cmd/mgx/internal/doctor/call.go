@@ -9,7 +9,7 @@ import (
 	"github.com/mgxdb/mgx/internal/wire"
 )
 
-// call runs a command on a connection. A reply that says no is a *conn.ReplyError.
+// call runs a command on a connection. A reply that says no is a *fault.Refusal.
 func call(ctx context.Context, w *walk, c *conn.Conn, database string, command bson.D) (bson.Raw, error) {
 	doc, err := bson.Marshal(append(command, bson.E{Key: "$db", Value: database}))
 	if err != nil {

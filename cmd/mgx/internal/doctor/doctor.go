@@ -83,7 +83,6 @@ type server struct {
 	heard   *tap     // what came over nc
 	dialled time.Duration
 	secured time.Duration
-	hello   []byte
 	desc    *sdam.Server // nil before the hello
 	conn    *conn.Conn   // authenticated
 	opened  time.Duration

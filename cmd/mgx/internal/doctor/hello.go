@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +13,11 @@ import (
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/tlsclient"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // greet says hello over the open socket, as the client's monitor does.
@@ -29,8 +30,8 @@ func greet(ctx context.Context, w *walk, s *server) *Finding {
 	if err != nil {
 		return unmannered(ctx, w, s, time.Since(began), err)
 	}
-	reply, took := c.Hello()
-	s.hello, s.desc = bytes.Clone(reply), c.Description()
+	hello, took := c.Hello()
+	s.desc = hello.Server
 	s.nc = nil
 	_ = c.Close() // its work is done
 	return greeted(w, s, took)
@@ -49,11 +50,11 @@ func greeted(w *walk, s *server, took time.Duration) *Finding {
 	}
 	settings := inspect.Deployment(w.options)
 	switch {
-	case d.MaxWireVersion < sdam.MinWireVersion:
-		f.refuse("hello.tooOld", "the server is too old: this client speaks wire versions %d to %d (MongoDB 4.2 and later)", sdam.MinWireVersion, sdam.MaxWireVersion).
-			advise("update the server to MongoDB 4.2 or later")
-	case d.MinWireVersion > sdam.MaxWireVersion:
-		f.refuse("hello.tooNew", "the server is too new: this client speaks wire versions %d to %d", sdam.MinWireVersion, sdam.MaxWireVersion).
+	case d.MaxWireVersion < wireversion.Min:
+		f.refuse("hello.tooOld", "the server is too old: this client speaks wire versions %d to %d (MongoDB %s and later)", wireversion.Min, wireversion.Max, wireversion.MinRelease).
+			advise("update the server to MongoDB %s or later", wireversion.MinRelease)
+	case d.MinWireVersion > wireversion.Max:
+		f.refuse("hello.tooNew", "the server is too new: this client speaks wire versions %d to %d", wireversion.Min, wireversion.Max).
 			advise("update mgx")
 	case d.Kind == sdam.RSGhost:
 		f.refuse("hello.ghost", "the server was started for a replica set (--replSet) and has no configuration of one").
@@ -106,18 +107,10 @@ func role(d *sdam.Server) string {
 	return what
 }
 
-// releases are the wire versions that came with MongoDB's releases.
-var releases = []struct {
-	wire    int32
-	version string
-}{{27, "8.2"}, {26, "8.1"}, {25, "8.0"}, {21, "7.0"}, {17, "6.0"}, {13, "5.0"}, {9, "4.4"}, {8, "4.2"}, {7, "4.0"}, {6, "3.6"}, {5, "3.4"}, {4, "3.2"}, {3, "3.0"}}
-
 func versions(d *sdam.Server) string {
 	text := fmt.Sprintf("wire versions %d to %d", d.MinWireVersion, d.MaxWireVersion)
-	for _, r := range releases {
-		if d.MaxWireVersion >= r.wire {
-			return text + " (MongoDB " + r.version + ")"
-		}
+	if release := wireversion.Release(d.MaxWireVersion); release != "" {
+		return text + " (MongoDB " + release + ")"
 	}
 	return text + " (before MongoDB 3.0)"
 }
@@ -126,7 +119,7 @@ func versions(d *sdam.Server) string {
 func unmannered(ctx context.Context, w *walk, s *server, waited time.Duration, err error) *Finding {
 	first := s.heard.first()
 	var ce *conn.Error
-	var refused *conn.ReplyError
+	var refused *fault.Refusal
 	var secure *tlsclient.Error
 	if errors.As(err, &ce) {
 		err = ce.Err

@@ -12,6 +12,7 @@ import (
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // selection says to which servers operations would go.
@@ -100,7 +101,7 @@ func (w *walk) usable() (*sdam.Topology, error) {
 		}
 	}
 	for _, s := range w.servers {
-		if s.stopped != nil && s.desc != nil && s.stopped.Verdict == Failed && s.desc.MaxWireVersion >= sdam.MinWireVersion {
+		if s.stopped != nil && s.desc != nil && s.stopped.Verdict == Failed && s.desc.MaxWireVersion >= wireversion.Min {
 			t = t.Apply(sdam.DefaultServer(s.address, errors.New(s.stopped.Message)))
 		}
 	}
