@@ -74,7 +74,8 @@ func publicParts(file *ast.File) (parts []ast.Node) {
 						parts = append(parts, publicFields(s.Type)...)
 					}
 				case *ast.ValueSpec:
-					if s.Names[0].IsExported() {
+					// Of an error to compare with there is no more to see than its name.
+					if name := s.Names[0]; name.IsExported() && !strings.HasPrefix(name.Name, "Err") {
 						parts = append(parts, s)
 					}
 				}
