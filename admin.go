@@ -49,7 +49,7 @@ func (c *Client) adminCommand(ctx context.Context, name string, body func([]byte
 			return dst, nil
 		},
 	}
-	return c.run(ctx, &op, 0)
+	return c.run(ctx, &op)
 }
 
 // DropDatabase drops a database with all its collections. One that does not exist

@@ -11,9 +11,8 @@ import (
 // allow. Each is encoded once: one that does not fit any more begins the next
 // message.
 type batches struct {
-	client *Client
-	op     exec.Op
-	total  int
+	op    exec.Op
+	total int
 	// append encodes a statement. It may be called again, for a retry.
 	append func(dst []byte, i int) ([]byte, error)
 	// extra is what a statement may take beyond the size of a document.
@@ -41,8 +40,8 @@ type batches struct {
 // run sends the batches until all are done, or, if they are ordered, one fails.
 // reply reads what is particular to the operation; first is the index that the
 // reply's count from.
-func (b *batches) run(ctx context.Context, reply func(body []byte, first int)) {
-	b.each(ctx, 0, func(res exec.Result) (stop bool) {
+func (b *batches) run(o *operation, reply func(body []byte, first int)) {
+	b.each(o, func(res exec.Result) (stop bool) {
 		reply(res.Body, b.first)
 		stop = b.readErrors(res.Body)
 		res.Release()
@@ -52,16 +51,13 @@ func (b *batches) run(ctx context.Context, reply func(body []byte, first int)) {
 
 // each sends the batches, and gives the replies to read, which tells whether to
 // stop, and releases them.
-func (b *batches) each(ctx context.Context, keep exec.Keep, read func(exec.Result) (stop bool)) {
+func (b *batches) each(o *operation, read func(exec.Result) (stop bool)) {
 	b.op.Documents = b.fill
-	if b.op.ID == 0 {
-		b.op.ID = exec.NextOperationID()
-	}
 	for b.first < b.total {
 		if b.prepare != nil {
 			b.prepare()
 		}
-		res, err := b.client.run(ctx, &b.op, keep)
+		res, err := o.run(&b.op)
 		if err != nil {
 			b.errs.Err = err
 			if res.Sent {
@@ -172,13 +168,20 @@ type inserter struct {
 
 func (in *inserter) run(ctx context.Context, s *settings) error {
 	b := batches{
-		client: in.c.db.client, op: in.c.insertOp(s), total: in.docs.len(), ordered: !s.unordered, append: in.append,
+		op: in.c.insertOp(s), total: in.docs.len(), ordered: !s.unordered, append: in.append,
 	}
-	b.run(ctx, func(reply []byte, _ int) {
+	o, err := in.c.db.client.begin(ctx, &b.op)
+	if err != nil {
+		clear(in.res.InsertedIDs)
+		return err
+	}
+	b.run(&o, func(reply []byte, _ int) {
 		v, _ := bsonwire.Lookup(reply, "n")
 		n, _ := v.AsInt64()
 		in.res.InsertedCount += n
 	})
+	err = b.err()
+	o.end(err)
 	in.res.Acknowledged = b.acked
 	if in.res.InsertedIDs != nil {
 		for _, we := range b.errs.WriteErrors {
@@ -186,7 +189,7 @@ func (in *inserter) run(ctx context.Context, s *settings) error {
 		}
 		clear(in.res.InsertedIDs[max(b.errs.Unsent, b.tried):])
 	}
-	return b.err()
+	return err
 }
 
 // append appends a document; without a place for its _id, as it is.

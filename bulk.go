@@ -121,17 +121,24 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 	if len(models) == 0 {
 		return BulkWriteResult{}, failure(ErrInvalidArgument, "bulk write: there are no models")
 	}
-	b := bulk{c: c, s: &s, models: models, id: exec.NextOperationID(), ids: make([]any, len(models)), newIDs: newIDs{total: len(models)}, unsent: len(models)}
+	b := bulk{c: c, s: &s, models: models, ids: make([]any, len(models)), newIDs: newIDs{total: len(models)}, unsent: len(models)}
 	groups := b.groups()
+	name, _ := models[0].kind.command()
+	var err error
+	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Database: c.db.name}); err != nil {
+		return BulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
+	}
 	for i, group := range groups {
-		if !b.runGroup(ctx, group) {
+		if !b.runGroup(group) {
 			for _, unsent := range groups[i+1:] {
 				b.unsent = min(b.unsent, unsent[0])
 			}
 			break
 		}
 	}
-	return b.finish()
+	res, err := b.finish()
+	b.operation.end(err)
+	return res, err
 }
 
 // bulk is a BulkWrite under way.
@@ -139,7 +146,7 @@ type bulk struct {
 	c      *Collection
 	s      *settings
 	models []WriteModel
-	id     int64
+	operation
 	ids    []any // of inserted documents
 	newIDs newIDs
 	res    BulkWriteResult
@@ -169,14 +176,14 @@ func (b *bulk) groups() [][]int {
 }
 
 // runGroup sends models of one command, and tells whether to go on.
-func (b *bulk) runGroup(ctx context.Context, group []int) bool {
+func (b *bulk) runGroup(group []int) bool {
 	name, sequence := b.models[group[0]].kind.command()
 	run := batches{
-		client: b.c.db.client, total: len(group), ordered: !b.s.unordered, extra: statementOverhead,
+		total: len(group), ordered: !b.s.unordered, extra: statementOverhead,
 		append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
 		index:  func(i int) int { return group[i] },
 		op: exec.Op{
-			ID: b.id, Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
+			Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
 			Retryable: !slices.ContainsFunc(group, func(i int) bool { return b.models[i].many() }),
 			Body:      func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
 		},
@@ -187,7 +194,7 @@ func (b *bulk) runGroup(ctx context.Context, group []int) bool {
 	for _, i := range group {
 		run.op.MinWireUnacknowledged = max(run.op.MinWireUnacknowledged, b.models[i].options().wireHint(name))
 	}
-	run.run(ctx, func(reply []byte, first int) { b.read(reply, group[first:]) })
+	run.run(&b.operation, func(reply []byte, first int) { b.read(reply, group[first:]) })
 	b.sent = b.sent || run.first > 0
 	b.res.Acknowledged = b.res.Acknowledged || run.acked
 	for _, we := range run.errs.WriteErrors {

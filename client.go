@@ -116,7 +116,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		Name: "ping", Database: "admin", Access: exec.Other, ReadPreference: c.base.readPreference, Retryable: true,
 		Body: func(dst []byte) ([]byte, error) { return bsonwire.AppendInt32(dst, "ping", 1), nil },
 	}
-	res, err := c.run(ctx, &op, 0)
+	res, err := c.run(ctx, &op)
 	if err != nil {
 		return err
 	}
@@ -291,6 +291,7 @@ func (c *Client) endSessions(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, endSessionsTimeout)
 	defer cancel()
+	o := operation{client: c, ctx: ctx} // of the client's own: it neither opens it, nor is it part of a request
 	for len(ids) > 0 {
 		n := min(len(ids), maxEndSessions)
 		batch := ids[:n]
@@ -305,7 +306,7 @@ func (c *Client) endSessions(ctx context.Context) {
 				return bsonwire.End(dst, at), nil
 			},
 		}
-		res, err := c.exec.Run(ctx, &op, 0)
+		res, err := o.run(&op)
 		if err != nil {
 			return
 		}
@@ -356,7 +357,7 @@ func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListD
 			return appendOptional(dst, "comment", s.comment)
 		},
 	}
-	res, err := c.run(ctx, &op, 0)
+	res, err := c.run(ctx, &op)
 	if err != nil {
 		return nil, err
 	}
@@ -381,28 +382,6 @@ func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...L
 		names[i] = db.Name
 	}
 	return names, nil
-}
-
-// run is the one way in which the operations of this package run commands.
-func (c *Client) run(ctx context.Context, op *exec.Op, keep exec.Keep) (exec.Result, error) {
-	if ctx == nil {
-		return exec.Result{}, nilContext(op.Name)
-	}
-	if err := c.enter(ctx); err != nil {
-		return exec.Result{}, toPublic(op.Name, err)
-	}
-	if op.WriteConcern == nil && (op.Access == exec.Write || op.Access == exec.ReadThenWrite) {
-		op.WriteConcern = c.writeConcern.Load()
-	}
-	if w := op.WriteConcern; w != nil && w.Err != nil {
-		return exec.Result{}, w.Err
-	}
-	op.Request = c.requestOf(ctx)
-	res, err := c.exec.Run(ctx, op, keep)
-	if err != nil {
-		return res, toPublic(op.Name, err)
-	}
-	return res, nil
 }
 
 var errClientClosed = failure(ErrClosed, "the client is closed")

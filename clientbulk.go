@@ -82,16 +82,23 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
 	w.batches = batches{
-		client: c, total: len(writes), ordered: !s.unordered, extra: statementOverhead,
-		append: w.appendWrite, prepare: w.mayRepeat, begin: w.startMessage, place: w.placeWrite,
+		total: len(writes), ordered: !s.unordered, extra: statementOverhead,
+		append: w.appendWrite, prepare: w.startBatch, begin: w.startMessage, place: w.placeWrite,
 		op: exec.Op{
 			Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
 			MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
 			Sequence: "ops", Second: "nsInfo", MoreDocuments: w.appendNamespaces,
 		},
 	}
-	w.each(ctx, exec.KeepSession|exec.KeepConn, func(res exec.Result) (stop bool) { return w.read(ctx, res) })
-	return w.finish()
+	o, err := c.begin(ctx, &w.op)
+	if err != nil {
+		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
+	}
+	o.bind(&w.binding)
+	w.each(&o, func(res exec.Result) (stop bool) { return w.read(o.ctx, res) })
+	res, err := w.finish()
+	o.end(err)
+	return res, err
 }
 
 // clientBulk is a Client.BulkWrite under way.
@@ -102,6 +109,8 @@ type clientBulk struct {
 	writes []ClientWrite
 	ids    []any // of inserted documents; the same ones in a retry
 	newIDs newIDs
+	// binding is that of the message at hand, whose reply opens a cursor.
+	binding exec.Binding
 
 	names []string // the namespaces, each once
 	ns    []int    // of each write, an index of names
@@ -189,8 +198,9 @@ func (w *clientBulk) appendBody(dst []byte) ([]byte, error) {
 // servers.
 const lookAhead = 100_000
 
-// mayRepeat decides whether the next message may be sent twice.
-func (w *clientBulk) mayRepeat() {
+// startBatch decides whether the next message may be sent twice.
+func (w *clientBulk) startBatch() {
+	w.binding = exec.Binding{Cursor: true, Request: w.binding.Request}
 	next := w.writes[w.first:min(w.first+lookAhead, w.total)]
 	w.op.Retryable = !slices.ContainsFunc(next, func(each ClientWrite) bool { return each.Model.many() })
 }

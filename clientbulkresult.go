@@ -21,7 +21,7 @@ func (w *clientBulk) read(ctx context.Context, res exec.Result) (stop bool) {
 	w.some = w.some || refused == 0 || !w.ordered && refused < int64(w.n)
 
 	cur := w.c.newCursor(ctx, "admin", "$cmd.bulkWrite", w.s, nil)
-	cur.started = true
+	cur.started, cur.binding = true, w.binding
 	if err := cur.accept(res, "firstBatch"); err != nil {
 		cur.fail(err)
 	}

@@ -80,7 +80,7 @@ func (c *Collection) CountDocuments(ctx context.Context, filter any, options ...
 		}
 		return appendAll(dst, field{"collation", s.collation}, field{"comment", s.comment})
 	}
-	res, err := c.db.client.run(ctx, &op, 0)
+	res, err := c.db.client.run(ctx, &op)
 	if err != nil {
 		return 0, err
 	}
@@ -145,7 +145,7 @@ func (c *Collection) EstimatedDocumentCount(ctx context.Context, options ...Esti
 		dst = bsonwire.AppendString(dst, "count", c.name)
 		return appendOptional(dst, "comment", s.comment)
 	}
-	res, err := c.db.client.run(ctx, &op, 0)
+	res, err := c.db.client.run(ctx, &op)
 	if err != nil {
 		return 0, ignore(err, ErrNamespaceNotFound)
 	}
@@ -184,7 +184,7 @@ func Distinct[T any](ctx context.Context, c *Collection, fieldName string, filte
 		}
 		return appendAll(dst, field{"collation", s.collation}, field{"comment", s.comment})
 	}
-	res, err := c.db.client.run(ctx, &op, 0)
+	res, err := c.db.client.run(ctx, &op)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ type Cursor struct {
 	started, done bool
 	err           error
 	id            int64
-	pin           exec.Pin
+	binding       exec.Binding
 	res           exec.Result // the reply that the batch is in, until it is kept
 	docs          []byte      // the batch: an array
 	batch         bsonwire.Reader
@@ -65,7 +65,7 @@ type Cursor struct {
 func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
 	return &Cursor{
 		ctx: ctx, client: c, database: database, name: name, dec: c.decode(s), batchSize: s.batchSize,
-		comment: s.comment, err: err, prefetch: s.prefetch, exhaust: s.exhaust,
+		comment: s.comment, err: err, prefetch: s.prefetch, exhaust: s.exhaust, binding: exec.Binding{Cursor: true},
 	}
 }
 
@@ -121,10 +121,9 @@ func (c *Cursor) TryNext() bool {
 // start opens the cursor on the server.
 func (c *Cursor) start() {
 	c.started = true
-	res, err := c.client.run(c.ctx, &c.op, exec.KeepSession|exec.KeepConn)
+	res, err := c.client.runBound(c.ctx, &c.op, &c.binding)
 	switch {
 	case err == nil && res.Unacknowledged:
-		c.pin.Lease = res.Lease
 		c.finish()
 		return
 	case err == nil:
@@ -163,12 +162,6 @@ func (c *Cursor) take() bool {
 func (c *Cursor) accept(res exec.Result, batch string) error {
 	c.drop()
 	c.res = res
-	if res.Lease != nil {
-		c.pin.Lease = res.Lease
-	}
-	if c.pin.Server == nil {
-		c.pin.Server = res.Server
-	}
 	v, ok := bsonwire.Lookup(res.Body, "cursor")
 	cur, isDoc := v.AsDocument()
 	if !ok || !isDoc {
@@ -199,11 +192,10 @@ func (c *Cursor) accept(res exec.Result, batch string) error {
 	c.register(before)
 	switch {
 	case c.id == 0:
-		c.unpin()
-		c.endSession() // others can have it while the last batch is read
+		c.binding.End() // others can have the session while the last batch is read
 		return nil
-	case c.pin.Lease != nil:
-		c.pin.Lease.SetPurpose(pool.ForCursor)
+	case c.binding.Lease != nil:
+		c.binding.Lease.SetPurpose(pool.ForCursor)
 	}
 	if c.left > 0 && c.batchSize > 0 {
 		c.left -= lengthOf(docs)
@@ -222,18 +214,9 @@ func (c *Cursor) register(before int64) {
 		c.client.cursors.remove(before)
 	default:
 		c.client.cursors.add(c.id, home{
-			database: c.database, collection: c.name, server: c.pin.Server,
-			bound: c.pin.Lease != nil && c.res.Desc.ServiceID != nil,
+			database: c.database, collection: c.name, server: c.binding.Server,
+			bound: c.binding.Lease != nil && c.res.Desc.ServiceID != nil,
 		})
-	}
-}
-
-// unpin gives back the connection that the cursor is bound to, behind a load
-// balancer.
-func (c *Cursor) unpin() {
-	if c.pin.Lease != nil {
-		_ = c.pin.Lease.Release()
-		c.pin.Lease = nil
 	}
 }
 
@@ -295,22 +278,14 @@ func (c *Cursor) finish() {
 	}
 	c.done = true
 	c.dropAhead()
-	if c.res.More {
+	if c.binding.Streaming() {
 		c.cutOff()
 	}
 	if c.id != 0 {
 		c.kill()
 	}
-	c.endSession()
 	c.drop()
-	c.unpin()
-}
-
-// endSession gives back the cursor's session.
-func (c *Cursor) endSession() {
-	session := c.res.Session
-	c.res.Session = nil
-	c.client.exec.PutSession(session)
+	c.binding.End()
 }
 
 // killTimeout bounds the word to the server that a cursor is not needed.
@@ -321,27 +296,24 @@ const killTimeout = 5 * time.Second
 func (c *Cursor) kill() {
 	id := c.id
 	c.id = 0
-	if m := c.client.manager.Load(); m != nil && c.pin.Lease == nil {
+	if m := c.client.manager.Load(); m != nil && c.binding.Lease == nil {
 		(*m).Close(id)
 		return
 	}
 	c.client.cursors.remove(id)
-	h := home{database: c.database, collection: c.name, session: c.res.Session}
-	if l := c.pin.Lease; c.ctx.Err() != nil || l != nil && l.Conn().Pending() {
+	h := home{database: c.database, collection: c.name}
+	if l := c.binding.Lease; c.ctx.Err() != nil || l != nil && l.Conn().Pending() {
 		// Whose time is over does not wait for this word either, nor for the late
 		// reply that may come before it on a connection of the cursor's own.
-		pin := c.pin
-		c.pin.Lease, c.res.Session = nil, nil
+		bound := c.binding
+		c.binding = exec.Binding{}
 		go func() {
-			c.client.killLate(c.ctx, h, &pin, id)
-			if pin.Lease != nil {
-				_ = pin.Lease.Release()
-			}
-			c.client.exec.PutSession(h.session)
+			c.client.killLate(c.ctx, h, &bound, id)
+			bound.End()
 		}()
 		return
 	}
-	c.client.killLate(c.ctx, h, &c.pin, id)
+	c.client.killLate(c.ctx, h, &c.binding, id)
 }
 
 // Current returns the document that Next moved to, nil if there is none. It is a

@@ -17,7 +17,6 @@ func (c *Cursor) more() error {
 	if err != nil {
 		return err
 	}
-	res.Session = c.res.Session
 	return c.accept(res, "nextBatch")
 }
 
@@ -40,8 +39,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 	// The connection of a request is not the cursor's alone.
 	exhaust := c.exhaust && c.client.requestOf(ctx) == nil
 	op := exec.Op{
-		Name: "getMore", Database: c.database, Access: exec.Other, Pin: &c.pin, AwaitMS: c.awaitMS,
-		Session: c.res.Session, NoSession: c.res.Session == nil, Exhaust: exhaust,
+		Name: "getMore", Database: c.database, Access: exec.Other, AwaitMS: c.awaitMS, Exhaust: exhaust,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendInt64(dst, "getMore", c.id)
 			dst = bsonwire.AppendString(dst, "collection", c.name)
@@ -57,15 +55,7 @@ func (c *Cursor) getMore(ctx context.Context) (exec.Result, error) {
 			return appendOptional(dst, "comment", c.comment)
 		},
 	}
-	if c.res.More && c.pin.Lease != nil {
-		res, err := c.client.exec.Receive(ctx, &op)
-		return res, toPublic(op.Name, err)
-	}
-	var keep exec.Keep
-	if exhaust {
-		keep = exec.KeepConn
-	}
-	return c.client.run(ctx, &op, keep)
+	return c.client.runBound(ctx, &op, &c.binding)
 }
 
 // nextBatchSize is what the limit leaves on servers that end a cursor with its limit:
@@ -123,10 +113,6 @@ func (c *Cursor) dropAhead() {
 	a.cancel()
 	<-a.done
 	if a.err == nil {
-		if a.res.Lease != nil {
-			c.pin.Lease = a.res.Lease
-		}
-		c.res.More = a.res.More
 		// The server may have ended the cursor with it.
 		if id, ok := bsonwire.Lookup(a.res.Body, "cursor", "id"); ok {
 			before := c.id
@@ -143,13 +129,9 @@ func (c *Cursor) dropAhead() {
 // cutOff ends replies that the server sends by itself, which nothing but closing
 // the connection can. The server drops the cursor then.
 func (c *Cursor) cutOff() {
-	if l := c.pin.Lease; l != nil {
-		_ = l.Conn().Close()
-		l.Fail(errCutOff)
-		c.client.cursors.remove(c.id)
-		c.id = 0
-	}
-	c.res.More = false
+	c.binding.Abandon(errCutOff)
+	c.client.cursors.remove(c.id)
+	c.id = 0
 }
 
 var errCutOff = errors.New("an exhaust cursor was closed before its end")
@@ -187,7 +169,7 @@ func (c *Cursor) Explain(verbosity string) (bson.Raw, error) {
 		}
 		return appendNonEmpty(bsonwire.End(dst, at), "verbosity", verbosity), nil
 	}
-	res, err := c.client.run(c.ctx, &op, 0)
+	res, err := c.client.run(c.ctx, &op)
 	if err != nil {
 		return nil, err
 	}

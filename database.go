@@ -114,7 +114,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	if s.asRead {
 		db.makeRead(&op, body, options)
 	}
-	res, err := db.client.run(ctx, &op, 0)
+	res, err := db.client.run(ctx, &op)
 	if err != nil {
 		return &SingleResult{err: err}
 	}
@@ -182,7 +182,7 @@ func (db *Database) command(ctx context.Context, name string, s settings, body f
 	if s.commitQuorum != nil {
 		op.MinWireVersion = wireversion.CommitQuorum
 	}
-	res, err := db.client.run(ctx, &op, 0)
+	res, err := db.client.run(ctx, &op)
 	if err != nil {
 		return err
 	}

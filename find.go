@@ -85,7 +85,7 @@ func (c *Collection) findOne(ctx context.Context, filter any, options []FindOneO
 	f.c, f.filter, f.s = c, filter, collect(c.base, options)
 	f.op = c.read("find", &f.s)
 	f.op.Body = f.body
-	if f.res, f.err = c.db.client.run(ctx, &f.op, 0); f.err == nil {
+	if f.res, f.err = c.db.client.run(ctx, &f.op); f.err == nil {
 		f.err = f.read()
 	}
 	return f
@@ -237,7 +237,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 				field{"arrayFilters", s.arrayFilters}, field{"let", s.let}, field{"comment", s.comment})
 		},
 	}
-	res, err := c.db.client.run(ctx, &op, 0)
+	res, err := c.db.client.run(ctx, &op)
 	if err != nil {
 		return &SingleResult{err: err}
 	}

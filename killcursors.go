@@ -10,7 +10,6 @@ import (
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
-	"github.com/mgxdb/mgx/internal/session"
 )
 
 // CursorManager decides when cursors that are closed before their end are killed
@@ -37,7 +36,6 @@ func (c *Client) SetCursorManager(m CursorManager) {
 type home struct {
 	database, collection string
 	server               *exec.Server
-	session              *session.Server
 	// bound tells that only the cursor's own connection leads to it, behind a load
 	// balancer.
 	bound bool
@@ -116,26 +114,26 @@ func (c *Client) KillCursors(ctx context.Context, ids ...int64) error {
 	}
 	for t, ids := range groups {
 		slices.SortFunc(ids, cmp.Compare[int64])
-		errs = append(errs, c.kill(ctx, home{database: t.database, collection: t.collection, server: t.server}, &exec.Pin{Server: t.server}, ids))
+		errs = append(errs, c.kill(ctx, home{database: t.database, collection: t.collection, server: t.server}, &exec.Binding{Server: t.server}, ids))
 	}
 	return errors.Join(errs...)
 }
 
 // killLate kills a cursor whose own context may be over.
-func (c *Client) killLate(ctx context.Context, h home, pin *exec.Pin, id int64) {
+func (c *Client) killLate(ctx context.Context, h home, b *exec.Binding, id int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 	defer cancel()
-	_ = c.kill(ctx, h, pin, []int64{id})
+	_ = c.kill(ctx, h, b, []int64{id})
 }
 
 // kill tells a server that cursors are not needed any more. A client that was
 // disconnected is not opened for that.
-func (c *Client) kill(ctx context.Context, h home, pin *exec.Pin, ids []int64) error {
+func (c *Client) kill(ctx context.Context, h home, b *exec.Binding, ids []int64) error {
 	if c.state.Load() == int32(clientDisconnected) {
 		return nil
 	}
 	op := exec.Op{
-		Name: "killCursors", Database: h.database, Access: exec.Other, Pin: pin, Session: h.session,
+		Name: "killCursors", Database: h.database, Access: exec.Other,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "killCursors", h.collection)
 			dst, at := bsonwire.BeginArray(dst, "cursors")
@@ -145,7 +143,7 @@ func (c *Client) kill(ctx context.Context, h home, pin *exec.Pin, ids []int64) e
 			return bsonwire.End(dst, at), nil
 		},
 	}
-	res, err := c.run(ctx, &op, 0)
+	res, err := c.runBound(ctx, &op, b)
 	if err == nil {
 		res.Release()
 	}

@@ -117,7 +117,7 @@ func (c *Collection) CreateSearchIndexes(ctx context.Context, indexes []SearchIn
 		}
 		return bsonwire.End(dst, at), nil
 	})
-	res, err := c.db.client.run(ctx, &op, 0)
+	res, err := c.db.client.run(ctx, &op)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (c *Collection) searchCommand(ctx context.Context, name string, body func([
 		return c.err
 	}
 	op := c.searchOp(name, body)
-	res, err := c.db.client.run(ctx, &op, 0)
+	res, err := c.db.client.run(ctx, &op)
 	if err == nil {
 		res.Release()
 	}

@@ -37,7 +37,7 @@ func (c *Client) open() error {
 		Topology: c.topology, API: cfg.API,
 		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
 		MaxAdaptiveRetries: defaultAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
-		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, Timeout: o.Timeout,
+		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval,
 	}
 	if n := o.MaxAdaptiveRetries; n != nil {
 		c.exec.MaxAdaptiveRetries = *n

@@ -183,20 +183,23 @@ func (c *Client) ChangeWriteConcern(change func(*WriteConcern)) error {
 // does not wait for serverSelectionTimeoutMS. A connection found dead is replaced
 // by the next operation.
 func (c *Client) Alive(ctx context.Context) bool {
-	if c.enter(ctx) != nil {
-		return false
-	}
-	if req := c.requestOf(ctx); req != nil {
-		if alive, any := req.Alive(ctx); any {
-			return alive
-		}
-	}
-	sel := c.exec.Selection(&exec.Op{Name: "alive", ReadPreference: primaryPreferred})
-	server, err := c.topology.SelectOnce(ctx, &sel)
+	op := exec.Op{Name: "alive", ReadPreference: primaryPreferred}
+	o, err := c.begin(ctx, &op)
 	if err != nil {
 		return false
 	}
-	lease, err := server.CheckOut(ctx)
+	defer o.end(nil)
+	if b := o.binding; b != nil && b.Request != nil {
+		if alive, any := b.Request.Alive(o.ctx); any {
+			return alive
+		}
+	}
+	sel := c.exec.Selection(&op)
+	server, err := c.topology.SelectOnce(o.ctx, &sel)
+	if err != nil {
+		return false
+	}
+	lease, err := server.CheckOut(o.ctx)
 	if err != nil {
 		return false
 	}

@@ -182,7 +182,7 @@ func TestExplainOnTheWire(t *testing.T) {
 // deadline's.
 func TestMaxTimeAndTimeout(t *testing.T) {
 	s := newSurface(t)
-	s.exec.Timeout = time.Hour
+	s.options.Timeout = time.Hour
 	ctx, cancel := context.WithTimeout(surfaceContext, 30*time.Minute)
 	defer cancel()
 	for _, tt := range []struct {

@@ -184,8 +184,8 @@ type surfaceOp struct {
 	only    []string // the options that matter to a variant of an operation; nil: all
 }
 
-// operation describes an operation. run gets one option or none.
-func operation[O any](name, command, inner string, run func(s *surface, options ...O) (any, error)) surfaceOp {
+// offers describes an operation. run gets one option or none.
+func offers[O any](name, command, inner string, run func(s *surface, options ...O) (any, error)) surfaceOp {
 	return surfaceOp{name: name, command: command, inner: inner, option: reflect.TypeFor[O](), run: func(s *surface, option any) (any, error) {
 		if option == nil {
 			return run(s)

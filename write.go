@@ -78,7 +78,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 		}
 		return dst, err
 	}
-	reply, err := c.db.client.run(ctx, &op, 0)
+	reply, err := c.db.client.run(ctx, &op)
 	if err != nil {
 		if !reply.Sent {
 			res.InsertedID = nil
@@ -275,7 +275,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 			return dst, checkSize(len(dst)-at, limits)
 		},
 	}
-	return c.db.client.run(ctx, &op, 0)
+	return c.db.client.run(ctx, &op)
 }
 
 // wireHint is the wire version that a command with the call's hint needs, where its

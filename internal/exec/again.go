@@ -42,7 +42,7 @@ func (r *run) mayRetry(ctx context.Context, f *failure) bool {
 	switch {
 	case r.overloads > 0:
 		return r.retries <= r.x.MaxAdaptiveRetries
-	case r.x.Timeout > 0:
+	case r.op.Timed:
 		return true // as often as time allows
 	default:
 		return r.retries == 1
@@ -56,7 +56,7 @@ func (r *run) worthRetrying(f *failure) bool {
 	case f.overloaded && f.refused:
 		// The server has not looked at the command, whatever it is.
 		return r.enabled()
-	case op.Pin != nil || op.Request != nil:
+	case r.b.fixed():
 		return false
 	case f.turnedAway():
 		return r.enabled()
@@ -102,9 +102,9 @@ func (r *run) remember(res Result, f *failure, err error) {
 // drop lets go of a reply that is not the result after all.
 func drop(res *Result) {
 	res.Release()
-	if res.Lease != nil {
-		_ = res.Lease.Release()
-		res.Lease = nil
+	if res.lease != nil {
+		_ = res.lease.Release()
+		res.lease = nil
 	}
 }
 
@@ -131,10 +131,7 @@ func (r *run) settle(ctx context.Context, res Result, f *failure, err error) (Re
 		return last.res, nil
 	default:
 		drop(&res)
-		res, err = Result{}, r.bothFailed(ctx, err)
-	}
-	if err != nil {
-		r.kept = false // nobody got the session
+		return Result{}, r.bothFailed(ctx, err)
 	}
 	return res, err
 }

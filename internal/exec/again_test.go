@@ -14,7 +14,7 @@ import (
 // A pool that was cleared does not use up the one retry: nothing was sent.
 func TestTurnedAwayDoesNotCount(t *testing.T) {
 	cleared, lost := &failure{pool: true}, &failure{network: true}
-	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}}
+	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}, b: &free}
 	for range 3 {
 		if !r.mayRetry(context.Background(), cleared) {
 			t.Fatal("an operation that was turned away gives up")
@@ -48,23 +48,21 @@ func TestRetryBudget(t *testing.T) {
 		want     int
 	}{
 		"a read":                             {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{lost, lost, lost}, 1},
-		"a read, with timeoutMS":             {&Executor{RetryReads: true, Timeout: time.Hour}, &Op{Retryable: true}, []failure{lost, lost, lost}, 3},
+		"a read, with timeoutMS":             {&Executor{RetryReads: true}, &Op{Retryable: true, Timed: true}, []failure{lost, lost, lost}, 3},
 		"overloaded":                         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, busy, busy}, 2},
-		"overloaded, with timeoutMS":         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2, Timeout: time.Hour}, &Op{Retryable: true}, []failure{busy, busy, busy}, 2},
+		"overloaded, with timeoutMS":         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true, Timed: true}, []failure{busy, busy, busy}, 2},
 		"first lost, then overloaded":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{lost, busy, busy}, 2},
 		"first overloaded, then lost":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, lost, lost}, 2},
 		"an update of many":                  {&Executor{RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failure{busy, busy, busy}, 2},
 		"an update of many, no retryWrites":  {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failure{busy}, 0},
 		"a command, no retryWrites":          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failure{busy}, 0},
 		"a command":                          {&Executor{RetryReads: true, RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failure{busy}, 1},
-		"a pinned getMore":                   {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{busy}, 1},
-		"a pinned getMore, connection lost":  {&Executor{RetryReads: true}, &Op{Name: "getMore", Access: Other, Pin: &Pin{}}, []failure{lost}, 0},
+		"a getMore":                          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Name: "getMore", Access: Other}, []failure{busy}, 1},
 		"an update of many, connection lost": {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{lost}, 0},
 		"an update of many, pool cleared":    {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{{pool: true}}, 1},
 		"an update of many, interrupted":     {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{{pool: true, sent: true}}, 0},
-		"in a request":                       {&Executor{RetryReads: true}, &Op{Retryable: true, Request: NewRequest()}, []failure{lost}, 0},
 	} {
-		r := run{x: c.x, op: c.op}
+		r := run{x: c.x, op: c.op, b: &free}
 		got := 0
 		for i := range c.failures {
 			if !r.mayRetry(context.Background(), &c.failures[i]) {
@@ -78,10 +76,35 @@ func TestRetryBudget(t *testing.T) {
 	}
 }
 
+// Commands that only one server can answer are not retried when it is lost, but when
+// it had no room for them.
+func TestRetryOfBoundCommands(t *testing.T) {
+	lost, busy := failure{network: true}, failure{code: 462, overloaded: true, refused: true}
+	for name, b := range map[string]*Binding{
+		"in a request":     NewRequest().Binding(),
+		"to a server":      {Server: &Server{}},
+		"an opened cursor": {Server: &Server{}, Cursor: true, opened: true},
+	} {
+		for _, c := range []struct {
+			f    failure
+			want bool
+		}{{lost, false}, {busy, true}} {
+			r := run{x: &Executor{RetryReads: true, MaxAdaptiveRetries: 1}, op: &Op{Retryable: true}, b: b}
+			if got := r.mayRetry(context.Background(), &c.f); got != c.want {
+				t.Errorf("%s, %+v: retried %v", name, c.f, got)
+			}
+		}
+	}
+	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}, b: &Binding{Cursor: true}}
+	if !r.mayRetry(context.Background(), &lost) {
+		t.Error("the command that opens a cursor is not retried")
+	}
+}
+
 func TestNoRetryAfterTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}}
+	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}, b: &free}
 	if r.mayRetry(ctx, &failure{network: true}) {
 		t.Error("a retry after the context ended")
 	}

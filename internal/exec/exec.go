@@ -55,10 +55,7 @@ type Executor struct {
 
 	LocalThreshold time.Duration
 	Heartbeat      time.Duration
-	// Timeout is timeoutMS: it bounds an operation whose context has no deadline,
-	// and makes the server stop at the deadline.
-	Timeout time.Duration
-	Monitor *Monitor // nil: nobody watches
+	Monitor        *Monitor // nil: nobody watches
 
 	timeout atomic.Int64 // of sessions, as last seen
 	room    roomHint
@@ -69,83 +66,68 @@ type Result struct {
 	conn.Reply
 	Server *Server
 	Desc   *sdam.Server
-	// Lease is the connection, still checked out, where the operation kept it:
-	// the caller returns it.
-	Lease *Lease
-	// Session is the implicit session, where the operation kept it.
-	Session *session.Server
 	// Unacknowledged tells that the server was asked not to answer.
 	Unacknowledged bool
 	// Sent tells, beside an error, that a server may have got the command.
 	Sent bool
+
+	lease *Lease // still checked out, for the binding
 }
-
-// Pin keeps operations on one server, or on one connection of it.
-type Pin struct {
-	Server *Server
-	Lease  *Lease // nil: any connection
-}
-
-// Keep says what a command's caller goes on using after the reply.
-type Keep uint8
-
-const (
-	// KeepSession keeps the implicit session, for a cursor.
-	KeepSession Keep = 1 << iota
-	// KeepConn keeps the connection, if the deployment is load-balanced or the
-	// reply promises more.
-	KeepConn
-)
 
 var lastOperationID atomic.Int64
 
-// NextOperationID returns an identifier for the events of an operation of
-// several commands.
-func NextOperationID() int64 { return lastOperationID.Add(1) }
+// OperationID returns an identifier for the events of an operation, 0 while nobody
+// wants to know.
+func (x *Executor) OperationID() int64 {
+	if !x.Monitor.watches() {
+		return 0
+	}
+	return lastOperationID.Add(1)
+}
 
-// Run runs a command, a second time if it fails in a way that allows it.
-func (x *Executor) Run(ctx context.Context, op *Op, keep Keep) (Result, error) {
-	ctx, cancel := x.bound(ctx)
-	defer cancel()
-	if op.Request != nil {
-		if err := op.Request.take(ctx); err != nil {
+// Run runs a command, a second time if it fails in a way that allows it. b is what it
+// is bound to; nil: nothing.
+func (x *Executor) Run(ctx context.Context, op *Op, b *Binding) (Result, error) {
+	if b == nil {
+		b = &free
+	}
+	if b.streaming {
+		return x.receive(ctx, op, b)
+	}
+	if b.Request != nil {
+		if err := b.Request.take(ctx); err != nil {
 			return Result{}, err
 		}
-		defer op.Request.give()
+		defer b.Request.give()
 	}
-	r := run{x: x, op: op, keep: keep}
+	r := run{x: x, op: op, b: b}
 	defer r.end()
+	res, err := r.attempts(ctx)
+	if res.Sent = r.asked; err == nil {
+		r.bind(&res)
+	}
+	return res, err
+}
+
+// attempts makes as many attempts as it takes, and as are allowed.
+func (r *run) attempts(ctx context.Context) (Result, error) {
 	for {
 		res, f, err := r.attempt(ctx)
 		if f == nil || !r.mayRetry(ctx, f) {
-			res, err = r.settle(ctx, res, f, err)
-			res.Sent = r.asked
-			return res, err
+			return r.settle(ctx, res, f, err)
 		}
 		r.remember(res, f, err)
 		if f.overloaded && !r.backOff(ctx, err) {
-			r.kept = r.kept && r.last.err == nil
-			r.last.res.Sent = r.asked
 			return r.last.res, r.last.err
 		}
 	}
 }
 
-// bound bounds a context without a deadline by timeoutMS.
-func (x *Executor) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if x.Timeout > 0 {
-		if _, ok := ctx.Deadline(); !ok {
-			return context.WithTimeout(ctx, x.Timeout)
-		}
-	}
-	return ctx, func() {}
-}
-
 // run is the state of one Run.
 type run struct {
-	x    *Executor
-	op   *Op
-	keep Keep
+	x  *Executor
+	op *Op
+	b  *Binding
 
 	// retries are the attempts after the first; turnedAway those, not among them,
 	// that got no connection because the pool was cleared.
@@ -159,13 +141,12 @@ type run struct {
 	session   *session.Server
 	taken     time.Time // when the session was
 	implicit  bool
-	kept      bool
 	txnNumber int64
 	opID      int64
 }
 
 func (r *run) end() {
-	if r.implicit && r.session != nil && !r.kept {
+	if r.implicit && r.session != nil {
 		// Whether it has expired by now is looked at when it is taken again.
 		r.x.Sessions.Put(r.session, r.x.sessionTimeout(), r.taken)
 	}
@@ -175,8 +156,8 @@ func (r *run) end() {
 // while nobody wants to know.
 func (r *run) operationID() int64 {
 	if r.opID == 0 {
-		if r.opID = r.op.ID; r.opID == 0 && r.x.Monitor.watches() {
-			r.opID = NextOperationID()
+		if r.opID = r.op.ID; r.opID == 0 {
+			r.opID = r.x.OperationID()
 		}
 	}
 	return r.opID
@@ -185,13 +166,6 @@ func (r *run) operationID() int64 {
 // errNoRetrySupport ends a retry on a server that cannot tell a repeated write
 // from a new one.
 var errNoRetrySupport = errors.New("the server does not support retryable writes")
-
-// PutSession gives back an implicit session that a Result kept; nil is none.
-func (x *Executor) PutSession(s *session.Server) {
-	if s != nil {
-		x.Sessions.Put(s, x.sessionTimeout(), time.Now())
-	}
-}
 
 // sessionTimeout is how long servers keep idle sessions, as last seen.
 func (x *Executor) sessionTimeout() time.Duration { return time.Duration(x.timeout.Load()) }
@@ -243,8 +217,8 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 }
 
 func (r *run) selectServer(ctx context.Context) (*Server, error) {
-	if p := r.op.Pin; p != nil && p.Server != nil {
-		return p.Server, nil
+	if r.b.Server != nil {
+		return r.b.Server, nil
 	}
 	sel := r.x.Selection(r.op)
 	sel.Deprioritized, sel.OperationID = r.avoided, r.operationID()
@@ -265,35 +239,37 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 }
 
 func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
-	if p := r.op.Pin; p != nil && p.Lease != nil {
-		if c := p.Lease.Conn(); c.Pending() { // of a call that was cut off
+	if l := r.b.Lease; l != nil {
+		if c := l.Conn(); c.Pending() { // of a call that was cut off
 			if err := c.Drain(ctx); err != nil {
 				return nil, err
 			}
 		}
-		return p.Lease, nil
+		return l, nil
 	}
-	if r.op.Request != nil {
-		return r.op.Request.lease(ctx, server)
+	if r.b.Request != nil {
+		return r.b.Request.lease(ctx, server)
 	}
 	return server.CheckOut(ctx)
 }
 
-// release gives the connection back, unless the operation is pinned to it.
+// release gives the connection back, unless the operation is bound to it.
 func (r *run) release(server *Server, lease *Lease) {
-	switch p := r.op.Pin; {
-	case p != nil && p.Lease == lease:
-	case r.op.Request != nil:
-		r.op.Request.settle(server, lease)
+	switch b := r.b; {
+	case b.Lease == lease:
+	case b.Request != nil:
+		b.Request.settle(server, lease)
 	default:
 		_ = lease.Release()
 	}
 }
 
+// keepOrReturn keeps the connection of a cursor if no other leads to it, or if the
+// reply promises more.
 func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
-	pinned := r.op.Pin != nil && r.op.Pin.Lease != nil
-	if !pinned && r.op.Request == nil && !res.Unacknowledged && r.keep&KeepConn != 0 && (res.More || res.Desc.ServiceID != nil) {
-		res.Lease = lease
+	b := r.b
+	if b.Cursor && b.Lease == nil && b.Request == nil && !res.Unacknowledged && (res.More || res.Desc.ServiceID != nil) {
+		res.lease = lease
 		return
 	}
 	r.release(server, lease)
@@ -318,10 +294,10 @@ func (r *run) prepare(desc *sdam.Server) error {
 	}
 	if r.session == nil {
 		switch {
-		case op.Session != nil:
-			r.session = op.Session
+		case r.b.session != nil:
+			r.session = r.b.session
 			r.session.Used(time.Now())
-		case sessions && acknowledged && !op.NoSession:
+		case sessions && acknowledged && !op.NoSession && !r.b.opened:
 			r.taken = time.Now()
 			r.session, r.implicit = r.x.Sessions.Get(r.x.sessionTimeout(), r.taken), true
 		}
@@ -353,7 +329,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if op.Access == ReadThenWrite {
 		env.needPrimary = x.Topology.Description().WritesNeedPrimary()
 	}
-	if x.Timeout > 0 {
+	if op.Timed {
 		env.deadline, _ = ctx.Deadline()
 	}
 	f, err := r.encode(&env, server, lease)
@@ -392,9 +368,6 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 		return Result{}, reply.Head{}, err
 	}
 	watch.succeeded(res.Body)
-	if r.keep&KeepSession != 0 && r.implicit {
-		res.Session, r.kept = r.session, true
-	}
 	return res, h, nil
 }
 
@@ -421,13 +394,10 @@ func expired(err error) bool {
 	return errors.As(err, &server) && server.Code == fault.ReauthenticationRequired
 }
 
-// Receive waits for the next reply that the server of a pinned connection sends by
-// itself.
-func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
-	ctx, cancel := x.bound(ctx)
-	defer cancel()
-	server, lease := op.Pin.Server, op.Pin.Lease
-	r := run{x: x, op: op}
+// receive waits for the next reply that the server of a cursor sends by itself.
+func (x *Executor) receive(ctx context.Context, op *Op, b *Binding) (Result, error) {
+	server, lease := b.Server, b.Lease
+	r := run{x: x, op: op, b: b}
 	desc := lease.Conn().Description()
 	received, err := lease.Conn().Receive(ctx)
 	if err != nil {
@@ -451,6 +421,7 @@ func (x *Executor) Receive(ctx context.Context, op *Op) (Result, error) {
 		r.commandFailure(server, lease, desc, err)
 		return Result{}, err
 	}
+	b.streaming = received.More
 	return Result{Reply: received, Server: server, Desc: desc}, nil
 }
 

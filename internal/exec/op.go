@@ -11,7 +11,6 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/sdam"
-	"github.com/mgxdb/mgx/internal/session"
 	"github.com/mgxdb/mgx/internal/wire"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
@@ -63,15 +62,11 @@ type Op struct {
 	MaxTime time.Duration
 	// AwaitMS is maxTimeMS for a command that has its own notion of it.
 	AwaitMS int64
-	// Session is the session to run in; nil uses one of exec's own where the
-	// server has sessions, unless NoSession is set.
-	Session   *session.Server
+	// Timed tells that timeoutMS bounds the operation: it is retried as often as the
+	// context's deadline allows, and the server is to stop there too.
+	Timed bool
+	// NoSession sends the command outside of any session.
 	NoSession bool
-	// Pin keeps the operation on a server, or on a connection.
-	Pin *Pin
-	// Request keeps the operation on the connections of a request, and from being
-	// retried.
-	Request *Request
 	// ID is shared by the commands of one operation, for their events; 0 takes
 	// a new one.
 	ID int64

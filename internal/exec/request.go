@@ -14,6 +14,7 @@ type Request struct {
 	turn   chan struct{} // holds a token while nobody is at it
 	leases map[*Server]requestLease
 	ended  bool
+	bound  Binding
 	// left tells that a server of the request has left, or the client was closed.
 	left atomic.Bool
 }
@@ -26,9 +27,13 @@ type requestLease struct {
 // NewRequest returns a request without connections.
 func NewRequest() *Request {
 	q := &Request{turn: make(chan struct{}, 1), leases: map[*Server]requestLease{}}
+	q.bound.Request = q
 	q.turn <- struct{}{}
 	return q
 }
+
+// Binding binds an operation to the request.
+func (q *Request) Binding() *Binding { return &q.bound }
 
 // errRequestEnded is the error of an operation in a request that has ended.
 var errRequestEnded = errors.New("the request has ended")

@@ -29,7 +29,7 @@ func TestMayRetryWrite(t *testing.T) {
 		"labelled, but without a number":  {failure{code: 1, labels: []string{fault.LabelRetryableWrite}}, 0, false},
 		"interrupted, labelled as before": {failure{pool: true, sent: true, labels: []string{fault.LabelRetryableWrite}}, 0, false},
 	} {
-		r := run{x: &Executor{RetryWrites: true}, op: &Op{Access: Write, Retryable: true}, txnNumber: c.number}
+		r := run{x: &Executor{RetryWrites: true}, op: &Op{Access: Write, Retryable: true}, txnNumber: c.number, b: &free}
 		if got := r.mayRetry(context.Background(), &c.f); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}

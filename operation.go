@@ -1,0 +1,99 @@
+package mgx
+
+import (
+	"context"
+
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// operation is one call of the user's, from its beginning to its end. It has a
+// number of commands as its parts: those that a bulk write is split into, retries,
+// the getMores of a cursor that it reads. What goes for all of them is decided once,
+// when it begins: whether the client is open, by when it must be over, and what the
+// context binds it to.
+type operation struct {
+	client  *Client
+	name    string
+	ctx     context.Context // with the deadline of timeoutMS
+	cancel  context.CancelFunc
+	timed   bool
+	id      int64
+	binding *exec.Binding // nil: free
+}
+
+// begin begins an operation, as its first command describes it. Who gets one ends it.
+func (c *Client) begin(ctx context.Context, what *exec.Op) (operation, error) {
+	if ctx == nil {
+		return operation{}, nilContext(what.Name)
+	}
+	o := operation{client: c, name: what.Name, ctx: ctx}
+	if t := c.options.Timeout; t > 0 {
+		o.timed = true
+		if _, ok := ctx.Deadline(); !ok {
+			o.ctx, o.cancel = context.WithTimeout(ctx, t)
+		}
+	}
+	if err := c.enter(o.ctx); err != nil {
+		err = toPublic(what.Name, err)
+		o.end(err)
+		return operation{}, err
+	}
+	o.id = c.exec.OperationID()
+	if q := c.requestOf(ctx); q != nil {
+		o.binding = q.Binding()
+	}
+	return o, nil
+}
+
+// bind binds the operation's commands to what a cursor is bound to, or to a server,
+// beside what its context binds them to.
+func (o *operation) bind(b *exec.Binding) {
+	b.Request = nil // the context's may have ended since the cursor was opened
+	if o.binding != nil {
+		b.Request = o.binding.Request
+	}
+	o.binding = b
+}
+
+// run runs one command of the operation. Its errors are public.
+func (o *operation) run(op *exec.Op) (exec.Result, error) {
+	if op.WriteConcern == nil && (op.Access == exec.Write || op.Access == exec.ReadThenWrite) {
+		op.WriteConcern = o.client.writeConcern.Load()
+	}
+	if w := op.WriteConcern; w != nil && w.Err != nil {
+		return exec.Result{}, w.Err
+	}
+	op.ID, op.Timed = o.id, o.timed
+	res, err := o.client.exec.Run(o.ctx, op, o.binding)
+	if err != nil {
+		return res, toPublic(op.Name, err)
+	}
+	return res, nil
+}
+
+// end ends the operation, with the error that its caller gets.
+func (o *operation) end(error) {
+	if o.cancel != nil {
+		o.cancel()
+	}
+}
+
+// run runs an operation of one command.
+func (c *Client) run(ctx context.Context, op *exec.Op) (exec.Result, error) {
+	return c.runBound(ctx, op, nil)
+}
+
+// runBound runs an operation of one command that is bound to something beside its
+// context's request; nil: to nothing.
+func (c *Client) runBound(ctx context.Context, op *exec.Op, b *exec.Binding) (exec.Result, error) {
+	o, err := c.begin(ctx, op)
+	if err != nil {
+		return exec.Result{}, err
+	}
+	if b != nil {
+		o.bind(b)
+	}
+	res, err := o.run(op)
+	o.end(err)
+	return res, err
+}
