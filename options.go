@@ -128,8 +128,9 @@ type Options struct {
 	// once that failed for a reason which may pass: nil is true.
 	RetryReads, RetryWrites *bool
 	// MaxAdaptiveRetries (maxAdaptiveRetries) is how often an operation of any kind
-	// is repeated that a server turned away because it is overloaded, after pauses
-	// of up to 100 ms, 200 ms, 400 ms, … each. nil is 2; 0 repeats none for that.
+	// is repeated that a server turned away because it is overloaded, or that got no
+	// connection for what may be that, after pauses of up to 200 ms, 400 ms, 800 ms,
+	// … each. nil is 2; 0 repeats none of these, whatever else would repeat them.
 	MaxAdaptiveRetries *int
 	// EnableOverloadRetargeting (enableOverloadRetargeting) sends such an operation
 	// to another server if one suits; behind several mongos that is always so.

@@ -143,7 +143,7 @@ var table = []option{
 
 	// Overload.
 	{OptionInfo: OptionInfo{Name: "maxAdaptiveRetries", Field: "MaxAdaptiveRetries", Type: TypeInt, Max: maxInt,
-		Default: "2", Meaning: "How often an operation is tried again that an overloaded server turned away."}},
+		Default: "2", Meaning: "How often an operation is tried again that an overloaded server turned away, or that got no connection; 0 is never."}},
 	{OptionInfo: OptionInfo{Name: "enableOverloadRetargeting", Field: "EnableOverloadRetargeting", Type: TypeBool,
 		Default: "false", Meaning: "Whether such an attempt goes to another server where one is suitable."}},
 

@@ -173,13 +173,14 @@ func (e *RetryError) Ended() bool { return e.ended }
 // The pauses before attempts at an overloaded server. See the specification
 // "Client Backpressure".
 const (
-	firstBackoff = 100 * time.Millisecond
-	maxBackoff   = 10 * time.Second
+	defaultBackoff = 100 * time.Millisecond
+	maxBackoff     = 10 * time.Second
 )
 
-// backoff is the pause before the retry of a number, from 1.
+// backoff is the pause before the retry of a number, from 1: a random part of
+// min(maxBackoff, base × 2^retry).
 func backoff(base time.Duration, retry int, jitter float64) time.Duration {
-	for ; retry > 1 && base < maxBackoff; retry-- {
+	for ; retry > 0 && base < maxBackoff; retry-- {
 		base *= 2
 	}
 	return time.Duration(jitter * float64(min(base, maxBackoff)))
@@ -208,7 +209,7 @@ func (r *run) backOff(ctx context.Context, err error) bool {
 	}
 }
 
-// baseBackoff is the first pause, which servers may set.
+// baseBackoff is half of the longest first pause, which servers may set.
 func baseBackoff(err error) time.Duration {
 	var se *ServerError
 	if errors.As(err, &se) {
@@ -218,18 +219,15 @@ func baseBackoff(err error) time.Duration {
 			}
 		}
 	}
-	return firstBackoff
+	return defaultBackoff
 }
 
 // avoid keeps a retry off a server while there is another: in a sharded cluster
-// always. The members of a replica set differ, so there only what is known to be
-// lost is avoided, and what is overloaded if the user wants that.
+// always. The members of a replica set differ, so there only what is overloaded is
+// avoided, and only if the user wants that. See the specifications "Retryable Reads"
+// and "Client Backpressure".
 func (r *run) avoid(server *Server, f *failure) {
-	if f.overloaded {
-		if !r.x.Retarget && r.x.Topology.Kind() != sdam.Sharded {
-			return
-		}
-	} else if !f.network && !f.pool && r.x.Topology.Kind() != sdam.Sharded {
+	if r.x.Topology.Kind() != sdam.Sharded && !(f.overloaded && r.x.Retarget) {
 		return
 	}
 	if !slices.Contains(r.avoided, server.Address()) {

@@ -9,6 +9,9 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/topology"
 )
 
 // A pool that was cleared does not use up the one retry: nothing was sent.
@@ -41,6 +44,7 @@ func TestTurnedAwayDoesNotCount(t *testing.T) {
 func TestRetryBudget(t *testing.T) {
 	lost := failure{network: true}
 	busy := failure{code: 462, overloaded: true, refused: true}
+	noRoom := failure{network: true, handshake: true, overloaded: true, refused: true}
 	for name, c := range map[string]struct {
 		x        *Executor
 		op       *Op
@@ -49,6 +53,9 @@ func TestRetryBudget(t *testing.T) {
 	}{
 		"a read":                             {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{lost, lost, lost}, 1},
 		"a read, with timeoutMS":             {&Executor{RetryReads: true}, &Op{Retryable: true, Timed: true}, []failure{lost, lost, lost}, 3},
+		"no adaptive retries":                {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{busy}, 0},
+		"no adaptive retries, no connection": {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{noRoom}, 0},
+		"no connection, thrice":              {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{noRoom, noRoom, noRoom}, 2},
 		"overloaded":                         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, busy, busy}, 2},
 		"overloaded, with timeoutMS":         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true, Timed: true}, []failure{busy, busy, busy}, 2},
 		"first lost, then overloaded":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{lost, busy, busy}, 2},
@@ -183,20 +190,24 @@ func TestBackoff(t *testing.T) {
 		jitter float64
 		want   time.Duration
 	}{
-		{firstBackoff, 1, 1, 100 * time.Millisecond},
-		{firstBackoff, 2, 1, 200 * time.Millisecond},
-		{firstBackoff, 3, 0.5, 200 * time.Millisecond},
-		{firstBackoff, 1, 0, 0},
-		{firstBackoff, 1000, 1, maxBackoff},
+		// The sum of the two pauses is what the specification's first prose test
+		// measures: 0.6 s; of its fifth, 0.3 s.
+		{defaultBackoff, 1, 1, 200 * time.Millisecond},
+		{defaultBackoff, 2, 1, 400 * time.Millisecond},
+		{50 * time.Millisecond, 1, 1, 100 * time.Millisecond},
+		{50 * time.Millisecond, 2, 1, 200 * time.Millisecond},
+		{defaultBackoff, 3, 0.5, 400 * time.Millisecond},
+		{defaultBackoff, 1, 0, 0},
+		{defaultBackoff, 1000, 1, maxBackoff},
 		{maxBackoff, 1000, 1, maxBackoff},
-		{time.Millisecond, 2, 1, 2 * time.Millisecond},
+		{time.Millisecond, 2, 1, 4 * time.Millisecond},
 	} {
 		if got := backoff(c.base, c.retry, c.jitter); got != c.want {
 			t.Errorf("%d: %v, want %v", i, got, c.want)
 		}
 	}
 	for ms, want := range map[any]time.Duration{
-		nil: firstBackoff, int32(0): firstBackoff, int32(-5): firstBackoff, "x": firstBackoff,
+		nil: defaultBackoff, int32(0): defaultBackoff, int32(-5): defaultBackoff, "x": defaultBackoff,
 		int32(20): 20 * time.Millisecond, int64(1) << 62: maxBackoff, 7.0: 7 * time.Millisecond,
 	} {
 		doc := bson.D{{Key: "ok", Value: 0}}
@@ -211,7 +222,60 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("baseBackoffMS %v: %v, want %v", ms, got, want)
 		}
 	}
-	if got := baseBackoff(errors.New("no reply")); got != firstBackoff {
+	if got := baseBackoff(errors.New("no reply")); got != defaultBackoff {
 		t.Errorf("without a reply: %v", got)
+	}
+}
+
+// The labels count whatever the user allows: an overloaded server is not asked again
+// for another reason either.
+func TestOverloadIsNoted(t *testing.T) {
+	for _, most := range []int{0, 2} {
+		r := run{x: &Executor{MaxAdaptiveRetries: most}}
+		var f failure
+		r.noteOverload(&f, &conn.Error{Op: "dial", Overload: true})
+		if !f.overloaded || !f.refused {
+			t.Errorf("maxAdaptiveRetries=%d: %+v", most, f)
+		}
+	}
+}
+
+// Which servers a retry keeps off while there is another.
+func TestAvoid(t *testing.T) {
+	lost, busy := failure{network: true}, failure{code: 462, overloaded: true, refused: true}
+	for name, c := range map[string]struct {
+		settings sdam.Settings
+		retarget bool
+		failure  failure
+		want     bool
+	}{
+		"a member, lost":                 {sdam.Settings{SetName: "rs"}, true, lost, false},
+		"a member, its pool was cleared": {sdam.Settings{SetName: "rs"}, true, failure{pool: true}, false},
+		"a member, overloaded":           {sdam.Settings{SetName: "rs"}, false, busy, false},
+		"a member, overloaded, retarget": {sdam.Settings{SetName: "rs"}, true, busy, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.settings.Seeds = []string{"a:1"}
+			top, err := topology.New(topology.Config[*conn.Conn]{
+				Settings:    c.settings,
+				DialMonitor: func(context.Context, string) (topology.MonitorConn, error) { return nil, errors.New("none") },
+				NewPool: func(string, func(pool.DialFailure)) *Pool {
+					return pool.New(pool.Options[*conn.Conn]{})
+				},
+				Classify: func(error) sdam.Failure { return sdam.Failure{} },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := top.Connect(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = top.Close(context.Background()) }()
+			r := run{x: &Executor{Topology: top, Retarget: c.retarget}}
+			r.avoid(top.Servers()[0], &c.failure)
+			if got := len(r.avoided) > 0; got != c.want {
+				t.Errorf("avoided: %v", r.avoided)
+			}
+		})
 	}
 }

@@ -49,10 +49,9 @@ func notConnected(err error) (*failure, *conn.Error) {
 	return nil, nil
 }
 
-// noteOverload looks for the labels of an overloaded server, unless the user does
-// not want to know of them.
+// noteOverload looks for the labels of an overloaded server.
 func (r *run) noteOverload(f *failure, err interface{ HasLabel(string) bool }) {
-	if r.x.MaxAdaptiveRetries > 0 && err.HasLabel(fault.LabelOverloaded) {
+	if err.HasLabel(fault.LabelOverloaded) {
 		f.overloaded, f.refused = true, err.HasLabel(fault.LabelRetryable)
 	}
 }
