@@ -1,6 +1,11 @@
 package event
 
 import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -34,14 +39,59 @@ import (
 // logged through log/slog's default logger.
 type PoolEvent interface{ poolEvent() }
 
-// PoolOptions are the settings a pool works with.
+// PoolOptions are the settings a pool works with. As text and as JSON they are
+// those that differ from the defaults, under the names that they have in connection
+// strings.
 type PoolOptions struct {
 	MaxPoolSize      int           // most connections at a time (default 100), 0 is no limit
 	MinPoolSize      int           // connections kept in the background (default 0)
 	MaxConnecting    int           // most connections being established at a time (default 2)
-	MaxWaiters       int           // most operations waiting for a connection, 0 (the default) is no limit
 	MaxIdleTime      time.Duration // unused connections are closed after it, 0 (the default) is never
 	WaitQueueTimeout time.Duration // longest wait for a connection, 0 (the default) is no limit
+	// WaitQueueMultiple times MaxPoolSize is the most operations that wait for a
+	// connection, 0 (the default) is no limit.
+	WaitQueueMultiple int
+}
+
+// Named yields the settings that differ from the defaults, under the names of the
+// Connection Monitoring and Pooling specification: maxPoolSize, minPoolSize,
+// maxConnecting, maxIdleTimeMS, waitQueueTimeoutMS, waitQueueMultiple. Times are
+// in milliseconds.
+func (o PoolOptions) Named() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for _, s := range [...]struct {
+			name             string
+			value, byDefault int64
+		}{
+			{"maxPoolSize", int64(o.MaxPoolSize), 100},
+			{"minPoolSize", int64(o.MinPoolSize), 0},
+			{"maxConnecting", int64(o.MaxConnecting), 2},
+			{"maxIdleTimeMS", o.MaxIdleTime.Milliseconds(), 0},
+			{"waitQueueTimeoutMS", o.WaitQueueTimeout.Milliseconds(), 0},
+			{"waitQueueMultiple", int64(o.WaitQueueMultiple), 0},
+		} {
+			if s.value != s.byDefault && !yield(s.name, s.value) {
+				return
+			}
+		}
+	}
+}
+
+// String is like maxPoolSize=50 maxIdleTimeMS=1000, and empty for the defaults.
+func (o PoolOptions) String() string {
+	var b strings.Builder
+	for name, value := range o.Named() {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "%s=%d", name, value)
+	}
+	return b.String()
+}
+
+// MarshalJSON is an object of what [PoolOptions.Named] yields.
+func (o PoolOptions) MarshalJSON() ([]byte, error) {
+	return json.Marshal(maps.Collect(o.Named()))
 }
 
 // PoolCreated tells that a server's pool was made. It is paused until the

@@ -69,7 +69,7 @@ func TestPoolMessages(t *testing.T) {
 		},
 		{
 			event.PoolCreated{Address: address, Options: event.PoolOptions{
-				MinPoolSize: 1, MaxPoolSize: 5, MaxConnecting: 3, MaxWaiters: 20, MaxIdleTime: 10 * time.Second, WaitQueueTimeout: time.Second,
+				MinPoolSize: 1, MaxPoolSize: 5, MaxConnecting: 3, WaitQueueMultiple: 4, MaxIdleTime: 10 * time.Second, WaitQueueTimeout: time.Second,
 			}},
 			"Connection pool created", map[string]any{
 				"minPoolSize": int64(1), "maxPoolSize": int64(5), "maxConnecting": int64(3),

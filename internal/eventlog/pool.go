@@ -3,7 +3,6 @@ package eventlog
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/mgxdb/mgx/event"
 )
@@ -98,15 +97,12 @@ func poolOptions(o *event.PoolOptions) []slog.Attr {
 	attrs := []slog.Attr{
 		slog.Int("minPoolSize", o.MinPoolSize), slog.Int("maxPoolSize", o.MaxPoolSize), slog.Int("maxConnecting", o.MaxConnecting),
 	}
-	milliseconds := func(name string, d time.Duration) {
-		if d > 0 {
-			attrs = append(attrs, slog.Int64(name, d.Milliseconds()))
+	for name, value := range o.Named() {
+		switch name {
+		case "minPoolSize", "maxPoolSize", "maxConnecting":
+		default:
+			attrs = append(attrs, slog.Int64(name, value))
 		}
-	}
-	milliseconds("maxIdleTimeMS", o.MaxIdleTime)
-	milliseconds("waitQueueTimeoutMS", o.WaitQueueTimeout)
-	if o.MaxWaiters > 0 && o.MaxPoolSize > 0 {
-		attrs = append(attrs, slog.Int("waitQueueMultiple", o.MaxWaiters/o.MaxPoolSize))
 	}
 	return attrs
 }

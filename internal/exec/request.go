@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
+
+	"github.com/mgxdb/mgx/internal/pool"
 )
 
 // Request keeps one connection to each server for the operations that share it,
@@ -99,6 +101,7 @@ func (q *Request) lease(ctx context.Context, server *Server) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.SetPurpose(pool.ForRequest)
 	q.leases[server] = requestLease{l, context.AfterFunc(server.Context(), func() {
 		q.left.Store(true)
 		q.letGo()

@@ -195,6 +195,7 @@ func (p *Pool[C]) usage() Usage {
 		InUse:        len(p.all) - len(p.idle) - p.dialing - p.draining,
 		Cursors:      int(p.cursors.Load()),
 		Transactions: int(p.transactions.Load()),
+		Requests:     int(p.requests.Load()),
 		Pending:      p.dialing,
 		Draining:     p.draining,
 		Waiting:      p.queue.length,

@@ -26,6 +26,7 @@ func (p *Pool[C]) dispatch() {
 		}
 		p.begin()
 	}
+	p.makeRoom()
 }
 
 // begin starts to establish a connection. The lock is held.

@@ -2,10 +2,17 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mgxdb/mgx/event"
 )
+
+// drainPatience is how long a late reply may keep a caller waiting who could have
+// a new connection.
+const drainPatience = 50 * time.Millisecond
+
+var errMadeRoom = errors.New("its reply is outstanding, and an operation waited for a connection")
 
 // drainLater keeps a connection aside until its late reply has come.
 func (p *Pool[C]) drainLater(h *Handle[C]) {
@@ -22,7 +29,9 @@ func (p *Pool[C]) drainLater(h *Handle[C]) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.opts.DrainTimeout)
 	h.status, h.cancel = draining, cancel
+	h.drainSince = p.now()
 	p.draining++
+	p.makeRoom()
 	p.spawn(func() {
 		defer cancel()
 		p.drain(ctx, h)
@@ -38,8 +47,9 @@ func (p *Pool[C]) drain(ctx context.Context, h *Handle[C]) {
 	err := h.drainer.Drain(ctx)
 	if err == nil {
 		err = h.fault()
+	} else if p.gaveUp(h) {
+		err = errMadeRoom
 	}
-
 	if p.observed() {
 		if err != nil {
 			p.emit(event.ConnectionPendingResponseFailed{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start), Err: err})
@@ -49,11 +59,69 @@ func (p *Pool[C]) drain(ctx context.Context, h *Handle[C]) {
 	}
 	p.mu.Lock()
 	p.draining--
-	h.status, h.cancel = settling, nil
+	abandoned := h.abandoned
+	h.status, h.cancel, h.abandoned = settling, nil, false
+	if abandoned {
+		p.abandoned--
+	}
 	p.mu.Unlock()
 	if err != nil {
 		p.discard(h, err)
-	} else {
-		p.putBack(h)
+		return
+	}
+	p.putBack(h)
+	if abandoned { // the reply was faster
+		p.mu.Lock()
+		p.makeRoom()
+		p.mu.Unlock()
+	}
+}
+
+func (p *Pool[C]) gaveUp(h *Handle[C]) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return h.abandoned
+}
+
+// makeRoom has connections closed whose late reply keeps a caller waiting: the pool
+// is full, and nothing else is on its way to that caller. Each gets drainPatience
+// first, since most replies come soon, and a new connection costs more than that.
+// No more are given up at a time than can be established in their place. The lock
+// is held.
+func (p *Pool[C]) makeRoom() {
+	for p.state == ready && p.opts.MaxSize > 0 && len(p.all) >= p.opts.MaxSize && !p.drainTimer.set &&
+		p.queue.waiting() > p.abandoned && p.dialing+p.abandoned < p.opts.MaxConnecting {
+		h := p.longestDraining()
+		if h == nil {
+			return
+		}
+		if left := h.drainSince + drainPatience - p.now(); left > 0 {
+			p.drainTimer.start(left)
+			return
+		}
+		h.abandoned = true
+		p.abandoned++
+		h.cancel() // its goroutine retires it
+	}
+}
+
+func (p *Pool[C]) longestDraining() (longest *Handle[C]) {
+	if p.draining == p.abandoned {
+		return nil
+	}
+	for _, h := range p.all {
+		if h.status == draining && !h.abandoned && (longest == nil || h.drainSince < longest.drainSince) {
+			longest = h
+		}
+	}
+	return longest
+}
+
+// endPatience looks again at the connections that callers wait for.
+func (p *Pool[C]) endPatience() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.drainTimer.rung() {
+		p.makeRoom()
 	}
 }

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,14 +32,14 @@ func TestLateReply(t *testing.T) {
 		var s fakeServer
 		var rec recorder
 		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 1, Events: rec.record})
-		cutOff(t, checkOut(t, p), 2*time.Second)
+		cutOff(t, checkOut(t, p), drainPatience/2)
 		if got := p.Stats(); got.Draining != 1 || got.Total != 1 || got.InUse != 0 || got.Idle != 0 {
 			t.Errorf("%+v", got)
 		}
 		// It counts as one of the connections, so the next caller waits for it.
 		start := time.Now()
 		h := checkOut(t, p)
-		if h.ID() != 1 || time.Since(start) != 2*time.Second {
+		if h.ID() != 1 || time.Since(start) != drainPatience/2 {
 			t.Errorf("connection %d after %v", h.ID(), time.Since(start))
 		}
 		checkIn(t, h)
@@ -58,13 +59,11 @@ func TestLateReplyDoesNotCome(t *testing.T) {
 		var rec recorder
 		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 1, Events: rec.record})
 		cutOff(t, checkOut(t, p), time.Hour)
-		start := time.Now()
-		h := checkOut(t, p)
+		time.Sleep(defaultDrainTimeout)
 		synctest.Wait()
-		if h.ID() != 2 || time.Since(start) != defaultDrainTimeout || s.open() != 1 {
-			t.Errorf("connection %d after %v, %d open", h.ID(), time.Since(start), s.open())
+		if got := p.Stats(); got.Total != 0 || s.open() != 0 {
+			t.Errorf("%+v, %d open", got, s.open())
 		}
-		checkIn(t, h)
 		for _, e := range rec.all() {
 			switch e := e.(type) {
 			case event.ConnectionPendingResponseFailed:
@@ -149,7 +148,7 @@ func TestChurn(t *testing.T) {
 		for range 50 {
 			go func() {
 				for range 100 {
-					cutOff(t, checkOut(t, p), 50*time.Millisecond)
+					cutOff(t, checkOut(t, p), drainPatience-10*time.Millisecond)
 				}
 				done <- struct{}{}
 			}()
@@ -159,6 +158,94 @@ func TestChurn(t *testing.T) {
 		}
 		if n := len(s.made()); n > 10 {
 			t.Errorf("%d connections for 5,000 calls", n)
+		}
+	})
+}
+
+// TestLateRepliesBlockNobody: a burst of calls that are cut off leaves a pool full
+// of late replies. Who comes next gets a new connection.
+func TestLateRepliesBlockNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, callers = 100, 20
+		var s fakeServer
+		var rec recorder
+		s.delay = 10 * time.Millisecond
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: size, Events: rec.record})
+		var burst []*fakeHandle
+		for range size {
+			burst = append(burst, checkOut(t, p))
+		}
+		for _, h := range burst {
+			cutOff(t, h, time.Hour)
+		}
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range callers {
+			wg.Go(func() {
+				h := checkOut(t, p)
+				time.Sleep(time.Minute)
+				checkIn(t, h)
+			})
+		}
+		time.Sleep(drainPatience + callers/defaultMaxConnecting*s.delay)
+		synctest.Wait()
+		got := p.Stats()
+		if got.Waiting != 0 || got.InUse != callers || got.Draining != size-callers || got.Total != size {
+			t.Errorf("after %v: %+v", time.Since(start), got)
+		}
+		if n := count[event.ConnectionClosed](&rec); n != callers {
+			t.Errorf("%d connections closed for %d callers", n, callers)
+		}
+		if s.most > defaultMaxConnecting {
+			t.Errorf("%d connections being established at a time", s.most)
+		}
+		for _, e := range rec.all() {
+			if e, ok := e.(event.ConnectionPendingResponseFailed); ok && !errors.Is(e.Err, errMadeRoom) {
+				t.Errorf("%v", e.Err)
+			}
+		}
+		wg.Wait()
+	})
+}
+
+// TestLateRepliesStayWhileThereIsRoom: below the limit nothing is given up.
+func TestLateRepliesStayWhileThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 3})
+		first := checkOut(t, p)
+		cutOff(t, checkOut(t, p), time.Second)
+		held := checkOut(t, p)
+		checkIn(t, held)
+		held = checkOut(t, p) // idle again
+		time.Sleep(2 * drainPatience)
+		if got := p.Stats(); got.Draining != 1 || got.Total != 3 {
+			t.Errorf("%+v", got)
+		}
+		checkIn(t, held)
+		checkIn(t, first)
+	})
+}
+
+// TestLateReplyCrossesItsEnd: replies that come in the moment in which they are
+// given up lose no caller and no connection.
+func TestLateReplyCrossesItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 4})
+		var wg sync.WaitGroup
+		for range 12 {
+			wg.Go(func() {
+				for range 50 {
+					cutOff(t, checkOut(t, p), drainPatience)
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := p.Stats(); got.Total != got.Idle || got.Total > 4 || got.Waiting != 0 || s.open() != got.Total || p.abandoned != 0 {
+			t.Errorf("%+v, %d open, %d given up", got, s.open(), p.abandoned)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/event"
@@ -24,7 +23,7 @@ type ClosedError struct {
 }
 
 func (e *ClosedError) Error() string {
-	return fmt.Sprintf("no connection to %s: the client is closed", e.Address)
+	return fmt.Sprintf("Attempted to check out a connection from closed connection pool of %s: the client is closed", e.Address)
 }
 
 // Categories implements fault.Categorized.
@@ -40,18 +39,22 @@ type PoolClearedError struct {
 	Address string
 	// Cause is what the pool was cleared for, nil if it never was ready.
 	Cause error
-	// Interrupted tells that a connection in use was cut off.
+	// Interrupted reports that a connection in use was cut off.
 	Interrupted bool
+	// Left reports that the server is no longer part of the deployment.
+	Left bool
 }
 
 func (e *PoolClearedError) Error() string {
 	switch {
 	case e.Interrupted:
 		return fmt.Sprintf("connection to %s interrupted due to server monitor timeout", e.Address)
+	case e.Left:
+		return fmt.Sprintf("Connection pool for %s was closed because the server has left the deployment", e.Address)
 	case e.Cause == nil:
-		return fmt.Sprintf("no connection to %s: the server has not answered a check yet", e.Address)
+		return fmt.Sprintf("Connection pool for %s is paused: the server has not answered a check yet", e.Address)
 	default:
-		return fmt.Sprintf("no connection to %s: its pool was cleared because another operation failed: %v", e.Address, e.Cause)
+		return fmt.Sprintf("Connection pool for %s was cleared because another operation failed with: %v", e.Address, e.Cause)
 	}
 }
 
@@ -70,23 +73,20 @@ type Usage struct {
 	InUse        int
 	Cursors      int // of those in use, held by cursors
 	Transactions int // of those in use, held by transactions
+	Requests     int // of those in use, held by requests
 	Pending      int // being established
 	Draining     int // waiting for a late reply
 	Waiting      int // callers that still wait
 }
 
+// String lists what the specification "Load Balancer Support" wants to be told, in
+// its words, and then what it does not know of.
 func (u Usage) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "maxPoolSize %d, connections in use by cursors %d, by transactions %d, by other operations %d",
-		u.MaxSize, u.Cursors, u.Transactions, max(u.InUse-u.Cursors-u.Transactions, 0))
-	if u.Pending > 0 {
-		fmt.Fprintf(&b, ", being established %d", u.Pending)
-	}
-	if u.Draining > 0 {
-		fmt.Fprintf(&b, ", waiting for a late reply %d", u.Draining)
-	}
-	fmt.Fprintf(&b, "; operations still waiting %d", u.Waiting)
-	return b.String()
+	other := max(u.InUse-u.Cursors-u.Transactions-u.Requests, 0)
+	return fmt.Sprintf("maxPoolSize: %d, connections in use by cursors: %d, connections in use by transactions: %d, "+
+		"connections in use by other operations: %d, connections in use by requests: %d, "+
+		"connections being established: %d, connections waiting for a late reply: %d, operations still waiting: %d",
+		u.MaxSize, u.Cursors, u.Transactions, other, u.Requests, u.Pending, u.Draining, u.Waiting)
 }
 
 // WaitQueueTimeoutError is a caller that got no connection in time.
@@ -100,11 +100,24 @@ type WaitQueueTimeoutError struct {
 }
 
 func (e *WaitQueueTimeoutError) Error() string {
-	what := "raise maxPoolSize or hold connections for less long"
-	if e.Usage.MaxSize == 0 || e.Usage.InUse < e.Usage.MaxSize {
-		what = "the server is slow to accept connections"
+	return fmt.Sprintf("Timed out while checking out a connection from connection pool of %s after %v: "+
+		"Timeout waiting for connection from the connection pool. %v. %s", e.Address, e.Waited, e.Usage, e.Usage.remedy())
+}
+
+// remedy is what helps a caller who got no connection.
+func (u Usage) remedy() string {
+	switch used := u.MaxSize > 0 && u.InUse+u.Draining >= u.MaxSize; {
+	case used && u.Draining > u.InUse:
+		return "The server is slow to answer operations that were given up: allow them more time, or raise maxPoolSize"
+	case used && u.Requests > 0 && u.Requests >= u.InUse/2:
+		return "End requests earlier, or raise maxPoolSize"
+	case used && u.Cursors > 0 && u.Cursors >= u.InUse/2:
+		return "Close cursors earlier, or raise maxPoolSize"
+	case used:
+		return "Raise maxPoolSize, or hold connections for less long"
+	default:
+		return "The server is slow to accept connections"
 	}
-	return fmt.Sprintf("timed out after %v waiting for a connection to %s (%v): %s", e.Waited, e.Address, e.Usage, what)
 }
 
 func (e *WaitQueueTimeoutError) Unwrap() error { return e.Cause }

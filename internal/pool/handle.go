@@ -11,12 +11,13 @@ import (
 // Purpose is what a connection was checked out for.
 type Purpose uint8
 
-// The purposes that the load balancer specification wants told apart when a
-// check-out times out.
+// The purposes that are told apart when a check-out times out: those of the
+// specification "Load Balancer Support", and requests.
 const (
 	ForOperation Purpose = iota
 	ForCursor
 	ForTransaction
+	ForRequest
 )
 
 // status is where a connection is in its life. It is guarded by the pool's lock.
@@ -56,6 +57,8 @@ type Handle[C Conn] struct {
 	generation uint64
 	service    bson.ObjectID
 	idleSince  time.Duration      // on the pool's clock
+	drainSince time.Duration      // likewise
+	abandoned  bool               // draining: to be closed, for somebody waits
 	cancel     context.CancelFunc // of what runs in the background for it
 	waiter     *waiter[C]         // dialing: on whose behalf
 }

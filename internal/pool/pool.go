@@ -30,6 +30,7 @@ type Pool[C Conn] struct {
 	waiters      sync.Pool // of *waiter[C]: not shared with other pools
 	cursors      atomic.Int64
 	transactions atomic.Int64
+	requests     atomic.Int64
 
 	ctx    context.Context // done when the pool is closed
 	cancel context.CancelFunc
@@ -41,14 +42,16 @@ type Pool[C Conn] struct {
 	services   map[bson.ObjectID]*service
 	lastID     int64
 
-	all      []*Handle[C] // every connection that is not closed, lent ones included
-	idle     []*Handle[C] // the last is lent first; idleSince ascends
-	dialing  int          // being established, settling ones included
-	draining int
-	queue    queue[C]
+	all       []*Handle[C] // every connection that is not closed, lent ones included
+	idle      []*Handle[C] // the last is lent first; idleSince ascends
+	dialing   int          // being established, settling ones included
+	draining  int
+	abandoned int // of those draining, about to be closed for a caller who waits
+	queue     queue[C]
 
-	pruneTimer, waitTimer, retryTimer alarm
-	retryAfter                        time.Duration // the next pause after a failed dial for MinSize
+	pruneTimer, waitTimer, retryTimer, drainTimer alarm
+
+	retryAfter time.Duration // the next pause after a failed dial for MinSize
 
 	goroutines int
 	gone       chan struct{} // closed when nothing is left of a closed pool
@@ -73,15 +76,16 @@ func New[C Conn](opts Options[C]) *Pool[C] {
 	p.pruneTimer.ring = p.prune
 	p.waitTimer.ring = p.expireWaiters
 	p.retryTimer.ring = p.retryDials
+	p.drainTimer.ring = p.endPatience
 	p.waiters.New = func() any { return &waiter[C]{answer: make(chan answer[C], 1)} }
 	if p.observed() {
 		p.emit(event.PoolCreated{Address: p.opts.Address, Options: event.PoolOptions{
-			MaxPoolSize:      p.opts.MaxSize,
-			MinPoolSize:      p.opts.MinSize,
-			MaxConnecting:    p.opts.MaxConnecting,
-			MaxWaiters:       p.opts.MaxWaiters,
-			MaxIdleTime:      p.opts.MaxIdleTime,
-			WaitQueueTimeout: p.opts.WaitQueueTimeout,
+			MaxPoolSize:       p.opts.MaxSize,
+			MinPoolSize:       p.opts.MinSize,
+			MaxConnecting:     p.opts.MaxConnecting,
+			WaitQueueMultiple: p.opts.MaxWaiters / max(p.opts.MaxSize, 1),
+			MaxIdleTime:       p.opts.MaxIdleTime,
+			WaitQueueTimeout:  p.opts.WaitQueueTimeout,
 		}})
 	}
 	return p
@@ -138,6 +142,7 @@ func (p *Pool[C]) Clear(cause error, serviceID bson.ObjectID, interrupt bool) {
 	p.state = paused
 	p.waitTimer.stop()
 	p.retryTimer.stop()
+	p.drainTimer.stop()
 	turnedAway := p.queue.clear()
 	gone := p.retireWhere(func(*Handle[C]) bool { return true }, event.CloseStale)
 	if interrupt {
@@ -193,6 +198,7 @@ func (p *Pool[C]) Close() {
 	p.pruneTimer.stop()
 	p.waitTimer.stop()
 	p.retryTimer.stop()
+	p.drainTimer.stop()
 	turnedAway := p.queue.clear()
 	gone := p.retireWhere(func(*Handle[C]) bool { return true }, event.ClosePoolClosed)
 	p.mu.Unlock()

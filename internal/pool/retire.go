@@ -135,5 +135,7 @@ func (p *Pool[C]) countPurpose(purpose Purpose, by int64) {
 		p.cursors.Add(by)
 	case ForTransaction:
 		p.transactions.Add(by)
+	case ForRequest:
+		p.requests.Add(by)
 	}
 }

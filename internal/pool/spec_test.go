@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -230,7 +231,7 @@ func (r *specRun) waitForEvent(op specOperation) error {
 	}
 }
 
-// checkError compares the kind of error. The wording is our own.
+// checkError compares the kind of error, and that its text has what the file wants.
 func (r *specRun) checkError(err error) {
 	want := r.file.Error
 	if want == nil {
@@ -252,6 +253,12 @@ func (r *specRun) checkError(err error) {
 	}
 	if !ok {
 		r.t.Fatalf("got error %v, want %s", err, want.Type)
+	}
+	if want.Address == "42" { // any
+		want.Address = "a:27017"
+	}
+	if text := err.Error(); !strings.Contains(text, want.Message) || !strings.Contains(text, want.Address) {
+		r.t.Errorf("%q does not say %q and %q", text, want.Message, want.Address)
 	}
 }
 

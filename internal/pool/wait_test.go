@@ -241,18 +241,28 @@ func TestClearTurnsWaitersAway(t *testing.T) {
 }
 
 func TestErrorTexts(t *testing.T) {
-	usage := Usage{MaxSize: 10, InUse: 10, Cursors: 3, Transactions: 2, Pending: 1, Draining: 1, Waiting: 7}
+	usage := Usage{MaxSize: 12, InUse: 10, Cursors: 3, Transactions: 2, Requests: 1, Pending: 1, Draining: 1, Waiting: 7}
 	for _, c := range []struct {
 		err  error
 		want []string
 	}{
-		{&ClosedError{"a:1"}, []string{"a:1", "closed"}},
+		{&ClosedError{"a:1"}, []string{"Attempted to check out a connection from closed connection pool", "a:1"}},
 		{&PoolClearedError{Address: "a:1"}, []string{"a:1", "not answered"}},
-		{&PoolClearedError{Address: "a:1", Cause: errors.New("reset")}, []string{"a:1", "cleared", "reset"}},
+		{&PoolClearedError{Address: "a:1", Left: true}, []string{"a:1", "left the deployment"}},
+		{&PoolClearedError{Address: "a:1", Cause: errors.New("reset")}, []string{"Connection pool for a:1 was cleared because another operation failed with: reset"}},
 		{&PoolClearedError{Address: "a:1", Interrupted: true}, []string{"connection to a:1 interrupted due to server monitor timeout"}},
 		{&WaitQueueTimeoutError{Address: "a:1", Waited: 3 * time.Second, Usage: usage},
-			[]string{"3s", "a:1", "maxPoolSize 10", "by cursors 3", "by transactions 2", "other operations 5", "still waiting 7", "raise maxPoolSize"}},
-		{&WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: 1, Pending: 2}}, []string{"being established 2", "slow"}},
+			[]string{
+				"Timed out while checking out a connection from connection pool", "a:1", "3s",
+				"Timeout waiting for connection from the connection pool. maxPoolSize: 12, connections in use by cursors: 3, " +
+					"connections in use by transactions: 2, connections in use by other operations: 4",
+				"in use by requests: 1", "being established: 1", "waiting for a late reply: 1", "still waiting: 7",
+			}},
+		{&WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: 10}}, []string{"Raise maxPoolSize, or hold"}},
+		{&WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: 10, Cursors: 9}}, []string{"Close cursors"}},
+		{&WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: 10, Requests: 9}}, []string{"End requests"}},
+		{&WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: 1, Draining: 9}}, []string{"given up"}},
+		{&WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: 1, Pending: 2}}, []string{"slow to accept"}},
 		{&WaitCanceledError{Address: "a:1", Cause: context.Canceled}, []string{"a:1", "context canceled"}},
 		{&TooManyWaitersError{Address: "a:1", MaxWaiters: 7, Usage: usage}, []string{"7 operations", "a:1", "waitQueueMultiple"}},
 	} {

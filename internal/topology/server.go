@@ -136,12 +136,10 @@ func (s *Server[C]) CheckOut(ctx context.Context) (*pool.Handle[C], error) {
 	h, err := s.pool.CheckOut(ctx)
 	if err != nil && s.run.ctx.Err() == nil && errors.Is(err, pool.ErrPoolClosed) {
 		// Another server may well do.
-		err = &pool.PoolClearedError{Address: s.address, Cause: errLeft}
+		err = &pool.PoolClearedError{Address: s.address, Left: true}
 	}
 	return h, err
 }
-
-var errLeft = errors.New("the server has left the deployment")
 
 // Failed tells the topology what an operation on a connection of this server ran
 // into. It marks the server Unknown, clears its pool and has it checked again as
