@@ -36,6 +36,10 @@ func encryptionFault(list []bson.D) error {
 				_, ok := lookup(given, name)
 				return ok
 			})
+			// Who has got a token already needs no credentials to get one.
+			if _, token := lookup(given, "accessToken"); token && (kind == "azure" || kind == "gcp") {
+				continue
+			}
 			if len(given) > 0 && len(missing) > 0 {
 				return malformedf("%s: the KMS provider %s has no %s", get[string](spec, "id"), p.Key, missing[0])
 			}

@@ -32,20 +32,22 @@ func newBucket(db *mgx.Database, d bson.D) (*gridfs.Bucket, error) {
 // onBucket runs an operation on a bucket.
 func (r *run) onBucket(b *gridfs.Bucket, name string, a *arguments) (result, error) {
 	switch name {
-	case "upload":
+	case "upload", "uploadWithId":
 		return r.upload(b, a)
 	case "drop":
 		return nothing, b.Drop(r.ctx)
 	}
 	var id any
-	var filename string
+	var filename, newFilename string
 	revision := -1
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "id":
 			id = v.value
-		case "filename", "newFilename":
+		case "filename":
 			filename = v.text()
+		case "newFilename":
+			newFilename = v.text()
 		case "revision":
 			revision = int(v.int())
 		default:
@@ -69,7 +71,9 @@ func (r *run) onBucket(b *gridfs.Bucket, name string, a *arguments) (result, err
 	case "deleteByName":
 		return nothing, b.DeleteByName(r.ctx, filename)
 	case "rename":
-		return nothing, b.Rename(r.ctx, id, filename)
+		return nothing, b.Rename(r.ctx, id, newFilename)
+	case "renameByName":
+		return nothing, b.RenameByName(r.ctx, filename, newFilename)
 	}
 	return nothing, unknown("bucket", name)
 }
@@ -94,6 +98,8 @@ func (r *run) upload(b *gridfs.Bucket, a *arguments) (result, error) {
 			options = append(options, gridfs.WithChunkSize(int(v.int())))
 		case "metadata":
 			options = append(options, gridfs.WithMetadata(v.document()))
+		case "id":
+			options = append(options, gridfs.WithID(v.value))
 		case "disableMD5": // there is none
 		default:
 			return false

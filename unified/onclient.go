@@ -16,14 +16,20 @@ func (r *run) onClient(c *client, name string, a *arguments) (result, error) {
 		return r.listDatabases(c.Client, name == "listDatabaseNames", a)
 	case "dropDatabase":
 		var database string
+		var options []mgx.DropOption
 		err := a.each(func(key string, v argument) bool {
-			database = v.text()
-			return key == "database"
+			if key == "database" {
+				database = v.text()
+				return true
+			}
+			return add(&options, key, v)
 		})
 		if err != nil {
 			return nothing, err
 		}
-		return nothing, c.DropDatabase(r.ctx, database)
+		return nothing, c.DropDatabase(r.ctx, database, options...)
+	case "appendMetadata":
+		return nothing, appendMetadata(c.Client, a)
 	}
 	return nothing, unknown("client", name)
 }
@@ -32,21 +38,11 @@ func (r *run) listDatabases(c *mgx.Client, names bool, a *arguments) (result, er
 	var filter any
 	var options []mgx.ListDatabasesOption
 	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "filter":
+		if key == "filter" {
 			filter = v.document()
-		case "nameOnly":
-			if v.bool() {
-				options = append(options, mgx.NameOnly())
-			}
-		case "authorizedDatabases":
-			options = append(options, mgx.AuthorizedOnly(v.bool()))
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
-		default:
-			return false
+			return true
 		}
-		return true
+		return add(&options, key, v)
 	})
 	if err != nil {
 		return nothing, err
@@ -66,4 +62,31 @@ func (r *run) listDatabases(c *mgx.Client, names bool, a *arguments) (result, er
 		})
 	}
 	return result{value: list, found: true, documents: true}, err
+}
+
+func appendMetadata(c *mgx.Client, a *arguments) error {
+	if err := a.need("driverInfoOptions"); err != nil {
+		return err
+	}
+	var w mgx.WrapperInfo
+	err := a.each(func(key string, v argument) bool {
+		v.check((&arguments{d: v.document()}).each(func(key string, v argument) bool {
+			switch key {
+			case "name":
+				w.Name = v.text()
+			case "version":
+				w.Version = v.text()
+			case "platform":
+				w.Platform = v.text()
+			default:
+				return false
+			}
+			return true
+		}))
+		return key == "driverInfoOptions"
+	})
+	if err != nil {
+		return err
+	}
+	return c.AppendWrapper(w)
 }

@@ -16,7 +16,7 @@ func (r *run) clientBulkWrite(c *mgx.Client, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var writes []mgx.ClientWrite
-	var options bulkOptions
+	var options []mgx.ClientBulkOption
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "models":
@@ -25,23 +25,15 @@ func (r *run) clientBulkWrite(c *mgx.Client, a *arguments) (result, error) {
 				v.check(err)
 				writes = append(writes, w)
 			}
-		case "verboseResults":
-			if v.bool() {
-				options.ofClient = append(options.ofClient, mgx.VerboseResults())
-			}
-		case "writeConcern":
-			wc, err := writeConcern(v.document())
-			v.check(err)
-			options.ofClient = append(options.ofClient, mgx.WithWriteConcern(wc))
 		default:
-			return options.read(key, v)
+			return add(&options, key, v)
 		}
 		return true
 	})
 	if err != nil {
 		return nothing, err
 	}
-	res, err := c.BulkWrite(r.ctx, writes, options.ofClient...)
+	res, err := c.BulkWrite(r.ctx, writes, options...)
 	if err == nil {
 		return value(clientBulkResult(&res)), nil
 	}

@@ -2,7 +2,6 @@ package unified
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
@@ -44,7 +43,9 @@ func (r *run) onCollection(c *mgx.Collection, name string, a *arguments) (result
 	case "distinct":
 		return r.distinct(c, a)
 	case "rename":
-		return nothing, r.rename(c, a)
+		return r.rename(c, a)
+	case "drop":
+		return nothing, r.drop(c, a)
 	}
 	if write, ok := writes[name]; ok {
 		return write(r, c, a)
@@ -71,81 +72,14 @@ func finding[O any](a *arguments) (filter any, options []O, err error) {
 	if err := a.need("filter"); err != nil {
 		return nil, nil, err
 	}
-	add := func(o any) { options = append(options, o.(O)) }
 	err = a.each(func(key string, v argument) bool {
-		switch key {
-		case "filter":
+		if key == "filter" {
 			filter = v.document()
-		case "sort":
-			add(mgx.SortBy(v.document()))
-		case "projection":
-			add(mgx.Projection(v.document()))
-		case "limit":
-			add(mgx.Limit(v.int()))
-		case "skip":
-			add(mgx.Skip(v.int()))
-		case "batchSize":
-			add(mgx.BatchSize(int32(v.int())))
-		case "hint":
-			add(mgx.Hint(v.value))
-		case "collation":
-			add(mgx.WithCollation(v.document()))
-		case "let":
-			add(mgx.Let(v.document()))
-		case "comment":
-			add(mgx.Comment(v.value))
-		case "maxTimeMS":
-			add(mgx.MaxTime(v.milliseconds()))
-		default:
-			return findingMore(key, v, add)
+			return true
 		}
-		return true
+		return add(&options, key, v)
 	})
 	return filter, options, err
-}
-
-// findingMore reads the rarer arguments of find.
-func findingMore(key string, v argument, add func(any)) bool {
-	switch key {
-	case "allowDiskUse":
-		add(mgx.AllowDiskUse(v.bool()))
-	case "allowPartialResults":
-		if v.bool() {
-			add(mgx.AllowPartialResults())
-		}
-	case "noCursorTimeout":
-		if v.bool() {
-			add(mgx.NoCursorTimeout())
-		}
-	case "max":
-		add(mgx.Max(v.document()))
-	case "min":
-		add(mgx.Min(v.document()))
-	case "returnKey":
-		if v.bool() {
-			add(mgx.ReturnKey())
-		}
-	case "showRecordId":
-		if v.bool() {
-			add(mgx.ShowRecordID())
-		}
-	case "cursorType":
-		types := map[string]mgx.CursorType{"nontailable": mgx.NonTailable, "tailable": mgx.Tailable, "tailableawait": mgx.TailableAwait}
-		t, ok := types[strings.ToLower(v.text())]
-		if !ok {
-			v.from.wrong(v.key, "a cursor type", v.value)
-		}
-		add(mgx.WithCursorType(t))
-	case "maxAwaitTimeMS":
-		add(mgx.MaxAwaitTime(v.milliseconds()))
-	case "rawData":
-		if v.bool() {
-			add(mgx.RawData())
-		}
-	default:
-		return false
-	}
-	return true
 }
 
 // aggregation reads the arguments of aggregate.
@@ -153,73 +87,24 @@ func aggregation(a *arguments) (pipeline any, options []mgx.AggregateOption, err
 	if err := a.need("pipeline"); err != nil {
 		return nil, nil, err
 	}
-	add := func(o mgx.AggregateOption) { options = append(options, o) }
 	err = a.each(func(key string, v argument) bool {
-		switch key {
-		case "pipeline":
+		if key == "pipeline" {
 			pipeline = v.list()
-		case "batchSize":
-			add(mgx.BatchSize(int32(v.int())))
-		case "allowDiskUse":
-			add(mgx.AllowDiskUse(v.bool()))
-		case "collation":
-			add(mgx.WithCollation(v.document()))
-		case "hint":
-			add(mgx.Hint(v.value))
-		case "let":
-			add(mgx.Let(v.document()))
-		case "comment":
-			add(mgx.Comment(v.value))
-		case "maxTimeMS":
-			add(mgx.MaxTime(v.milliseconds()))
-		case "maxAwaitTimeMS":
-			add(mgx.MaxAwaitTime(v.milliseconds()))
-		case "bypassDocumentValidation":
-			add(mgx.BypassDocumentValidation(v.bool()))
-		case "rawData":
-			if v.bool() {
-				add(mgx.RawData())
-			}
-		default:
-			return false
+			return true
 		}
-		return true
+		return add(&options, key, v)
 	})
 	return pipeline, options, err
 }
 
+// only reads the arguments of operations that have none but options.
+func only[O any](a *arguments) (options []O, err error) {
+	err = a.each(func(key string, v argument) bool { return add(&options, key, v) })
+	return options, err
+}
+
 func (r *run) countDocuments(c *mgx.Collection, a *arguments) (result, error) {
-	if err := a.need("filter"); err != nil {
-		return nothing, err
-	}
-	var filter any
-	var options []mgx.CountOption
-	add := func(o mgx.CountOption) { options = append(options, o) }
-	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "filter":
-			filter = v.document()
-		case "limit":
-			add(mgx.Limit(v.int()))
-		case "skip":
-			add(mgx.Skip(v.int()))
-		case "hint":
-			add(mgx.Hint(v.value))
-		case "collation":
-			add(mgx.WithCollation(v.document()))
-		case "comment":
-			add(mgx.Comment(v.value))
-		case "maxTimeMS":
-			add(mgx.MaxTime(v.milliseconds()))
-		case "rawData":
-			if v.bool() {
-				add(mgx.RawData())
-			}
-		default:
-			return false
-		}
-		return true
-	})
+	filter, options, err := finding[mgx.CountOption](a)
 	if err != nil {
 		return nothing, err
 	}
@@ -228,22 +113,7 @@ func (r *run) countDocuments(c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func (r *run) estimatedDocumentCount(c *mgx.Collection, a *arguments) (result, error) {
-	var options []mgx.EstimatedCountOption
-	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
-		case "maxTimeMS":
-			options = append(options, mgx.MaxTime(v.milliseconds()))
-		case "rawData":
-			if v.bool() {
-				options = append(options, mgx.RawData())
-			}
-		default:
-			return false
-		}
-		return true
-	})
+	options, err := only[mgx.EstimatedCountOption](a)
 	if err != nil {
 		return nothing, err
 	}
@@ -267,12 +137,8 @@ func (r *run) runDeprecated(c *mgx.Collection, name string, a *arguments) (resul
 			command = append(command, bson.E{Key: "query", Value: v.document()})
 		case "limit", "skip", "hint", "collation", "comment", "maxTimeMS", "map", "reduce", "out":
 			command = append(command, bson.E{Key: key, Value: v.value})
-		case "rawData":
-			if v.bool() {
-				options = append(options, mgx.RawData())
-			}
 		default:
-			return false
+			return add(&options, key, v)
 		}
 		return true
 	})
@@ -294,27 +160,14 @@ func (r *run) distinct(c *mgx.Collection, a *arguments) (result, error) {
 	var field string
 	var filter any
 	var options []mgx.DistinctOption
-	add := func(o mgx.DistinctOption) { options = append(options, o) }
 	err := a.each(func(key string, v argument) bool {
 		switch key {
 		case "fieldName":
 			field = v.text()
 		case "filter":
 			filter = v.document()
-		case "hint":
-			add(mgx.Hint(v.value))
-		case "collation":
-			add(mgx.WithCollation(v.document()))
-		case "comment":
-			add(mgx.Comment(v.value))
-		case "maxTimeMS":
-			add(mgx.MaxTime(v.milliseconds()))
-		case "rawData":
-			if v.bool() {
-				add(mgx.RawData())
-			}
 		default:
-			return false
+			return add(&options, key, v)
 		}
 		return true
 	})
@@ -325,28 +178,30 @@ func (r *run) distinct(c *mgx.Collection, a *arguments) (result, error) {
 	return value(bson.A(list)), err
 }
 
-func (r *run) rename(c *mgx.Collection, a *arguments) error {
+func (r *run) rename(c *mgx.Collection, a *arguments) (result, error) {
 	if err := a.need("to"); err != nil {
-		return err
+		return nothing, err
 	}
 	var to string
 	var options []mgx.RenameOption
 	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "to":
+		if key == "to" {
 			to = v.text()
-		case "dropTarget":
-			if v.bool() {
-				options = append(options, mgx.DropTarget())
-			}
-		default:
-			return false
+			return true
 		}
-		return true
+		return add(&options, key, v)
 	})
+	if err != nil {
+		return nothing, err
+	}
+	renamed, err := c.Rename(r.ctx, to, options...)
+	return result{save: renamed}, err
+}
+
+func (r *run) drop(c *mgx.Collection, a *arguments) error {
+	options, err := only[mgx.DropOption](a)
 	if err != nil {
 		return err
 	}
-	_, err = c.Rename(r.ctx, to, options...)
-	return err
+	return c.Drop(r.ctx, options...)
 }

@@ -15,7 +15,7 @@ func (r *run) onDatabase(db *mgx.Database, name string, a *arguments) (result, e
 		}
 		return all(db.Aggregate(r.ctx, pipeline, options...))
 	case "createCollection":
-		return nothing, r.createCollection(db, a)
+		return r.createCollection(db, a)
 	case "dropCollection":
 		return nothing, r.dropCollection(db, a)
 	case "listCollections", "listCollectionObjects", "listCollectionNames":
@@ -54,12 +54,8 @@ func (r *run) runCommand(db *mgx.Database, a *arguments) (result, error) {
 		case "command":
 			command = v.document()
 		case "commandName":
-		case "readPreference":
-			rp, err := readPreference(v.document())
-			v.check(err)
-			options = append(options, mgx.WithReadPreference(rp))
 		default:
-			return false
+			return add(&options, key, v)
 		}
 		return true
 	})
@@ -80,18 +76,10 @@ func (r *run) runCursorCommand(db *mgx.Database, a *arguments) (*mgx.Cursor, err
 		case "command":
 			command = v.document()
 		case "commandName":
-		case "readPreference":
-			rp, err := readPreference(v.document())
-			v.check(err)
-			options = append(options, mgx.WithReadPreference(rp))
-		case "batchSize":
-			options = append(options, mgx.BatchSize(int32(v.int())))
-		case "maxTimeMS":
+		case "maxTimeMS": // of the getMores
 			options = append(options, mgx.MaxAwaitTime(v.milliseconds()))
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
 		default:
-			return false
+			return add(&options, key, v)
 		}
 		return true
 	})
@@ -135,9 +123,9 @@ func one(res *mgx.SingleResult) (result, error) {
 	return value(d), err
 }
 
-func (r *run) createCollection(db *mgx.Database, a *arguments) error {
+func (r *run) createCollection(db *mgx.Database, a *arguments) (result, error) {
 	if err := a.need("collection"); err != nil {
-		return err
+		return nothing, err
 	}
 	var name, viewOn string
 	var pipeline any
@@ -167,21 +155,17 @@ func (r *run) createCollection(db *mgx.Database, a *arguments) error {
 			options = append(options, mgx.Clustered(x.document()))
 		case "changeStreamPreAndPostImages":
 			options = append(options, mgx.PreAndPostImages(get[bool](x.document(), "enabled")))
-		case "collation":
-			options = append(options, mgx.WithCollation(x.document()))
 		case "indexOptionDefaults":
 			options = append(options, mgx.IndexDefaults(x.document()))
 		case "storageEngine":
 			options = append(options, mgx.StorageEngine(x.document()))
-		case "comment":
-			options = append(options, mgx.Comment(x.value))
 		default:
-			return v.read(key, x)
+			return v.read(key, x) || add(&options, key, x)
 		}
 		return true
 	})
 	if err != nil {
-		return err
+		return nothing, err
 	}
 	if capped {
 		options = append(options, mgx.Capped(size, most))
@@ -192,7 +176,10 @@ func (r *run) createCollection(db *mgx.Database, a *arguments) error {
 	if v != (validation{}) {
 		options = append(options, mgx.Validator(v.validator, v.level, v.action))
 	}
-	return db.CreateCollection(r.ctx, name, options...)
+	if err := db.CreateCollection(r.ctx, name, options...); err != nil {
+		return nothing, err
+	}
+	return result{save: db.Collection(name)}, nil
 }
 
 // validation are the arguments about a collection's validator.
@@ -246,15 +233,11 @@ func (r *run) dropCollection(db *mgx.Database, a *arguments) error {
 	var name string
 	var options []mgx.DropOption
 	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "collection":
+		if key == "collection" {
 			name = v.text()
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
-		default:
-			return false
+			return true
 		}
-		return true
+		return add(&options, key, v)
 	})
 	if err != nil {
 		return err
@@ -266,27 +249,11 @@ func (r *run) listCollections(db *mgx.Database, names bool, a *arguments) (resul
 	var filter any
 	var options []mgx.ListCollectionsOption
 	err := a.each(func(key string, v argument) bool {
-		switch key {
-		case "filter":
+		if key == "filter" {
 			filter = v.document()
-		case "batchSize":
-			options = append(options, mgx.BatchSize(int32(v.int())))
-		case "comment":
-			options = append(options, mgx.Comment(v.value))
-		case "nameOnly":
-			if v.bool() {
-				options = append(options, mgx.NameOnly())
-			}
-		case "authorizedCollections":
-			options = append(options, mgx.AuthorizedOnly(v.bool()))
-		case "rawData":
-			if v.bool() {
-				options = append(options, mgx.RawData())
-			}
-		default:
-			return false
+			return true
 		}
-		return true
+		return add(&options, key, v)
 	})
 	if err != nil {
 		return nothing, err

@@ -39,10 +39,8 @@ func createIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 			index.PartialFilter = v.document()
 		case "collation":
 			index.Collation = v.document()
-		case "commitQuorum":
-			options = append(options, mgx.CommitQuorum(v.value))
 		default:
-			return aboutIndexes(key, v, &options)
+			return add(&options, key, v)
 		}
 		return true
 	})
@@ -51,30 +49,6 @@ func createIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	}
 	name, err := c.CreateIndex(r.ctx, index, options...)
 	return value(name), err
-}
-
-// aboutIndexes reads an argument of those that make or drop indexes.
-func aboutIndexes[O any](key string, v argument, options *[]O) bool {
-	if key != "maxTimeMS" {
-		return aboutLists(key, v, options)
-	}
-	*options = append(*options, any(mgx.MaxTime(v.milliseconds())).(O))
-	return true
-}
-
-// aboutLists reads an argument that all of the operations have.
-func aboutLists[O any](key string, v argument, options *[]O) bool {
-	switch key {
-	case "comment":
-		*options = append(*options, any(mgx.Comment(v.value)).(O))
-	case "rawData":
-		if v.bool() {
-			*options = append(*options, any(mgx.RawData()).(O))
-		}
-	default:
-		return false
-	}
-	return true
 }
 
 func dropIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
@@ -88,7 +62,7 @@ func dropIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 			name = v.text()
 			return true
 		}
-		return aboutIndexes(key, v, &options)
+		return add(&options, key, v)
 	})
 	if err != nil {
 		return nothing, err
@@ -97,8 +71,7 @@ func dropIndex(r *run, c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func dropIndexes(r *run, c *mgx.Collection, a *arguments) (result, error) {
-	var options []mgx.DropIndexOption
-	err := a.each(func(key string, v argument) bool { return aboutIndexes(key, v, &options) })
+	options, err := only[mgx.DropIndexOption](a)
 	if err != nil {
 		return nothing, err
 	}
@@ -106,14 +79,7 @@ func dropIndexes(r *run, c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func listIndexes(r *run, c *mgx.Collection, a *arguments) (result, error) {
-	var options []mgx.ListIndexesOption
-	err := a.each(func(key string, v argument) bool {
-		if key == "batchSize" {
-			options = append(options, mgx.BatchSize(int32(v.int())))
-			return true
-		}
-		return aboutLists(key, v, &options)
-	})
+	options, err := only[mgx.ListIndexesOption](a)
 	if err != nil {
 		return nothing, err
 	}

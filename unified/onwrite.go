@@ -2,7 +2,6 @@ package unified
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
@@ -34,7 +33,7 @@ func insertOne(r *run, c *mgx.Collection, a *arguments) (result, error) {
 			doc = v.document()
 			return true
 		}
-		return inserting(key, v, &options)
+		return add(&options, key, v)
 	})
 	if err != nil {
 		return nothing, err
@@ -53,12 +52,8 @@ func insertMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
 		switch key {
 		case "documents":
 			docs = v.list()
-		case "ordered":
-			if !v.bool() {
-				options = append(options, mgx.Unordered())
-			}
 		default:
-			return inserting(key, v, &options)
+			return add(&options, key, v)
 		}
 		return true
 	})
@@ -75,22 +70,6 @@ func insertMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	return value(bulkResult(&bulk)), err
 }
 
-func inserting[O any](key string, v argument, options *[]O) bool {
-	switch key {
-	case "bypassDocumentValidation":
-		*options = append(*options, any(mgx.BypassDocumentValidation(v.bool())).(O))
-	case "comment":
-		*options = append(*options, any(mgx.Comment(v.value)).(O))
-	case "rawData":
-		if v.bool() {
-			*options = append(*options, any(mgx.RawData()).(O))
-		}
-	default:
-		return false
-	}
-	return true
-}
-
 // changing are the arguments of all operations that change what they find.
 type changing struct {
 	filter, update any // update: also the replacement
@@ -102,117 +81,37 @@ type options[O any] struct {
 	list []O
 }
 
-func (o *options[O]) add(option any) { o.list = append(o.list, option.(O)) }
-
-// shared reads an argument that all operations have that change what they find, and
-// all models of a bulk.
-func (o *options[O]) shared(key string, v argument) bool {
-	switch key {
-	case "filter":
-		o.c.filter = v.document()
-	case "hint":
-		o.add(mgx.Hint(v.value))
-	case "collation":
-		o.add(mgx.WithCollation(v.document()))
-	default:
-		return false
-	}
-	return true
-}
-
-// call reads an argument that all operations have that change what they find, but no
-// model.
-func (o *options[O]) call(key string, v argument) bool {
-	switch key {
-	case "let":
-		o.add(mgx.Let(v.document()))
-	case "comment":
-		o.add(mgx.Comment(v.value))
-	case "rawData":
-		if v.bool() {
-			o.add(mgx.RawData())
-		}
-	default:
-		return false
-	}
-	return true
-}
-
-// read reads the arguments that filter and options are made of. more knows those
-// that the operation has beyond them.
-func (o *options[O]) read(a *arguments, more func(key string, v argument) bool) error {
+// read reads the arguments: the filter, options, and what change knows.
+func (o *options[O]) read(a *arguments, change func(key string, v argument) bool) error {
 	if err := a.need("filter"); err != nil {
 		return err
 	}
-	return a.each(func(key string, v argument) bool { return o.shared(key, v) || o.call(key, v) || more(key, v) })
+	return a.each(func(key string, v argument) bool {
+		if key == "filter" {
+			o.c.filter = v.document()
+			return true
+		}
+		return change(key, v) || add(&o.list, key, v)
+	})
 }
 
 // readModel is read for a model.
-func (o *options[O]) readModel(a *arguments, more func(key string, v argument) bool) error {
-	if err := a.need("filter"); err != nil {
-		return err
-	}
-	return a.each(func(key string, v argument) bool { return key == "namespace" || o.shared(key, v) || more(key, v) })
-}
-
-// writing reads what updates and replacements have in common.
-func (o *options[O]) writing(key string, v argument) bool {
-	switch key {
-	case "upsert":
-		if v.bool() {
-			o.add(mgx.Upsert())
-		}
-	case "bypassDocumentValidation":
-		o.add(mgx.BypassDocumentValidation(v.bool()))
-	case "sort":
-		o.add(mgx.SortBy(v.document()))
-	default:
-		return false
-	}
-	return true
-}
-
-// returning reads what the three findOneAnd… have in common.
-func (o *options[O]) returning(key string, v argument) bool {
-	switch key {
-	case "projection":
-		o.add(mgx.Projection(v.document()))
-	case "maxTimeMS":
-		o.add(mgx.MaxTime(v.milliseconds()))
-	case "sort":
-		o.add(mgx.SortBy(v.document()))
-	case "returnDocument":
-		switch strings.ToLower(v.text()) {
-		case "before":
-		case "after":
-			o.add(mgx.ReturnAfter())
-		default:
-			v.from.wrong(key, "before or after", v.value)
-		}
-	default:
-		return false
-	}
-	return true
+func (o *options[O]) readModel(a *arguments, change func(key string, v argument) bool) error {
+	return o.read(a, func(key string, v argument) bool { return key == "namespace" || change(key, v) })
 }
 
 func (o *options[O]) updating(key string, v argument) bool {
-	switch key {
-	case "update":
+	if key == "update" {
 		o.c.update = v.value
-	case "arrayFilters":
-		o.add(mgx.ArrayFilters(v.list()...))
-	default:
-		return o.writing(key, v)
 	}
-	return true
+	return key == "update"
 }
 
 func (o *options[O]) replacing(key string, v argument) bool {
 	if key == "replacement" {
 		o.c.update = v.document()
-		return true
 	}
-	return o.writing(key, v)
+	return key == "replacement"
 }
 
 func updateResult(res mgx.UpdateResult, err error) (result, error) {
@@ -274,7 +173,7 @@ func deleteMany(r *run, c *mgx.Collection, a *arguments) (result, error) {
 
 func findOneAndDelete(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	var o options[mgx.FindOneAndDeleteOption]
-	if err := o.read(a, o.returning); err != nil {
+	if err := o.read(a, noMore); err != nil {
 		return nothing, err
 	}
 	return orNothing(one(c.FindOneAndDelete(r.ctx, o.c.filter, o.list...)))
@@ -282,7 +181,7 @@ func findOneAndDelete(r *run, c *mgx.Collection, a *arguments) (result, error) {
 
 func findOneAndReplace(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	var o options[mgx.FindOneAndReplaceOption]
-	if err := o.read(a, func(key string, v argument) bool { return o.returning(key, v) || o.replacing(key, v) }); err != nil {
+	if err := o.read(a, o.replacing); err != nil {
 		return nothing, err
 	}
 	return orNothing(one(c.FindOneAndReplace(r.ctx, o.c.filter, o.c.update, o.list...)))
@@ -290,7 +189,7 @@ func findOneAndReplace(r *run, c *mgx.Collection, a *arguments) (result, error) 
 
 func findOneAndUpdate(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	var o options[mgx.FindOneAndUpdateOption]
-	if err := o.read(a, func(key string, v argument) bool { return o.returning(key, v) || o.updating(key, v) }); err != nil {
+	if err := o.read(a, o.updating); err != nil {
 		return nothing, err
 	}
 	return orNothing(one(c.FindOneAndUpdate(r.ctx, o.c.filter, o.c.update, o.list...)))
@@ -301,10 +200,10 @@ func bulkWrite(r *run, c *mgx.Collection, a *arguments) (result, error) {
 		return nothing, err
 	}
 	var models []mgx.WriteModel
-	var options bulkOptions
+	var options []mgx.BulkOption
 	err := a.each(func(key string, v argument) bool {
 		if key != "requests" {
-			return options.read(key, v)
+			return add(&options, key, v)
 		}
 		for _, item := range v.list() {
 			m, err := model(item)
@@ -316,46 +215,8 @@ func bulkWrite(r *run, c *mgx.Collection, a *arguments) (result, error) {
 	if err != nil {
 		return nothing, err
 	}
-	res, err := c.BulkWrite(r.ctx, models, options.ofCollection...)
+	res, err := c.BulkWrite(r.ctx, models, options...)
 	return value(bulkResult(&res)), err
-}
-
-// bulkOptions are what the bulks of collections and of clients can be told alike.
-type bulkOptions struct {
-	ofCollection []mgx.BulkOption
-	ofClient     []mgx.ClientBulkOption
-}
-
-func (o *bulkOptions) add(option interface {
-	mgx.BulkOption
-	mgx.ClientBulkOption
-},
-) {
-	o.ofCollection = append(o.ofCollection, option)
-	o.ofClient = append(o.ofClient, option)
-}
-
-// read takes an argument, and returns false for one that is none of these.
-func (o *bulkOptions) read(key string, v argument) bool {
-	switch key {
-	case "ordered":
-		if !v.bool() {
-			o.add(mgx.Unordered())
-		}
-	case "bypassDocumentValidation":
-		o.add(mgx.BypassDocumentValidation(v.bool()))
-	case "let":
-		o.add(mgx.Let(v.document()))
-	case "comment":
-		o.add(mgx.Comment(v.value))
-	case "rawData":
-		if v.bool() {
-			o.add(mgx.RawData())
-		}
-	default:
-		return false
-	}
-	return true
 }
 
 // model reads one write of a bulk.

@@ -74,13 +74,13 @@ func (r *run) stepFor(op *Operation) (failure, err error) {
 	if op.Save == "" {
 		return nil, nil
 	}
-	if res.save == nil && !res.found {
-		return nil, malformedf("there is no result to save as %q", op.Save)
-	}
-	if res.save != nil {
+	switch {
+	case res.save != nil:
 		return nil, r.entities.add(op.Save, res.save)
+	case res.found:
+		return nil, r.entities.add(op.Save, res.value)
 	}
-	return nil, r.entities.add(op.Save, res.value)
+	return nil, nil // there is no result to save
 }
 
 // judgeResult compares a result with what is expected.

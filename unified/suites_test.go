@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,27 +17,6 @@ import (
 	"github.com/mgxdb/mgx/mgxtest"
 	"github.com/mgxdb/mgx/unified"
 )
-
-// suites are the folders of test files that mgx is held to.
-var suites = []string{
-	"auth/tests/unified",
-	"client-backpressure",
-	"collection-management",
-	"command-logging-and-monitoring",
-	"connection-monitoring-and-pooling/tests/logging",
-	"crud",
-	"gridfs",
-	"index-management",
-	"load-balancers",
-	"read-write-concern/tests/operation",
-	"retryable-reads",
-	"retryable-writes",
-	"run-command",
-	"server-discovery-and-monitoring/tests/unified",
-	"server-selection/tests/logging",
-	"unified-test-format/tests/valid-pass",
-	"versioned-api",
-}
 
 // server is something that suites run against.
 type server struct {
@@ -134,36 +115,40 @@ func simulated(topology string, f face) func(*mgxtest.Deployment, error) (*unifi
 	}
 }
 
-// TestSuites runs every suite against every kind of deployment, each on one of
-// its own.
+// otherwise are the folders whose files are not tests to pass: TestInvalidFiles and
+// TestValidFailFiles read them.
+var otherwise = []string{"unified-test-format/tests/invalid/", "unified-test-format/tests/valid-fail/"}
+
+// timed are the suites whose files tell times of a few milliseconds apart. They run
+// before the others, one after the other.
+var timed = []string{"client-side-operations-timeout"}
+
+// TestSuites runs every suite that has files of the format, against every kind of
+// deployment, each on one of its own.
 func TestSuites(t *testing.T) {
-	for _, suite := range suites {
-		dir := spectest.Dir(t, suite)
-		files := unifiedFiles(t, dir)
-		name, _, _ := strings.Cut(suite, "/")
+	root := spectest.Root(t)
+	suites := map[string][]string{}
+	for _, file := range spectest.Files(t, root, "*.json") {
+		name := spectest.Name(root, file)
+		if slices.ContainsFunc(otherwise, func(folder string) bool { return strings.HasPrefix(name, folder) }) || !hasVersion(t, file) {
+			continue
+		}
+		suite, _, _ := strings.Cut(name, "/")
+		suites[suite] = append(suites[suite], file)
+	}
+	if len(suites) == 0 {
+		t.Fatalf("no file of the Unified Test Format below %s", root)
+	}
+	for _, suite := range slices.Sorted(maps.Keys(suites)) {
 		for _, s := range servers {
-			t.Run(name+"/"+s.name, func(t *testing.T) {
-				t.Parallel()
-				runSuite(t, name, s, dir, files)
+			t.Run(suite+"/"+s.name, func(t *testing.T) {
+				if !slices.Contains(timed, suite) {
+					t.Parallel()
+				}
+				runSuite(t, suite, s, filepath.Join(root, suite), suites[suite])
 			})
 		}
 	}
-}
-
-// unifiedFiles are the files of the format below a folder; suites have older ones
-// beside them.
-func unifiedFiles(t *testing.T, dir string) []string {
-	t.Helper()
-	var files []string
-	for _, file := range spectest.Files(t, dir, "*.json") {
-		if hasVersion(t, file) {
-			files = append(files, file)
-		}
-	}
-	if len(files) == 0 {
-		t.Fatalf("no file of the Unified Test Format below %s", dir)
-	}
-	return files
 }
 
 func runSuite(t *testing.T, suite string, s server, dir string, files []string) {
@@ -179,8 +164,8 @@ func runSuite(t *testing.T, suite string, s server, dir string, files []string) 
 			continue
 		}
 		for _, test := range f.Tests {
-			name := spectest.Name(dir, file) + "/" + strings.ReplaceAll(test.Description, "/", "|")
-			tally.Run(t, strings.TrimPrefix(name, "tests/"), func(t *testing.T) {
+			name := strings.TrimPrefix(spectest.Name(dir, file), "tests/") + "/" + strings.ReplaceAll(test.Description, "/", "|")
+			tally.Run(t, name, func(t *testing.T) {
 				d, err := open[s.face(f, test)]()
 				if err != nil {
 					t.Fatal(err)
@@ -228,5 +213,5 @@ func hasVersion(t *testing.T, file string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Contains(data, `"schemaVersion"`) && !strings.Contains(filepath.ToSlash(file), "/legacy/")
+	return strings.Contains(data, `"schemaVersion"`)
 }

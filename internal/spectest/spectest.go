@@ -24,19 +24,42 @@ import (
 	"testing"
 )
 
-// Dir returns the folder of one suite, for example "connection-string" or
-// "server-selection/tests/rtt". It skips the test when there is no such folder.
-func Dir(t testing.TB, suite string) string {
+// Root returns the folder that holds the suites. It skips the test when there is
+// none.
+func Root(t testing.TB) string {
 	t.Helper()
 	root, err := specs()
-	if err != nil {
-		t.Skipf("specification tests skipped: %v", err)
+	if err == nil {
+		err = isDir(root)
 	}
-	dir := filepath.Join(root, filepath.FromSlash(suite))
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		t.Skipf("specification tests skipped: no folder %s (set MGX_SPECS to the folder that holds the suites)", dir)
+	if err != nil {
+		t.Skipf("specification tests skipped: %v (scripts/fetch-specs fetches them; MGX_SPECS names another folder)", err)
+	}
+	return root
+}
+
+// Dir returns the folder of one suite, for example "connection-string" or
+// "server-selection/tests/rtt". It skips the test when there is no such folder, and
+// says so in the report: call it in a subtest of its own for each suite, so that a
+// missing one takes no other along.
+func Dir(t testing.TB, suite string) string {
+	t.Helper()
+	dir := filepath.Join(Root(t), filepath.FromSlash(suite))
+	if err := isDir(dir); err != nil {
+		if err := report(suite + ": missing"); err != nil {
+			t.Errorf("specification report: %v", err)
+		}
+		t.Skipf("specification tests skipped: the suite %s is missing: %v", suite, err)
 	}
 	return dir
+}
+
+func isDir(name string) error {
+	info, err := os.Stat(name)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", name)
+	}
+	return err
 }
 
 // Files returns the files below dir, at any depth, whose base name matches
@@ -114,10 +137,8 @@ func NewTally(t testing.TB, suite string, skips Skips) *Tally {
 	t.Cleanup(func() {
 		t.Helper()
 		t.Log(tally.summary())
-		if name := os.Getenv("MGX_SPEC_REPORT"); name != "" {
-			if err := appendLine(name, tally.String()); err != nil {
-				t.Errorf("specification report: %v", err)
-			}
+		if err := report(tally.String()); err != nil {
+			t.Errorf("specification report: %v", err)
 		}
 	})
 	return tally
@@ -196,6 +217,14 @@ func specs() (string, error) {
 		}
 		dir = parent
 	}
+}
+
+// report adds a line to the report, if one is wanted.
+func report(line string) error {
+	if name := os.Getenv("MGX_SPEC_REPORT"); name != "" {
+		return appendLine(name, line)
+	}
+	return nil
 }
 
 // appendLine writes in one call, so that packages tested at the same time do

@@ -31,8 +31,10 @@ func TestFilesWalksAndSorts(t *testing.T) {
 	}
 }
 
-func TestDirSkipsWhereThereIsNothing(t *testing.T) {
+func TestDirNamesWhatIsMissing(t *testing.T) {
 	t.Setenv("MGX_SPECS", t.TempDir())
+	name := filepath.Join(t.TempDir(), "report")
+	t.Setenv("MGX_SPEC_REPORT", name)
 	t.Run("missing", func(t *testing.T) {
 		defer func() {
 			if !t.Skipped() {
@@ -41,6 +43,10 @@ func TestDirSkipsWhereThereIsNothing(t *testing.T) {
 		}()
 		spectest.Dir(t, "no-such-suite")
 	})
+	data, err := os.ReadFile(name)
+	if err != nil || string(data) != "no-such-suite: missing\n" {
+		t.Errorf("the report says %q, %v", data, err)
+	}
 }
 
 func TestSkipsReason(t *testing.T) {
