@@ -9,6 +9,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/cursor"
 	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/sdam"
@@ -32,7 +33,7 @@ type Client struct {
 
 	writeConcern atomic.Pointer[exec.WriteConcern]
 	manager      atomic.Pointer[CursorManager]
-	cursors      cursors
+	cursors      cursor.Registry
 	affine       atomic.Bool // a request was ever started
 
 	state    atomic.Int32 // a clientState; changes under mu

@@ -21,12 +21,13 @@ func (w *clientBulk) read(ctx context.Context, res exec.Result) (stop bool) {
 	w.some = w.some || refused == 0 || !w.ordered && refused < int64(w.n)
 
 	cur := w.c.newCursor(ctx, "admin", "$cmd.bulkWrite", w.s, nil)
-	cur.started, cur.binding = true, w.binding
-	if err := cur.accept(res, "firstBatch"); err != nil {
-		cur.fail(err)
+	cur.batches.Command.Name, cur.batches.Binding = w.op.Name, w.binding
+	cur.started = true
+	if err := cur.batches.Adopt(res); err != nil {
+		cur.fail(ctx, cur.public(err))
 	}
 	for !stop && cur.Next() {
-		stop = w.result(cur.doc)
+		stop = w.result(cur.Current())
 	}
 	if err := cur.Close(); err != nil && w.errs.Err == nil {
 		w.errs.Err = err

@@ -245,21 +245,22 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 		return cur
 	}
 	writes := writesOutput(stages)
-	cur.op = exec.Op{
+	op := &cur.batches.Command
+	*op = exec.Op{
 		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
 		MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
 	}
 	if s.readConcern != nil {
-		cur.op.ReadConcern = *s.readConcern
+		op.ReadConcern = *s.readConcern
 	}
 	if writes {
-		cur.op.Access, cur.op.WriteConcern = exec.ReadThenWrite, s.writeConcern
+		op.Access, op.WriteConcern = exec.ReadThenWrite, s.writeConcern
 		cur.verify = writeConcernErrorIn
 	}
-	cur.awaitMS = s.awaitMS()
+	cur.batches.AwaitMS = s.awaitMS()
 	if writes {
-		cur.start()
+		cur.start(ctx)
 	}
 	return cur
 }

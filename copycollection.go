@@ -9,7 +9,6 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/conn"
-	"github.com/mgxdb/mgx/internal/exec"
 )
 
 const (
@@ -247,7 +246,7 @@ func (p *copyPipe) next(batch *copyBatch) (*copyBatch, bool) {
 
 func (p *copyPipe) read(ctx context.Context, from *Collection) error {
 	cur := from.Find(ctx, nil, BatchSize(copyBatchDocuments))
-	defer cur.finish()
+	defer cur.finish(ctx)
 	for {
 		select {
 		case batch := <-p.free:
@@ -267,13 +266,10 @@ func (c *Cursor) takeBatch(batch *copyBatch) bool {
 	if !c.Next() {
 		return false
 	}
-	batch.docs = append(batch.docs, c.doc)
+	batch.docs = append(batch.docs, c.Current())
 	for c.take() {
-		batch.docs = append(batch.docs, c.doc)
+		batch.docs = append(batch.docs, c.Current())
 	}
-	taken := exec.Result{Reply: c.res.Reply}
-	c.res.Reply = conn.Reply{More: taken.More}
-	c.doc = nil
-	batch.reply = taken.Reply
+	batch.reply = c.batches.TakeReply()
 	return c.err == nil
 }

@@ -3,16 +3,16 @@ package mgx
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"reflect"
+	"runtime"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/cursor"
 	"github.com/mgxdb/mgx/internal/exec"
-	"github.com/mgxdb/mgx/internal/pool"
 )
 
 // Cursor goes through the results of a query. Nothing is sent before the first
@@ -27,66 +27,149 @@ import (
 //	err := cur.Err()
 //
 // Collect and Each do the same in one line. A cursor is used by one goroutine
-// at a time, and its context bounds all that it does.
+// at a time, Close included. Its context bounds all that it does, but for calls with a
+// context of their own: see NextContext.
+//
+// Behind a load balancer an open cursor has a connection to itself. One that failed
+// keeps it until Close.
 type Cursor struct {
-	ctx      context.Context
-	client   *Client
-	database string
-	name     string // the collection, for getMore
-	dec      *bson.DecodeOptions
+	ctx    context.Context
+	client *Client
+	dec    *bson.DecodeOptions
 
-	// op is the command that opens the cursor; verify looks at its reply.
-	op        exec.Op
-	verify    func(reply []byte) error
-	batchSize int32
-	left      int64 // of the limit; 0: there is none
-	awaitMS   int64
-	comment   any
-	// prefetch asks for the next batch while the current one is used, exhaust has
-	// the server send batches without being asked.
-	prefetch, exhaust bool
-	ahead             *ahead
-
+	batches cursor.Batches
+	// verify looks at the reply to the command that opens the cursor.
+	verify func(reply []byte) error
 	// missingIsEmpty makes a missing namespace an empty result.
 	missingIsEmpty bool
+	// tails reports whether the end of the results may not be the end of the cursor.
+	tails bool
 
 	started, done bool
 	err           error
-	id            int64
-	binding       exec.Binding
-	res           exec.Result // the reply that the batch is in, until it is kept
-	docs          []byte      // the batch: an array
-	batch         bsonwire.Reader
-	at            int // documents of the batch so far
-	doc           []byte
-	kept          bool // the batch is a copy, which is never reused
+	passing       bool // err is of the last call, and the cursor goes on
+	cleanup       runtime.Cleanup
 }
 
 func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
-	return &Cursor{
-		ctx: ctx, client: c, database: database, name: name, dec: c.decode(s), batchSize: s.batchSize,
-		comment: s.comment, err: err, prefetch: s.prefetch, exhaust: s.exhaust, binding: exec.Binding{Cursor: true},
+	cur := &Cursor{ctx: ctx, client: c, dec: c.decode(s), err: err}
+	cur.batches.Config = cursor.Config{
+		Runner: cursorRunner{c}, Open: &c.cursors, Context: ctx, Collection: name, Command: exec.Op{Database: database},
+		Binding:   exec.Binding{Cursor: true},
+		BatchSize: s.batchSize, Prefetch: s.prefetch, Exhaust: s.exhaust,
 	}
+	if s.comment != nil {
+		cur.batches.Comment = func(dst []byte) ([]byte, error) { return appendAny(dst, "comment", s.comment) }
+	}
+	return cur
+}
+
+// cursorRunner runs the commands of a client's cursors.
+type cursorRunner struct{ c *Client }
+
+func (r cursorRunner) Run(ctx context.Context, op *exec.Op, b *exec.Binding) (exec.Result, error) {
+	return r.c.runBound(ctx, op, b)
+}
+
+func (r cursorRunner) Shares(ctx context.Context) bool { return r.c.requestOf(ctx) != nil }
+
+// Abandon implements [cursor.Runner]: a client that was disconnected is not opened to
+// kill a cursor, and a manager decides when to.
+func (r cursorRunner) Abandon(id int64) bool {
+	if r.c.state.Load() == int32(clientDisconnected) {
+		r.c.cursors.Remove(id)
+		return true
+	}
+	m := r.c.manager.Load()
+	if m != nil {
+		(*m).Close(id)
+	}
+	return m != nil
 }
 
 // Next moves to the next document, and asks the server for more when needed. It
 // returns false at the end and after an error; Err tells which. At the end it
-// closes the cursor. On a tailable cursor it waits until there is a document.
-func (c *Cursor) Next() bool {
+// closes the cursor. On a tailable cursor it waits until there is a document: it asks
+// a server that answers at once with nothing ten times a second.
+func (c *Cursor) Next() bool { return c.next(c.ctx) }
+
+// NextContext is Next with a context for this call, in the place of the cursor's. Where
+// it ends first, Err has its error and the cursor goes on: no document is lost, the
+// next call waits for what was asked for. The request that the cursor was opened in is
+// that of the cursor's context all the same.
+func (c *Cursor) NextContext(ctx context.Context) bool { return c.next(c.during(ctx)) }
+
+func (c *Cursor) next(ctx context.Context) bool {
 	for {
-		if c.TryNext() {
+		asked := time.Time{}
+		if c.tails && c.batches.AtLast() {
+			asked = time.Now()
+		}
+		if c.tryNext(ctx) {
 			return true
 		}
 		if c.err != nil || c.done {
 			return false
 		}
+		if !asked.IsZero() && !pause(ctx, asked.Add(tailPause)) {
+			c.pass("getMore", ctx.Err())
+			return false
+		}
+	}
+}
+
+// tailPause is the least time between two questions for documents that a server
+// answers with none.
+const tailPause = 100 * time.Millisecond
+
+// pause waits until a time. It returns false if the context ends first.
+func pause(ctx context.Context, until time.Time) bool {
+	left := time.Until(until)
+	if left <= 0 {
+		return true
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
 // TryNext is Next for tailable cursors: it returns false after one reply of the
-// server without documents. Closed tells whether there can be more.
-func (c *Cursor) TryNext() bool {
-	c.doc = nil
+// server without documents. Closed reports whether there can be more.
+func (c *Cursor) TryNext() bool { return c.tryNext(c.ctx) }
+
+// TryNextContext is TryNext with a context for this call: see NextContext.
+func (c *Cursor) TryNextContext(ctx context.Context) bool { return c.tryNext(c.during(ctx)) }
+
+// callContext is the context of a call, with the values of the cursor's.
+type callContext struct {
+	context.Context
+	of context.Context
+}
+
+func (c callContext) Value(key any) any {
+	if v := c.of.Value(key); v != nil {
+		return v
+	}
+	return c.Context.Value(key)
+}
+
+// during returns the context for a call that has one of its own.
+func (c *Cursor) during(ctx context.Context) context.Context {
+	if ctx == nil || c.ctx == nil || ctx == c.ctx {
+		return ctx
+	}
+	return callContext{ctx, c.ctx}
+}
+
+func (c *Cursor) tryNext(ctx context.Context) bool {
+	if c.passing {
+		c.err, c.passing = nil, false
+	}
 	if c.err != nil || c.done {
 		return false
 	}
@@ -98,262 +181,163 @@ func (c *Cursor) TryNext() bool {
 	}
 	switch {
 	case !c.started:
-		c.start()
-	case c.id == 0:
-		c.finish()
+		c.start(ctx)
+	case c.batches.ID() == 0:
+		c.finish(ctx)
 	default:
-		if err := c.more(); err != nil {
-			c.fail(err)
-		}
+		c.more(ctx)
 	}
-	if c.done {
+	if c.done || c.err != nil {
 		return false
 	}
 	if c.take() {
 		return true
 	}
-	if c.id == 0 && c.err == nil {
-		c.finish()
+	if c.batches.ID() == 0 && c.err == nil {
+		c.finish(ctx)
 	}
 	return false
 }
 
 // start opens the cursor on the server.
-func (c *Cursor) start() {
+func (c *Cursor) start(ctx context.Context) {
 	c.started = true
-	res, err := c.client.runBound(c.ctx, &c.op, &c.binding)
+	err := c.batches.Start(ctx)
 	switch {
-	case err == nil && res.Unacknowledged:
-		c.finish()
-		return
-	case err == nil:
-		// First of all, the cursor takes over what the result holds.
-		if err = c.accept(res, "firstBatch"); err == nil && c.verify != nil {
-			err = c.verify(res.Body)
-		}
-	case c.missingIsEmpty && isServer(err, ErrNamespaceNotFound):
-		c.finish()
+	case err == nil && c.batches.Closed():
+		c.done = true
+	case err == nil && c.verify != nil:
+		err = c.verify(c.batches.Reply())
+	case err != nil && c.missingIsEmpty && isServer(err, ErrNamespaceNotFound):
+		c.finish(ctx)
 		return
 	}
 	if err != nil {
-		c.fail(err)
+		c.fail(ctx, c.public(err))
 	}
+}
+
+// more asks for the next batch.
+func (c *Cursor) more(ctx context.Context) {
+	if ctx == nil {
+		c.fail(c.ctx, nilContext("getMore"))
+		return
+	}
+	switch err := c.batches.More(ctx); {
+	case err == nil:
+	case c.batches.Waiting():
+		c.pass("getMore", err)
+	default:
+		c.fail(ctx, c.public(err))
+	}
+}
+
+// public makes an error of the cursor itself a public one. Those of its commands are.
+func (c *Cursor) public(err error) error {
+	switch err.(type) {
+	case *exec.ReplyError:
+		return toPublic(c.batches.Command.Name, err)
+	}
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return toPublic("getMore", err)
+	}
+	return err
 }
 
 // take moves to the next document of the batch.
 func (c *Cursor) take() bool {
-	if !c.batch.Next() {
-		if err := c.batch.Err(); err != nil {
-			c.fail(category(fmt.Errorf("read the batch: %w", err), ErrProtocol))
-		}
-		return false
+	ok, err := c.batches.Next()
+	if err != nil {
+		c.fail(c.ctx, c.public(err))
 	}
-	doc, ok := c.batch.Value().AsDocument()
-	if !ok {
-		c.fail(failure(ErrProtocol, "the batch holds something else than documents"))
-		return false
-	}
-	c.doc = doc
-	c.at++
-	return true
+	return ok
 }
 
-// accept makes a reply the current batch.
-func (c *Cursor) accept(res exec.Result, batch string) error {
-	c.drop()
-	c.res = res
-	v, ok := bsonwire.Lookup(res.Body, "cursor")
-	cur, isDoc := v.AsDocument()
-	if !ok || !isDoc {
-		return failure(ErrProtocol, "the reply of %s has no cursor", res.Server.Address())
-	}
-	before := c.id
-	var docs []byte
-	found := false
-	r := bsonwire.NewReader(cur)
-	for r.Next() {
-		switch key := r.Key(); {
-		case string(key) == "id":
-			id, ok := r.Value().AsInt64()
-			if !ok {
-				return failure(ErrProtocol, "the cursor of %s has an id that is no integer", res.Server.Address())
-			}
-			c.id = id
-		case string(key) == "ns":
-			c.namespace(r.Value())
-		case string(key) == batch:
-			docs, found = r.Value().AsArray()
-		}
-	}
-	if err := r.Err(); err != nil || !found {
-		return failure(ErrProtocol, "the cursor of %s has no %s", res.Server.Address(), batch)
-	}
-	c.docs, c.batch = docs, bsonwire.NewReader(docs)
-	c.register(before)
-	switch {
-	case c.id == 0:
-		c.binding.End() // others can have the session while the last batch is read
-		return nil
-	case c.binding.Lease != nil:
-		c.binding.Lease.SetPurpose(pool.ForCursor)
-	}
-	if c.left > 0 && c.batchSize > 0 {
-		c.left -= lengthOf(docs)
-	}
-	if c.prefetch {
-		c.fetchAhead()
-	}
-	return nil
+// pass notes an error of a call that leaves the cursor as it is.
+func (c *Cursor) pass(command string, err error) {
+	c.err, c.passing = toPublic(command, err), true
 }
 
-// register keeps the client's list of open cursors.
-func (c *Cursor) register(before int64) {
-	switch {
-	case c.id == before:
-	case c.id == 0:
-		c.client.cursors.remove(before)
-	default:
-		c.client.cursors.add(c.id, home{
-			database: c.database, collection: c.name, server: c.binding.Server,
-			bound: c.binding.Lease != nil && c.res.Desc.ServiceID != nil,
-		})
-	}
-}
-
-// namespace follows the server's word on where the cursor lives.
-func (c *Cursor) namespace(v bsonwire.Value) {
-	ns, ok := v.AsStringBytes()
-	if !ok {
-		return
-	}
-	for i, b := range ns {
-		if b == '.' {
-			if string(ns[i+1:]) != c.name {
-				c.name = string(ns[i+1:])
-			}
-			return
-		}
-	}
-}
-
-// drop lets go of the current batch. Its bytes are reused, or, of one that was
-// kept, left to whoever has its documents.
-func (c *Cursor) drop() {
-	c.res.Release()
-	c.docs, c.batch, c.at = nil, bsonwire.Reader{}, 0
-	c.doc, c.kept = nil, false
-}
-
-// keep returns the current document for good. The first one of a batch to be kept
-// has the whole batch copied, in one piece of just its size: the buffer that it
-// was read into goes back at once, and no document is copied by itself.
-func (c *Cursor) keep() bson.Raw {
-	if c.kept {
-		return c.doc
-	}
-	c.docs = bytes.Clone(c.docs)
-	c.batch = bsonwire.NewReader(c.docs)
-	for range c.at {
-		c.batch.Next()
-	}
-	c.doc, _ = c.batch.Value().AsDocument()
-	c.kept = true
-	c.res.Release()
-	return c.doc
-}
-
-func (c *Cursor) fail(err error) {
+// fail ends the cursor with an error. A connection of its own stays the cursor's until
+// Close, or until nobody has the cursor any more: see the specification "Load Balancer
+// Support".
+func (c *Cursor) fail(ctx context.Context, err error) {
 	c.err = err
-	if errors.Is(err, ErrCursorNotFound) {
-		c.client.cursors.remove(c.id)
-		c.id = 0
-	}
-	c.finish()
-}
-
-// finish ends the cursor, here and, where it is still open, on the server.
-func (c *Cursor) finish() {
-	if c.done {
+	c.batches.Failed(err)
+	l := c.batches.Lease()
+	if l == nil || !c.started || ctx.Err() != nil {
+		c.finish(ctx)
 		return
 	}
 	c.done = true
-	c.dropAhead()
-	if c.binding.Streaming() {
-		c.cutOff()
-	}
-	if c.id != 0 {
-		c.kill()
-	}
-	c.drop()
-	c.binding.End()
+	c.cleanup = runtime.AddCleanup(c, func(l *exec.Lease) { _ = l.Release() }, l)
 }
 
-// killTimeout bounds the word to the server that a cursor is not needed.
-const killTimeout = 5 * time.Second
-
-// kill tells the server that the cursor is done with, or has the cursor manager
-// do so. It is best effort: servers drop idle cursors by themselves.
-func (c *Cursor) kill() {
-	id := c.id
-	c.id = 0
-	if m := c.client.manager.Load(); m != nil && c.binding.Lease == nil {
-		(*m).Close(id)
-		return
+// finish ends the cursor, here and, where it is still open, on the server.
+func (c *Cursor) finish(ctx context.Context) {
+	c.done = true
+	if !c.batches.Closed() {
+		c.cleanup.Stop()
+		c.batches.Close(ctx)
 	}
-	c.client.cursors.remove(id)
-	h := home{database: c.database, collection: c.name}
-	if l := c.binding.Lease; c.ctx.Err() != nil || l != nil && l.Conn().Pending() {
-		// Whose time is over does not wait for this word either, nor for the late
-		// reply that may come before it on a connection of the cursor's own.
-		bound := c.binding
-		c.binding = exec.Binding{}
-		go func() {
-			c.client.killLate(c.ctx, h, &bound, id)
-			bound.End()
-		}()
-		return
-	}
-	c.client.killLate(c.ctx, h, &c.binding, id)
 }
 
 // Current returns the document that Next moved to, nil if there is none. It is a
 // view, valid until the next call of Next, TryNext or Close: the cursor reuses its
 // bytes. Copy it to keep it, or use Collect, Each or Decode, whose documents are
 // the caller's own.
-func (c *Cursor) Current() bson.Raw { return c.doc }
+func (c *Cursor) Current() bson.Raw { return c.batches.Current() }
 
 // Decode decodes the current document into the value that v points to. A D, Raw or
 // slice that is there already gives its memory for that: to keep documents, give each
 // a variable of its own.
 func (c *Cursor) Decode(v any) error {
-	if c.doc == nil {
+	doc := c.batches.Current()
+	if doc == nil {
 		return failure(ErrInvalidArgument, "decode: there is no current document; call Next first")
 	}
-	return decodeDocument(c.dec, c.doc, v)
+	return decodeDocument(c.dec, doc, v)
 }
 
-// Err returns what ended the cursor, or nil if that was its end or Close.
+// Err returns what ended the cursor, or nil if that was its end or Close. After a call
+// with a context of its own that has ended, it is that context's error, and the cursor
+// has not ended: see NextContext.
 func (c *Cursor) Err() error { return c.err }
 
 // ID returns the server's identifier of the cursor; 0 before the first batch,
 // and when the server has no more than what it sent.
-func (c *Cursor) ID() int64 { return c.id }
+func (c *Cursor) ID() int64 { return c.batches.ID() }
 
-// Closed tells whether the cursor has ended.
+// Remaining returns how many documents of the batch at hand Next has not come to: what
+// it returns without asking the server.
+func (c *Cursor) Remaining() int { return c.batches.Remaining() }
+
+// SetBatchSize changes how many documents the server is asked for, from the next batch
+// on that is not on its way yet; 0 leaves it to the server. See BatchSize.
+func (c *Cursor) SetBatchSize(n int32) { c.batches.SetBatchSize(max(n, 0)) }
+
+// Closed reports whether the cursor has ended.
 func (c *Cursor) Closed() bool { return c.done }
 
 // Close ends the cursor, on the server too if it is open there. It may be called
-// any number of times, and need not be after Next has returned false. It returns
+// any number of times, and need not be after Next has returned false, but for an error
+// behind a load balancer: the cursor's connection goes back then. It returns
 // the cursor's error, like Err.
 func (c *Cursor) Close() error {
-	c.finish()
+	c.finish(c.ctx)
+	return c.err
+}
+
+// CloseContext is Close with a context that bounds the word to the server.
+func (c *Cursor) CloseContext(ctx context.Context) error {
+	c.finish(c.during(ctx))
 	return c.err
 }
 
 // All decodes the remaining documents into the slice that v points to, replacing
 // what it held, and closes the cursor.
 func (c *Cursor) All(v any) error {
-	defer c.finish()
+	defer c.finish(c.ctx)
 	p := reflect.ValueOf(v)
 	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Slice {
 		return failure(ErrInvalidArgument, "all: a %T is no pointer to a slice", v)
@@ -380,7 +364,7 @@ func (c *Cursor) All(v any) error {
 // error it returns nil. Documents as bson.Raw share the memory of their batch, which
 // stays as long as one of them is held.
 func Collect[T any](c *Cursor) ([]T, error) {
-	defer c.finish()
+	defer c.finish(c.ctx)
 	list := []T{}
 	for c.Next() {
 		var zero T
@@ -401,7 +385,7 @@ func Collect[T any](c *Cursor) ([]T, error) {
 // Next and Current.
 func Each[T any](c *Cursor) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		defer c.finish()
+		defer c.finish(c.ctx)
 		for c.Next() {
 			var v T
 			if err := c.decodeCurrent(&v); err != nil {
@@ -423,10 +407,10 @@ func Each[T any](c *Cursor) iter.Seq2[T, error] {
 // keep.
 func (c *Cursor) decodeCurrent(v any) error {
 	if raw, ok := v.(*bson.Raw); ok {
-		*raw = c.keep()
+		*raw = c.batches.Keep()
 		return nil
 	}
-	return decodeDocument(c.dec, c.doc, v)
+	return decodeDocument(c.dec, c.batches.Current(), v)
 }
 
 // decodeDocument decodes with the client's settings.
@@ -448,6 +432,39 @@ func whichDocument(doc []byte) string {
 		return fmt.Sprintf(" the document with _id %d", n)
 	}
 	return ""
+}
+
+// Explain returns the server's plan for the query, or for the pipeline, instead of
+// running it. verbosity is "queryPlanner", "executionStats" or
+// "allPlansExecution"; "" is the server's default, allPlansExecution. MaxTime bounds
+// the explanation. The cursor must not have been used: that of a pipeline that ends
+// with $out or $merge has been. Explain such a one, and other commands, through
+// RunCommand.
+func (c *Cursor) Explain(verbosity string) (bson.Raw, error) {
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case c.started || c.batches.Command.Body == nil:
+		return nil, failure(ErrInvalidArgument, "explain: the %s has been sent already", c.batches.Command.Name)
+	}
+	c.done = true
+	op := c.batches.Command
+	body := op.Body
+	op.Name, op.Access, op.ReadConcern = "explain", exec.Other, ""
+	op.Body = func(dst []byte) ([]byte, error) {
+		dst, at := bsonwire.BeginDocument(dst, "explain")
+		dst, err := body(dst)
+		if err != nil {
+			return dst, err
+		}
+		return appendNonEmpty(bsonwire.End(dst, at), "verbosity", verbosity), nil
+	}
+	res, err := c.client.run(c.ctx, &op)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Release()
+	return bytes.Clone(res.Body), nil
 }
 
 // appendCursorOption appends the cursor argument of commands that open one.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/cursor"
 	"github.com/mgxdb/mgx/internal/scripted"
 )
 
@@ -160,7 +161,7 @@ func TestCursorOfServerThatHangs(t *testing.T) {
 	began := time.Now()
 	_, err := Collect[bson.D](c.Database("db").Collection("c").Find(ctx, nil))
 	is(t, err, []error{context.Canceled})
-	if took := time.Since(began); took > killTimeout/2 {
+	if took := time.Since(began); took > cursor.KillTimeout/2 {
 		t.Errorf("it took %v", took)
 	}
 	close(gate)

@@ -211,8 +211,8 @@ func (db *Database) ListCollections(ctx context.Context, filter any, options ...
 
 func (db *Database) listCollections(ctx context.Context, filter any, s *settings) *Cursor {
 	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", s, db.err)
-	c.comment = nil // the server has getMores inherit it
-	c.op = exec.Op{
+	c.batches.Comment = nil // the server has getMores inherit it
+	c.batches.Command = exec.Op{
 		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendInt32(dst, "listCollections", 1)

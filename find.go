@@ -16,16 +16,34 @@ import (
 func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption) *Cursor {
 	s := collect(c.base, options)
 	cur := c.db.client.newCursor(ctx, c.db.name, c.name, &s, c.err)
-	cur.left = max(s.limit, 0)
+	cur.batches.Limit, cur.tails = max(s.limit, 0), s.cursor != NonTailable
 	if c.err != nil {
 		return cur
 	}
 	if s.cursor == TailableAwait {
-		cur.awaitMS = s.awaitMS()
+		cur.batches.AwaitMS = s.awaitMS()
 	}
-	cur.op = c.read("find", &s)
-	cur.op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &s, false) }
+	op := &cur.batches.Command
+	*op = c.read("find", &s)
+	op.Body = func(dst []byte) ([]byte, error) { return c.appendFind(dst, filter, &s, false) }
 	return cur
+}
+
+// Prefetch asks for the next batch while the current one is used: faster for who
+// reads to the end, at the price of one batch more in memory and a goroutine while
+// it is on its way.
+func Prefetch() CursorOption { return option(func(s *settings) { s.prefetch = true }) }
+
+// Exhaust has the server send batch after batch without being asked. It needs a
+// connection of its own, and closes it if the cursor is closed before its end.
+func Exhaust() FindOption { return option(func(s *settings) { s.exhaust = true }) }
+
+// awaitMS is maxAwait in milliseconds: at least one, since 0 is the server's default.
+func (s *settings) awaitMS() int64 {
+	if s.maxAwait <= 0 {
+		return 0
+	}
+	return max(s.maxAwait.Milliseconds(), 1)
 }
 
 // FindOne returns the first document that matches the filter. Where there is

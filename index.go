@@ -200,7 +200,7 @@ func (c *Collection) ListIndexes(ctx context.Context, options ...ListIndexesOpti
 	s := collect(c.base, options)
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
 	cur.missingIsEmpty = true
-	cur.op = exec.Op{
+	cur.batches.Command = exec.Op{
 		Name: "listIndexes", Database: c.db.name, Access: exec.Other, Retryable: true, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = appendCursorOption(bsonwire.AppendString(dst, "listIndexes", c.name), s.batchSize)

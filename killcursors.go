@@ -1,15 +1,12 @@
 package mgx
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/mgxdb/mgx/bson/bsonwire"
-	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/cursor"
 )
 
 // CursorManager decides when cursors that are closed before their end are killed
@@ -32,54 +29,6 @@ func (c *Client) SetCursorManager(m CursorManager) {
 	c.manager.Store(&m)
 }
 
-// home is where an open cursor lives.
-type home struct {
-	database, collection string
-	server               *exec.Server
-	// bound tells that only the cursor's own connection leads to it, behind a load
-	// balancer.
-	bound bool
-}
-
-// cursors are the open cursors of a client, by their servers' identifiers.
-type cursors struct {
-	mu   sync.Mutex
-	open map[int64]home
-}
-
-func (s *cursors) add(id int64, h home) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = map[int64]home{}
-	}
-	s.open[id] = h
-}
-
-func (s *cursors) remove(id int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, id)
-}
-
-// take removes cursors, and returns those that were there. It leaves those that are
-// bound to a connection.
-func (s *cursors) take(ids []int64) (found map[int64]home, bound []int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found = map[int64]home{}
-	for _, id := range ids {
-		switch h, ok := s.open[id]; {
-		case ok && h.bound:
-			bound = append(bound, id)
-		case ok:
-			found[id] = h
-			delete(s.open, id)
-		}
-	}
-	return found, bound
-}
-
 // CloseCursor closes one of this client's cursors by its identifier, the way the
 // cursor manager does it. Prefer Cursor.Close.
 func (c *Client) CloseCursor(ctx context.Context, id int64) error {
@@ -97,55 +46,13 @@ func (c *Client) CloseCursor(ctx context.Context, id int64) error {
 // Behind a load balancer only a cursor's own connection leads to it: such cursors
 // stay open, and the error is an ErrUnsupported. Use Cursor.Close.
 func (c *Client) KillCursors(ctx context.Context, ids ...int64) error {
-	type target struct {
-		server               *exec.Server
-		database, collection string
-	}
-	groups := map[target][]int64{}
-	found, bound := c.cursors.take(ids)
-	for id, h := range found {
-		t := target{h.server, h.database, h.collection}
-		groups[t] = append(groups[t], id)
-	}
-	var errs []error
-	if len(bound) > 0 {
-		errs = append(errs, failure(ErrUnsupported,
-			"kill cursors: behind a load balancer cursors are closed by Cursor.Close: %d", bound))
-	}
-	for t, ids := range groups {
-		slices.SortFunc(ids, cmp.Compare[int64])
-		errs = append(errs, c.kill(ctx, home{database: t.database, collection: t.collection, server: t.server}, &exec.Binding{Server: t.server}, ids))
-	}
-	return errors.Join(errs...)
-}
-
-// killLate kills a cursor whose own context may be over.
-func (c *Client) killLate(ctx context.Context, h home, b *exec.Binding, id int64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
-	defer cancel()
-	_ = c.kill(ctx, h, b, []int64{id})
-}
-
-// kill tells a server that cursors are not needed any more. A client that was
-// disconnected is not opened for that.
-func (c *Client) kill(ctx context.Context, h home, b *exec.Binding, ids []int64) error {
 	if c.state.Load() == int32(clientDisconnected) {
-		return nil
+		return nil // nobody is to be told, and it is not opened for that
 	}
-	op := exec.Op{
-		Name: "killCursors", Database: h.database, Access: exec.Other,
-		Body: func(dst []byte) ([]byte, error) {
-			dst = bsonwire.AppendString(dst, "killCursors", h.collection)
-			dst, at := bsonwire.BeginArray(dst, "cursors")
-			for i, id := range ids {
-				dst = bsonwire.AppendInt64(dst, bsonwire.Index(i), id)
-			}
-			return bsonwire.End(dst, at), nil
-		},
-	}
-	res, err := c.runBound(ctx, &op, b)
-	if err == nil {
-		res.Release()
+	bound, err := c.cursors.Kill(ctx, cursorRunner{c}, ids)
+	if len(bound) > 0 {
+		err = errors.Join(failure(ErrUnsupported,
+			"kill cursors: behind a load balancer cursors are closed by Cursor.Close: %d", bound), err)
 	}
 	return err
 }
@@ -222,7 +129,7 @@ func killInTime(c *Client, ids []int64) {
 	if len(ids) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), cursor.KillTimeout)
 	defer cancel()
 	_ = c.KillCursors(ctx, ids...) // best effort: servers drop idle cursors by themselves
 }

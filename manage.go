@@ -57,12 +57,13 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 func (db *Database) RunCursorCommand(ctx context.Context, command any, options ...RunCursorOption) *Cursor {
 	s := collect(db.verbatim(), options)
 	cur := db.client.newCursor(ctx, db.name, "", &s, db.err)
-	cur.awaitMS = s.awaitMS()
+	cur.batches.AwaitMS = s.awaitMS()
 	body, err := appendDocument(nil, "command", command)
 	if err == nil {
 		err = checkOrdered("command", command)
 	}
 	name, ok := firstKey(body)
+	cur.tails = tailable(body)
 	switch {
 	case db.err != nil:
 	case err != nil:
@@ -70,11 +71,22 @@ func (db *Database) RunCursorCommand(ctx context.Context, command any, options .
 	case !ok:
 		cur.err = failure(ErrInvalidArgument, "command: the document is empty")
 	}
-	cur.op = exec.Op{
+	cur.batches.Command = exec.Op{
 		Name: name, Database: db.name, Access: exec.Other, ReadPreference: s.readPreference,
 		Body: func(dst []byte) ([]byte, error) { return append(dst, body[4:len(body)-1]...), nil },
 	}
 	return cur
+}
+
+// tailable reports whether a command opens a cursor that stays open at the end of its
+// results.
+func tailable(command []byte) bool {
+	if len(command) == 0 {
+		return false
+	}
+	v, _ := bsonwire.Lookup(command, "tailable")
+	is, _ := v.AsBool()
+	return is
 }
 
 // SearchIndex describes an Atlas Search index.

@@ -75,14 +75,14 @@ func (p *Pool[C]) discard(h *Handle[C], fault error) {
 }
 
 // expel retires h when the pool is closed, when h is out of date, or when it has
-// a fault, and tells whether it did. The lock is held.
+// a fault, and reports whether it did. The lock is held.
 func (p *Pool[C]) expel(h *Handle[C], fault error) (departure, bool) {
 	switch {
 	case p.state == ended:
 		return p.retire(h, event.ClosePoolClosed, nil), true
-	case p.stale(h):
+	case p.stale(h) && (fault == nil || h.Interrupted() != nil):
 		return p.retire(h, event.CloseStale, nil), true
-	case fault != nil:
+	case fault != nil: // the pool may have been cleared for it
 		return p.retire(h, event.CloseError, fault), true
 	}
 	return departure{}, false

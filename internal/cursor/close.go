@@ -1,0 +1,88 @@
+package cursor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/exec"
+)
+
+// Close ends the cursor, and where it is still open on the server, there too. That is
+// best effort: servers drop idle cursors by themselves.
+func (b *Batches) Close(ctx context.Context) {
+	if b.closed {
+		return
+	}
+	b.closed = true
+	b.dropAhead()
+	if b.Binding.Streaming() {
+		b.Binding.Abandon(errCutOff) // the server drops the cursor then
+		b.forget()
+	}
+	if b.id != 0 {
+		b.kill(ctx)
+	}
+	b.drop()
+	b.Binding.End()
+}
+
+var errCutOff = errors.New("an exhaust cursor was closed before its end")
+
+// kill tells the server that the cursor is done with, or has the client's owner do so
+// later.
+func (b *Batches) kill(ctx context.Context) {
+	id, l := b.id, b.Binding.Lease
+	if l == nil && b.Runner.Abandon(id) {
+		b.id = 0
+		return
+	}
+	b.forget()
+	if l != nil && l.Conn().Broken() != nil {
+		return // nothing else leads to it
+	}
+	h := home{database: b.Command.Database, collection: b.Collection}
+	if ctx.Err() == nil && (l == nil || !l.Conn().Pending()) {
+		h.killLate(ctx, b.Runner, &b.Binding, id)
+		return
+	}
+	// Whose time is over does not wait for this word either, nor for the late
+	// reply that may come before it on a connection of the cursor's own.
+	bound, runner := b.Binding, b.Runner
+	b.Binding = exec.Binding{}
+	go func() {
+		h.killLate(ctx, runner, &bound, id)
+		bound.End()
+	}()
+}
+
+// KillTimeout bounds the word to a server that a cursor is not needed.
+const KillTimeout = 5 * time.Second
+
+// killLate kills a cursor whose own context may be over.
+func (h home) killLate(ctx context.Context, r Runner, b *exec.Binding, id int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), KillTimeout)
+	defer cancel()
+	_ = h.kill(ctx, r, b, []int64{id})
+}
+
+// kill tells a server that cursors are not needed any more.
+func (h home) kill(ctx context.Context, r Runner, b *exec.Binding, ids []int64) error {
+	op := exec.Op{
+		Name: "killCursors", Database: h.database, Access: exec.Other,
+		Body: func(dst []byte) ([]byte, error) {
+			dst = bsonwire.AppendString(dst, "killCursors", h.collection)
+			dst, at := bsonwire.BeginArray(dst, "cursors")
+			for i, id := range ids {
+				dst = bsonwire.AppendInt64(dst, bsonwire.Index(i), id)
+			}
+			return bsonwire.End(dst, at), nil
+		},
+	}
+	res, err := r.Run(ctx, &op, b)
+	if err == nil {
+		res.Release()
+	}
+	return err
+}
