@@ -32,7 +32,7 @@ func encodable() map[string]any {
 		"chan": doc("c", make(chan int)), "nil chan": struct{ C chan int }{}, "func map": map[string]func(){}, "chan slice": doc("c", []chan int{}),
 		"uint64 too large": doc("u", uint64(math.MaxUint64)), "nil scope": doc("c", bson.CodeWithScope{}),
 		"uints":           doc("a", uint8(1), "b", uint16(2), "c", uint32(3), "d", uint64(4), "e", uint(5), "f", uint64(math.MaxInt64)),
-		"ints":            doc("a", int8(1), "b", int16(2), "c", int32(3), "d", int64(4), "e", 5, "f", 1<<40, "g", -1<<40),
+		"ints":            doc("a", int8(1), "b", int16(2), "c", int32(3), "d", int64(4), "e", 5, "f", int64(1)<<40, "g", int64(-1)<<40),
 		"named":           doc("a", namedInt(1), "b", namedString("s"), "c", namedMap{"x": 1}, "d", namedSlice{"a"}, "e", namedBytes{1}, "f", namedTime{testTime}, "g", namedD{}),
 		"arrays":          doc("a", [3]int{1, 2}, "b", [0]byte{}, "c", [2]byte{1, 2}, "d", [1]bson.E{}, "e", [2]any{1, nil}, "f", []int32{1}, "g", [][]string{{"a"}, nil}, "h", []byte{}),
 		"many":            doc("a", make([]int32, 1234)),

@@ -191,11 +191,12 @@ type Embedded3 struct {
 type Embedded4 struct{ In4 string }
 
 func zoo() *Zoo {
+	long := int64(1) << 40 // an int cannot hold it on every system
 	raw, _ := official.Marshal(doc("r", "aw"))
 	u, _ := url.Parse("https://example.com/a?b=c#d")
 	in := &Inner{X: 3, Y: "y"}
 	return &Zoo{
-		ID: testID, Int: 1 << 40, Int8: -8, Int16: -16, Int32: -32, Int64: 64, Min64: 64, Uint: 1, Uint8: 8, Uint16: 16,
+		ID: testID, Int: int(long), Int8: -8, Int16: -16, Int32: -32, Int64: 64, Min64: 64, Uint: 1, Uint8: 8, Uint16: 16,
 		Uint32: 32, Uint64: 64, UMin: 7, F32: 1.5, F64: 2.25, Bool: true, Str: "str", Time: testTime, Dur: time.Second,
 		Bytes: []byte{1}, NBytes: namedBytes{2}, Arr4: [4]byte{1, 2, 3, 4}, Arr2: [2]int{5, 6}, Ptr: in, PtrPtr: &in,
 		Inner: Inner{X: 1}, Inners: []Inner{{X: 1}, {Y: "z"}}, PInners: []*Inner{nil, in}, Strings: []string{"a", ""},
