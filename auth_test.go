@@ -144,11 +144,14 @@ func TestReauthentication(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s := newTokenServer(t, "first")
 				var events []string
-				client, calls := tokenClient(t, s, &Options{RetryReads: retry, RetryWrites: retry, CommandMonitor: &event.CommandMonitor{
-					Started:   func(e *event.CommandStarted) { events = append(events, "started") },
-					Failed:    func(e *event.CommandFailed) { events = append(events, "failed") },
-					Succeeded: func(e *event.CommandSucceeded) { events = append(events, "succeeded") },
-				}}, "first", "second")
+				client, calls := tokenClient(t, s, &Options{RetryReads: retry, RetryWrites: retry, CommandMonitors: []*event.CommandMonitor{{
+					Started: func(ctx context.Context, _ *event.CommandStarted) context.Context {
+						events = append(events, "started")
+						return ctx
+					},
+					Failed:    func(context.Context, *event.CommandFailed) { events = append(events, "failed") },
+					Succeeded: func(context.Context, *event.CommandSucceeded) { events = append(events, "succeeded") },
+				}}}, "first", "second")
 				c := client.Database("a").Collection("b")
 				if err := operate(t.Context(), c); err != nil {
 					t.Fatal(err)
@@ -198,7 +201,7 @@ func TestReauthenticationRefused(t *testing.T) {
 	s := newTokenServer(t, "first")
 	var mu sync.Mutex
 	var closed, cleared int
-	client, _ := tokenClient(t, s, &Options{PoolMonitor: func(e event.PoolEvent) {
+	client, _ := tokenClient(t, s, &Options{PoolMonitors: []func(event.PoolEvent){func(e event.PoolEvent) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch e.(type) {
@@ -207,7 +210,7 @@ func TestReauthenticationRefused(t *testing.T) {
 		case event.PoolCleared:
 			cleared++
 		}
-	}}, "first", "wrong-secret-token", "third")
+	}}}, "first", "wrong-secret-token", "third")
 	if err := client.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -254,18 +257,19 @@ func TestWrongPasswordKeepsHealthyPool(t *testing.T) {
 	client, err := New(&Options{
 		Hosts:      []string{s.Address},
 		Credential: &Credential{Username: "ann", Password: secret, Mechanism: "PLAIN"},
-		PoolMonitor: func(e event.PoolEvent) {
+		PoolMonitors: []func(event.PoolEvent){func(e event.PoolEvent) {
 			if _, ok := e.(event.PoolCleared); ok {
 				mu.Lock()
 				cleared++
 				mu.Unlock()
 			}
-		},
-		CommandMonitor: &event.CommandMonitor{Started: func(e *event.CommandStarted) {
+		}},
+		CommandMonitors: []*event.CommandMonitor{{Started: func(ctx context.Context, e *event.CommandStarted) context.Context {
 			if e.CommandName == "wait" {
 				close(running)
 			}
-		}},
+			return ctx
+		}}},
 	})
 	if err != nil {
 		t.Fatal(err)

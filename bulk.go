@@ -125,7 +125,7 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 	groups := b.groups()
 	name, _ := models[0].kind.command()
 	var err error
-	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Database: c.db.name}); err != nil {
+	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Operation: "bulkWrite", Database: c.db.name, Collection: c.name}); err != nil {
 		return BulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
 	for i, group := range groups {
@@ -183,7 +183,7 @@ func (b *bulk) runGroup(group []int) bool {
 		append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
 		index:  func(i int) int { return group[i] },
 		op: exec.Op{
-			Name: name, Database: b.c.db.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
+			Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
 			Retryable: !slices.ContainsFunc(group, func(i int) bool { return b.models[i].many() }),
 			Body:      func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
 		},

@@ -35,7 +35,7 @@ func (c *Collection) Namespace() string { return c.db.name + "." + c.name }
 // read begins a reading operation.
 func (c *Collection) read(name string, s *settings) exec.Op {
 	op := exec.Op{
-		Name: name, Database: c.db.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
+		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
 		MaxTime: s.maxTime, RawData: s.rawData,
 	}
 	if s.readConcern != nil {
@@ -50,7 +50,7 @@ func (c *Collection) Drop(ctx context.Context, options ...DropOption) error {
 	if c.err != nil {
 		return c.err
 	}
-	err := c.db.command(ctx, "drop", collect(c.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.command(ctx, "drop", c.name, collect(c.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		return appendOptional(bsonwire.AppendString(dst, "drop", c.name), "comment", s.comment)
 	})
 	return ignore(err, ErrNamespaceNotFound)
@@ -247,7 +247,7 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 	writes := writesOutput(stages)
 	op := &cur.batches.Command
 	*op = exec.Op{
-		Name: "aggregate", Database: a.database, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
+		Name: "aggregate", Database: a.database, Collection: a.collection, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
 		MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
 	}

@@ -144,7 +144,7 @@ func (cp *copier) create(ctx context.Context, task *copyTask) error {
 			return err
 		}
 	}
-	err := cp.to.command(ctx, "create", *cp.to.base, func(dst []byte, _ *settings) ([]byte, error) {
+	err := cp.to.command(ctx, "create", task.spec.Name, *cp.to.base, func(dst []byte, _ *settings) ([]byte, error) {
 		return task.spec.AppendCreate(dst), nil
 	})
 	if cp.options.Merge && isServer(err, ErrNamespaceExists) {
@@ -181,7 +181,7 @@ func (c *collectionCopy) indexes(ctx context.Context) error {
 		return nil
 	}
 	c.at(CopyIndexes)
-	err = c.to.db.command(ctx, "createIndexes", *c.to.base, func(dst []byte, _ *settings) ([]byte, error) {
+	err = c.to.db.command(ctx, "createIndexes", c.to.name, *c.to.base, func(dst []byte, _ *settings) ([]byte, error) {
 		return append(bsonwire.AppendString(dst, "createIndexes", c.to.name), list...), nil
 	})
 	if err == nil {

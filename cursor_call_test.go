@@ -301,7 +301,7 @@ func TestBalancedCursorThatFailed(t *testing.T) {
 				}))
 			var pool poolRecord
 			c := openClient(t, s, func(o *Options) {
-				o.LoadBalanced, o.ServerMonitoringMode, o.PoolMonitor = ptr(true), "", pool.add
+				o.LoadBalanced, o.ServerMonitoringMode, o.PoolMonitors = ptr(true), "", []func(event.PoolEvent){pool.add}
 			})
 			cur := c.Database("db").Collection("c").Find(t.Context(), nil)
 			if !cur.Next() || cur.Next() || cur.Err() == nil || !cur.Closed() {
@@ -339,7 +339,7 @@ func TestHelpersGiveTheConnectionBack(t *testing.T) {
 		}))
 	var pool poolRecord
 	c := openClient(t, s, func(o *Options) {
-		o.LoadBalanced, o.ServerMonitoringMode, o.PoolMonitor = ptr(true), "", pool.add
+		o.LoadBalanced, o.ServerMonitoringMode, o.PoolMonitors = ptr(true), "", []func(event.PoolEvent){pool.add}
 	}).Database("db").Collection("c")
 	var list []bson.D
 	_, err := Collect[bson.D](c.Find(t.Context(), nil))

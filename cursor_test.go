@@ -39,11 +39,11 @@ func TestBalancedCursorIsCutOff(t *testing.T) {
 	var cleared atomic.Int32
 	c := openClient(t, s, func(o *Options) {
 		o.LoadBalanced, o.ServerMonitoringMode, o.MaxPoolSize = ptr(true), "", ptr(1)
-		o.PoolMonitor = func(e event.PoolEvent) {
+		o.PoolMonitors = append(o.PoolMonitors, func(e event.PoolEvent) {
 			if _, ok := e.(event.PoolCleared); ok {
 				cleared.Add(1)
 			}
-		}
+		})
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cur := c.Database("db").Collection("c").Find(ctx, nil)

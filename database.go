@@ -103,6 +103,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	}
 	op := exec.Op{
 		Name:           name,
+		Operation:      "runCommand",
 		Database:       db.name,
 		Access:         exec.Other,
 		ReadPreference: s.readPreference,
@@ -146,7 +147,7 @@ func (db *Database) Aggregate(ctx context.Context, pipeline any, options ...Aggr
 // Drop drops the database with all its collections. One that does not exist is
 // no error.
 func (db *Database) Drop(ctx context.Context, options ...DropOption) error {
-	return db.command(ctx, "dropDatabase", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	return db.command(ctx, "dropDatabase", "", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		return appendOptional(bsonwire.AppendInt32(dst, "dropDatabase", 1), "comment", s.comment)
 	})
 }
@@ -157,7 +158,7 @@ func (db *Database) CreateCollection(ctx context.Context, name string, options .
 	if err := checkCollectionName(name); err != nil {
 		return err
 	}
-	return db.command(ctx, "create", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	return db.command(ctx, "create", name, collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "create", name)
 		dst, err := s.creation().append(dst)
 		if err != nil {
@@ -171,12 +172,13 @@ func (db *Database) CreateCollection(ctx context.Context, name string, options .
 }
 
 // command runs a writing command whose reply does not matter beyond its errors.
-func (db *Database) command(ctx context.Context, name string, s settings, body func(dst []byte, s *settings) ([]byte, error)) error {
+// collection is what it works on, if that is one.
+func (db *Database) command(ctx context.Context, name, collection string, s settings, body func(dst []byte, s *settings) ([]byte, error)) error {
 	if db.err != nil {
 		return db.err
 	}
 	op := exec.Op{
-		Name: name, Database: db.name, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData,
+		Name: name, Database: db.name, Collection: collection, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
 	}
 	if s.commitQuorum != nil {

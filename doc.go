@@ -141,9 +141,11 @@ operation or cursor.
 
 # Events and logs
 
-Options.CommandMonitor, PoolMonitor and TopologyMonitor are told of commands, of
-connections and of what the client knows of the deployment, in the types of package
-[github.com/mgxdb/mgx/event]. Options.Logger gets the same as log/slog records, by
+Options.OperationMonitors, CommandMonitors, PoolMonitors and TopologyMonitors are told
+of operations, of their commands, of connections and of what the client knows of the
+deployment, in the types of package [github.com/mgxdb/mgx/event]. Those of operations
+and commands get the context, and may pass one on: enough for traces. [Client.Stats]
+and [Client.Topology] are the present state. Options.Logger gets the same as log/slog records, by
 component; without one, the environment's MONGODB_LOG_ variables decide: see
 [LogLevels]. Without any, neither costs anything.
 

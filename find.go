@@ -233,7 +233,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 		return &SingleResult{err: c.err}
 	}
 	op := exec.Op{
-		Name: "findAndModify", Database: c.db.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
+		Name: "findAndModify", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
 		MaxTime: s.maxTime, MinWireUnacknowledged: s.wireHint("findAndModify"),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "findAndModify", c.name)

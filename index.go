@@ -95,7 +95,7 @@ func (c *Collection) CreateIndexes(ctx context.Context, indexes []Index, options
 			return nil, fmt.Errorf("index %d: %w", i, err)
 		}
 	}
-	err := c.db.command(ctx, "createIndexes", collect(c.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.command(ctx, "createIndexes", c.name, collect(c.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "createIndexes", c.name)
 		dst, at := bsonwire.BeginArray(dst, "indexes")
 		dst = bsonwire.End(append(dst, list...), at)
@@ -201,7 +201,7 @@ func (c *Collection) ListIndexes(ctx context.Context, options ...ListIndexesOpti
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
 	cur.missingIsEmpty = true
 	cur.batches.Command = exec.Op{
-		Name: "listIndexes", Database: c.db.name, Access: exec.Other, Retryable: true, RawData: s.rawData,
+		Name: "listIndexes", Database: c.db.name, Collection: c.name, Access: exec.Other, Retryable: true, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = appendCursorOption(bsonwire.AppendString(dst, "listIndexes", c.name), s.batchSize)
 			return appendOptional(dst, "comment", s.comment)
@@ -227,7 +227,7 @@ func (c *Collection) dropIndexes(ctx context.Context, name string, s settings) e
 	if c.err != nil {
 		return c.err
 	}
-	err := c.db.command(ctx, "dropIndexes", s, func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.command(ctx, "dropIndexes", c.name, s, func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "dropIndexes", c.name)
 		dst = bsonwire.AppendString(dst, "index", name)
 		return appendOptional(dst, "comment", s.comment)

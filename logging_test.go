@@ -264,16 +264,19 @@ func TestLogAndMonitors(t *testing.T) {
 	client, err := mgx.Open(t.Context(), &mgx.Options{
 		Hosts: []string{s.Address}, Logger: log,
 		LogLevels: mgx.LogLevels{Topology: slog.LevelError},
-		CommandMonitor: &event.CommandMonitor{
-			Started:   func(*event.CommandStarted) { count(`msg="Command started"`) },
-			Succeeded: func(*event.CommandSucceeded) { count(`msg="Command succeeded"`) },
-		},
-		PoolMonitor: func(e event.PoolEvent) {
+		CommandMonitors: []*event.CommandMonitor{{
+			Started: func(ctx context.Context, _ *event.CommandStarted) context.Context {
+				count(`msg="Command started"`)
+				return ctx
+			},
+			Succeeded: func(context.Context, *event.CommandSucceeded) { count(`msg="Command succeeded"`) },
+		}},
+		PoolMonitors: []func(event.PoolEvent){func(e event.PoolEvent) {
 			if _, ok := e.(event.ConnectionCheckedOut); ok {
 				count(`msg="Connection checked out"`)
 			}
-		},
-		TopologyMonitor: func(event.TopologyEvent) { count("topology") },
+		}},
+		TopologyMonitors: []func(event.TopologyEvent){func(event.TopologyEvent) { count("topology") }},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func (c *Collection) Rename(ctx context.Context, to string, options ...RenameOpt
 		return nil, err
 	}
 	s := collect(c.base, options)
-	err := c.db.client.Database("admin").command(ctx, "renameCollection", s, func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.client.Database("admin").command(ctx, "renameCollection", "", s, func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "renameCollection", c.Namespace())
 		dst = bsonwire.AppendString(dst, "to", c.db.name+"."+to)
 		return appendOptional(appendTrue(dst, "dropTarget", s.dropTarget), "comment", s.comment)
@@ -44,7 +44,7 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 	if err != nil {
 		return err
 	}
-	return db.command(ctx, "collMod", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	return db.command(ctx, "collMod", name, collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "collMod", name)
 		return appendOptional(append(dst, body[4:len(body)-1]...), "comment", s.comment)
 	})
@@ -72,7 +72,7 @@ func (db *Database) RunCursorCommand(ctx context.Context, command any, options .
 		cur.err = failure(ErrInvalidArgument, "command: the document is empty")
 	}
 	cur.batches.Command = exec.Op{
-		Name: name, Database: db.name, Access: exec.Other, ReadPreference: s.readPreference,
+		Name: name, Operation: "runCommand", Database: db.name, Access: exec.Other, ReadPreference: s.readPreference,
 		Body: func(dst []byte) ([]byte, error) { return append(dst, body[4:len(body)-1]...), nil },
 	}
 	return cur
@@ -181,7 +181,7 @@ func (c *Collection) DropSearchIndex(ctx context.Context, name string) error {
 // searchOp is a command on search indexes: it carries no concerns.
 func (c *Collection) searchOp(name string, body func([]byte) ([]byte, error)) exec.Op {
 	return exec.Op{
-		Name: name, Database: c.db.name, Access: exec.Other,
+		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Other,
 		Body: func(dst []byte) ([]byte, error) { return body(bsonwire.AppendString(dst, name, c.name)) },
 	}
 }

@@ -42,8 +42,11 @@ func (c *Client) open() error {
 	if n := o.MaxAdaptiveRetries; n != nil {
 		c.exec.MaxAdaptiveRetries = *n
 	}
-	if o.CommandMonitor != nil || c.logs.Command != nil {
-		c.exec.Monitor = &exec.Monitor{Handlers: o.CommandMonitor, Log: c.logs.Command, Failure: func(err error) error { return toPublic("", err) }}
+	if len(o.CommandMonitors) > 0 || len(o.OperationMonitors) > 0 || c.logs.Command != nil {
+		c.exec.Monitor = &exec.Monitor{
+			Commands: o.CommandMonitors, Operations: o.OperationMonitors, Log: c.logs.Command,
+			Failure: func(err error) error { return toPublic("", err) },
+		}
 	}
 	if err := c.topology.Connect(); err != nil {
 		return category(err, ErrConfiguration)
@@ -121,7 +124,7 @@ func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology
 			return o.newPool(address, cfg, logs.Connection, failed)
 		},
 		Classify: classify,
-		Events:   o.TopologyMonitor,
+		Events:   together(o.TopologyMonitors),
 		Log:      logs.Topology, SelectionLog: logs.ServerSelection,
 	}
 	if o.SRVHost != "" {
@@ -153,7 +156,7 @@ func (o *Options) newPool(address string, cfg *conn.Config, log *eventlog.Log, f
 			})
 		},
 		OnDialError: failed,
-		Events:      o.PoolMonitor,
+		Events:      together(o.PoolMonitors),
 		Log:         log,
 	})
 }

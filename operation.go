@@ -3,6 +3,7 @@ package mgx
 import (
 	"context"
 
+	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/exec"
 )
 
@@ -18,6 +19,7 @@ type operation struct {
 	cancel  context.CancelFunc
 	timed   bool
 	id      int64
+	watched *exec.Watched
 	binding *exec.Binding // nil: free
 }
 
@@ -33,12 +35,12 @@ func (c *Client) begin(ctx context.Context, what *exec.Op) (operation, error) {
 			o.ctx, o.cancel = context.WithTimeout(ctx, t)
 		}
 	}
+	o.watch(what)
 	if err := c.enter(o.ctx); err != nil {
 		err = toPublic(what.Name, err)
 		o.end(err)
 		return operation{}, err
 	}
-	o.id = c.exec.OperationID()
 	if q := c.requestOf(ctx); q != nil {
 		o.binding = q.Binding()
 	}
@@ -71,8 +73,30 @@ func (o *operation) run(op *exec.Op) (exec.Result, error) {
 	return res, nil
 }
 
+// operationNames are the operations that are not called by their command's name. See
+// the specification "OpenTelemetry".
+var operationNames = map[string]string{
+	"create": "createCollection", "drop": "dropCollection", "count": "estimatedDocumentCount",
+}
+
+// watch tells those who want to know that the operation begins.
+func (o *operation) watch(what *exec.Op) {
+	o.id = o.client.exec.OperationID()
+	if o.id == 0 {
+		return // nobody does
+	}
+	info := event.OperationInfo{Name: what.Operation, Database: what.Database, Collection: what.Collection, OperationID: o.id}
+	if info.Name == "" {
+		if info.Name = operationNames[what.Name]; info.Name == "" {
+			info.Name = what.Name
+		}
+	}
+	o.ctx, o.watched = o.client.exec.Monitor.Begin(o.ctx, info)
+}
+
 // end ends the operation, with the error that its caller gets.
-func (o *operation) end(error) {
+func (o *operation) end(err error) {
+	o.watched.End(err)
 	if o.cancel != nil {
 		o.cancel()
 	}

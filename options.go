@@ -147,10 +147,12 @@ type Options struct {
 	// which the location is time.UTC.
 	TimeLocation *time.Location
 
-	// CommandMonitor, PoolMonitor and TopologyMonitor observe the client.
-	CommandMonitor  *event.CommandMonitor
-	PoolMonitor     func(event.PoolEvent)
-	TopologyMonitor func(event.TopologyEvent)
+	// OperationMonitors, CommandMonitors, PoolMonitors and TopologyMonitors observe
+	// the client. Each event goes to all monitors of its kind, in their order.
+	OperationMonitors []*event.OperationMonitor
+	CommandMonitors   []*event.CommandMonitor
+	PoolMonitors      []func(event.PoolEvent)
+	TopologyMonitors  []func(event.TopologyEvent)
 	// Logger gets warnings about the options and, at the debug level, what the
 	// monitors get and how servers are selected; documents as relaxed Extended
 	// JSON, commands that carry secrets as {}. Every record has an attribute

@@ -5,6 +5,7 @@
 package event
 
 import (
+	"context"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -44,6 +45,12 @@ type CommandFailed struct {
 type CommandInfo struct {
 	CommandName  string
 	DatabaseName string
+	// CollectionName is the collection that the command works on; "" for those that
+	// work on none, or that the user wrote.
+	CollectionName string
+	// CursorID is the cursor that the command uses or, once it has succeeded, that it
+	// opened; 0: none.
+	CursorID int64
 	// RequestID is the identifier in the message's header.
 	RequestID int32
 	// OperationID is shared by the commands of one operation: the batches of a
@@ -61,8 +68,13 @@ type CommandInfo struct {
 
 // CommandMonitor is called for each command. Its functions run in the goroutine
 // of the operation: they should be quick, and a panic in one is dropped.
+//
+// Started returns the context that Succeeded or Failed of the same command get, so
+// that what one of them puts there, such as a span, the other finds. It has to be
+// derived from the one passed in, which is that of the operation; nil keeps that one.
+// Several monitors of a client see each other's contexts.
 type CommandMonitor struct {
-	Started   func(*CommandStarted)
-	Succeeded func(*CommandSucceeded)
-	Failed    func(*CommandFailed)
+	Started   func(context.Context, *CommandStarted) context.Context
+	Succeeded func(context.Context, *CommandSucceeded)
+	Failed    func(context.Context, *CommandFailed)
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // TopologyEvent is one event of the discovery and monitoring of a deployment, as
@@ -167,58 +166,59 @@ type TopologyDescription struct {
 	CompatibilityError error
 }
 
-// HasWritableServer tells whether an operation that writes would find a server
+// HasWritableServer reports whether an operation that writes would find a server
 // now.
 func (d TopologyDescription) HasWritableServer() bool {
-	return d.hasServer(&sdam.Selection{Write: true})
+	return d.has(func(s ServerDescription) bool { return s.Kind == "RSPrimary" })
 }
 
-// HasReadableServer tells whether a read would find a server now. The mode is
+// HasReadableServer reports whether a read would find a server now. The mode is
 // the read preference's: primary, primaryPreferred, secondary,
 // secondaryPreferred or nearest, and empty for primary. The tag sets are tried in
 // order; none match every server. An unknown mode finds nothing.
 func (d TopologyDescription) HasReadableServer(mode string, tagSets ...map[string]string) bool {
-	p := &sdam.ReadPreference{}
-	modes := []sdam.Mode{sdam.Primary, sdam.PrimaryPreferred, sdam.Secondary, sdam.SecondaryPreferred, sdam.Nearest}
-	if mode != "" {
-		i := slices.IndexFunc(modes, func(m sdam.Mode) bool { return m.String() == mode })
-		if i < 0 {
-			return false
+	primary := func(s ServerDescription) bool { return s.Kind == "RSPrimary" }
+	secondary := func(s ServerDescription) bool { return s.Kind == "RSSecondary" && s.hasTags(tagSets) }
+	switch mode {
+	case "", "primary":
+		return d.has(primary)
+	case "secondary":
+		return d.has(secondary)
+	case "primaryPreferred", "secondaryPreferred":
+		return d.has(primary) || d.has(secondary)
+	case "nearest":
+		return d.has(func(s ServerDescription) bool { return secondary(s) || primary(s) && s.hasTags(tagSets) })
+	}
+	return false
+}
+
+// has reports whether there is a server that takes an operation: in a replica set, a
+// member of the right kind.
+func (d TopologyDescription) has(member func(ServerDescription) bool) bool {
+	return slices.ContainsFunc(d.Servers, func(s ServerDescription) bool {
+		switch d.Kind {
+		case "Single":
+			return s.Kind != "Unknown"
+		case "Sharded":
+			return s.Kind == "Mongos"
+		case "LoadBalanced":
+			return s.Kind == "LoadBalancer"
+		case "ReplicaSetNoPrimary", "ReplicaSetWithPrimary":
+			return member(s)
 		}
-		p.Mode = modes[i]
-	}
-	for _, tags := range tagSets {
-		p.TagSets = append(p.TagSets, tags)
-	}
-	return d.hasServer(&sdam.Selection{ReadPreference: p})
+		return false
+	})
 }
 
-func (d TopologyDescription) hasServer(q *sdam.Selection) bool {
-	t := &sdam.Topology{Kind: topologyKind(d.Kind)}
-	for _, s := range d.Servers {
-		t.Servers = append(t.Servers, &sdam.Server{
-			Address: s.Address, Kind: serverKind(s.Kind), Tags: s.Tags, LastWrite: s.LastWrite, LastUpdate: s.LastUpdate,
-		})
-	}
-	suitable, err := q.Suitable(t, nil)
-	return err == nil && len(suitable) > 0
-}
-
-func topologyKind(name string) sdam.TopologyKind {
-	for _, k := range []sdam.TopologyKind{sdam.Single, sdam.ReplicaSetNoPrimary, sdam.ReplicaSetWithPrimary, sdam.Sharded, sdam.LoadBalanced} {
-		if k.String() == name {
-			return k
+// hasTags reports whether the server has all tags of one of the sets. Without sets, it
+// need not have any.
+func (s ServerDescription) hasTags(sets []map[string]string) bool {
+	return len(sets) == 0 || slices.ContainsFunc(sets, func(set map[string]string) bool {
+		for name, value := range set {
+			if own, ok := s.Tags[name]; !ok || own != value {
+				return false
+			}
 		}
-	}
-	return sdam.TopologyUnknown
-}
-
-func serverKind(name string) sdam.ServerKind {
-	kinds := []sdam.ServerKind{
-		sdam.Standalone, sdam.Mongos, sdam.RSPrimary, sdam.RSSecondary, sdam.RSArbiter, sdam.RSOther, sdam.RSGhost, sdam.LoadBalancer,
-	}
-	if i := slices.IndexFunc(kinds, func(k sdam.ServerKind) bool { return k.String() == name }); i >= 0 {
-		return kinds[i]
-	}
-	return sdam.Unknown
+		return true
+	})
 }

@@ -24,7 +24,7 @@ func TestConcurrency(t *testing.T) {
 	c := databaseOn(t, fastServer(t), func(o *mgx.Options) {
 		n := connections
 		o.MaxPoolSize = &n
-		o.PoolMonitor = func(e event.PoolEvent) {
+		o.PoolMonitors = append(o.PoolMonitors, func(e event.PoolEvent) {
 			mu.Lock()
 			defer mu.Unlock()
 			switch e.(type) {
@@ -34,7 +34,7 @@ func TestConcurrency(t *testing.T) {
 			case event.ConnectionClosed:
 				open--
 			}
-		}
+		})
 	}).Collection("c")
 	errs := make(chan error, goroutines)
 	for g := range goroutines {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -98,11 +99,11 @@ func TestCommandMonitorPanics(t *testing.T) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	defer slog.SetDefault(logger)
 	c := database(t, func(o *mgx.Options) {
-		o.CommandMonitor = &event.CommandMonitor{
-			Started:   func(*event.CommandStarted) { panic("started") },
-			Succeeded: func(*event.CommandSucceeded) { panic("succeeded") },
-			Failed:    func(*event.CommandFailed) { panic("failed") },
-		}
+		o.CommandMonitors = []*event.CommandMonitor{{
+			Started:   func(context.Context, *event.CommandStarted) context.Context { panic("started") },
+			Succeeded: func(context.Context, *event.CommandSucceeded) { panic("succeeded") },
+			Failed:    func(context.Context, *event.CommandFailed) { panic("failed") },
+		}}
 	}).Collection("c")
 	if _, err := c.InsertOne(t.Context(), bson.D{{"_id", 1}}); err != nil {
 		t.Error(err)
@@ -114,8 +115,8 @@ func TestCommandMonitorPanics(t *testing.T) {
 func TestPoolAndTopologyEvents(t *testing.T) {
 	pool, topology := make(chan event.PoolEvent, 1000), make(chan event.TopologyEvent, 1000)
 	o := must[*mgx.Options](t)(mgx.ParseURI(serverURI))
-	o.PoolMonitor = func(e event.PoolEvent) { pool <- e }
-	o.TopologyMonitor = func(e event.TopologyEvent) { topology <- e }
+	o.PoolMonitors = []func(event.PoolEvent){func(e event.PoolEvent) { pool <- e }}
+	o.TopologyMonitors = []func(event.TopologyEvent){func(e event.TopologyEvent) { topology <- e }}
 	client, err := mgx.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -189,27 +189,28 @@ type recorder struct {
 
 // watch is an option of connect.
 func (r *recorder) watch(o *mgx.Options) {
-	o.CommandMonitor = &event.CommandMonitor{
-		Started: func(e *event.CommandStarted) {
+	o.CommandMonitors = append(o.CommandMonitors, &event.CommandMonitor{
+		Started: func(ctx context.Context, e *event.CommandStarted) context.Context {
 			c := *e
 			c.Command = bytes.Clone(e.Command)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.started = append(r.started, c)
+			return ctx
 		},
-		Succeeded: func(e *event.CommandSucceeded) {
+		Succeeded: func(_ context.Context, e *event.CommandSucceeded) {
 			c := *e
 			c.Reply = bytes.Clone(e.Reply)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.succeeded = append(r.succeeded, c)
 		},
-		Failed: func(e *event.CommandFailed) {
+		Failed: func(_ context.Context, e *event.CommandFailed) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.failed = append(r.failed, *e)
 		},
-	}
+	})
 }
 
 // names lists the commands that were started.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
 )
 
 // logDocumentLength keeps documents in log messages whole.
@@ -42,9 +43,9 @@ func (r *run) newClient(spec bson.D) (*client, error) {
 		options.HeartbeatInterval = 500 * time.Millisecond
 	}
 	c := &client{observer: newObserver(spec)}
-	options.CommandMonitor = c.commands()
-	options.PoolMonitor = c.pool
-	options.TopologyMonitor = c.discovery
+	options.CommandMonitors = []*event.CommandMonitor{c.commands()}
+	options.PoolMonitors = []func(event.PoolEvent){c.pool}
+	options.TopologyMonitors = []func(event.TopologyEvent){c.discovery}
 	if wanted := get[bson.D](spec, "observeLogMessages"); wanted != nil {
 		rec := newRecorder(wanted)
 		c.logs = rec.shared

@@ -128,17 +128,18 @@ func commandData(info *event.CommandInfo, more ...bson.E) []bson.E {
 // commands is the client's command monitor.
 func (o *observer) commands() *event.CommandMonitor {
 	return &event.CommandMonitor{
-		Started: func(e *event.CommandStarted) {
+		Started: func(ctx context.Context, e *event.CommandStarted) context.Context {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			if o.hidden(&e.CommandInfo, isEmpty(e.Command)) {
-				return
+				return ctx
 			}
 			d := documentOf(e.Command)
 			o.lsids = append(o.lsids, get[bson.D](d, "lsid"))
 			o.add("command", "commandStartedEvent", commandData(&e.CommandInfo, bson.E{Key: "command", Value: d})...)
+			return ctx
 		},
-		Succeeded: func(e *event.CommandSucceeded) {
+		Succeeded: func(_ context.Context, e *event.CommandSucceeded) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			if o.hidden(&e.CommandInfo, isEmpty(e.Reply)) {
@@ -146,7 +147,7 @@ func (o *observer) commands() *event.CommandMonitor {
 			}
 			o.add("command", "commandSucceededEvent", commandData(&e.CommandInfo, bson.E{Key: "reply", Value: documentOf(e.Reply)})...)
 		},
-		Failed: func(e *event.CommandFailed) {
+		Failed: func(_ context.Context, e *event.CommandFailed) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			if o.hidden(&e.CommandInfo, false) {

@@ -86,7 +86,7 @@ type pools struct {
 }
 
 func (p *pools) observe(o *mgx.Options) {
-	o.PoolMonitor = func(e event.PoolEvent) {
+	o.PoolMonitors = append(o.PoolMonitors, func(e event.PoolEvent) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		switch e.(type) {
@@ -102,7 +102,7 @@ func (p *pools) observe(o *mgx.Options) {
 		case event.ConnectionCheckOutFailed:
 			p.waiting--
 		}
-	}
+	})
 }
 
 // read returns a number once all events before it were seen: they are delivered by

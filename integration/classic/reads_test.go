@@ -188,11 +188,11 @@ func TestSecondaryAcceptableLatencyMS(t *testing.T) {
 		var found atomic.Int32
 		c := connectTo(t, dep.URI(), func(o *mgx.Options) {
 			o.LocalThreshold = threshold
-			o.TopologyMonitor = func(e event.TopologyEvent) {
+			o.TopologyMonitors = append(o.TopologyMonitors, func(e event.TopologyEvent) {
 				if d, ok := e.(event.ServerDescriptionChanged); ok && d.New.RTT > 0 {
 					found.Add(1)
 				}
-			}
+			})
 		})
 		eventually(t, "all members are measured", func() bool { return found.Load() >= 3 })
 		if seen := reads(t, dep, c.Database("a", nearest).Collection("b")); (seen[slow.Addr()] > 0) != want {

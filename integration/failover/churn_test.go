@@ -35,7 +35,7 @@ func TestConnectionChurn(t *testing.T) {
 	client := connect(t, dep.URI(), func(o *mgx.Options) {
 		size := poolSize
 		o.MaxPoolSize = &size
-		o.PoolMonitor = func(e event.PoolEvent) {
+		o.PoolMonitors = append(o.PoolMonitors, func(e event.PoolEvent) {
 			switch e := e.(type) {
 			case event.ConnectionClosed:
 				if e.Reason != event.ClosePoolClosed {
@@ -44,7 +44,7 @@ func TestConnectionChurn(t *testing.T) {
 			case event.ConnectionPendingResponseSucceeded:
 				drained.Add(1)
 			}
-		}
+		})
 	})
 	coll := client.Database("churn").Collection("c")
 	server.Delay(answer, "find")

@@ -72,13 +72,13 @@ func TestRetryAfterAClearedPool(t *testing.T) {
 			var mu sync.Mutex
 			var failed []event.CheckOutFailReason
 			client := connect(t, dep.URI(), onePool, func(o *mgx.Options) {
-				o.PoolMonitor = func(e event.PoolEvent) {
+				o.PoolMonitors = append(o.PoolMonitors, func(e event.PoolEvent) {
 					if f, ok := e.(event.ConnectionCheckOutFailed); ok {
 						mu.Lock()
 						defer mu.Unlock()
 						failed = append(failed, f.Reason)
 					}
-				}
+				})
 			})
 			coll := client.Database("retry").Collection("c")
 			seen := record(t, dep, c.name)

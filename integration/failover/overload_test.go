@@ -157,7 +157,7 @@ func three(t testing.TB, options ...mgxtest.Option) *mgxtest.Deployment {
 func watchKinds(t testing.TB, o *mgx.Options, n int) (wait func()) {
 	known := make(chan struct{})
 	var once sync.Once
-	o.TopologyMonitor = func(e event.TopologyEvent) {
+	o.TopologyMonitors = append(o.TopologyMonitors, func(e event.TopologyEvent) {
 		c, ok := e.(event.TopologyDescriptionChanged)
 		if !ok {
 			return
@@ -171,7 +171,7 @@ func watchKinds(t testing.TB, o *mgx.Options, n int) (wait func()) {
 		if heard == n {
 			once.Do(func() { close(known) })
 		}
-	}
+	})
 	return func() {
 		t.Helper()
 		select {
@@ -228,7 +228,7 @@ func TestRetryFindsNoServer(t *testing.T) {
 	dep := mgxtest.ReplicaSet(t, 1)
 	client := connect(t, dep.URI(), func(o *mgx.Options) {
 		o.ServerSelectionTimeout = 300 * time.Millisecond
-		o.CommandMonitor = &event.CommandMonitor{Failed: func(*event.CommandFailed) { dep.Members()[0].Kill() }} // when it has answered
+		o.CommandMonitors = []*event.CommandMonitor{{Failed: func(context.Context, *event.CommandFailed) { dep.Members()[0].Kill() }}} // when it has answered
 	})
 	dep.Handle("find", func(*mgxtest.Command) (driverbson.D, error) {
 		return driverbson.D{{Key: "ok", Value: 0}, {Key: "code", Value: 11600}, {Key: "errmsg", Value: "interrupted at shutdown"}}, nil

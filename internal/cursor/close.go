@@ -70,7 +70,7 @@ func (h home) killLate(ctx context.Context, r Runner, b *exec.Binding, id int64)
 // kill tells a server that cursors are not needed any more.
 func (h home) kill(ctx context.Context, r Runner, b *exec.Binding, ids []int64) error {
 	op := exec.Op{
-		Name: "killCursors", Database: h.database, Access: exec.Other,
+		Name: "killCursors", Database: h.database, Collection: h.collection, Access: exec.Other,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "killCursors", h.collection)
 			dst, at := bsonwire.BeginArray(dst, "cursors")

@@ -42,6 +42,13 @@ func (r *Registry) Remove(id int64) {
 	delete(r.open, id)
 }
 
+// Len is how many cursors are open.
+func (r *Registry) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.open)
+}
+
 // register keeps the client's list of open cursors.
 func (b *Batches) register(before int64) {
 	switch {

@@ -17,8 +17,9 @@ import (
 
 // Monitor tells the outside of commands.
 type Monitor struct {
-	Handlers *event.CommandMonitor // nil: none
-	Log      *eventlog.Log         // nil: none
+	Commands   []*event.CommandMonitor
+	Operations []*event.OperationMonitor
+	Log        *eventlog.Log // of commands; nil: none
 	// Failure turns an error into the one that the operation's caller sees.
 	Failure func(error) error
 }
@@ -55,7 +56,7 @@ func carriesSecrets(name string, command []byte) bool {
 
 // watches tells whether anybody wants to know of commands.
 func (m *Monitor) watches() bool {
-	return m != nil && (m.Handlers != nil || m.Log.Debug())
+	return m != nil && (len(m.Commands) > 0 || len(m.Operations) > 0 || m.Log.Debug())
 }
 
 // start tells that a command is about to be sent.
@@ -66,7 +67,7 @@ func (m *Monitor) start(ctx context.Context, r *run, f *frame, lease *Lease) wat
 	c := lease.Conn()
 	desc := c.Description()
 	w := watch{m: m, ctx: ctx, began: time.Now(), logged: m.Log.Debug(), info: event.CommandInfo{
-		CommandName: r.op.Name, DatabaseName: r.op.Database, RequestID: f.requestID, OperationID: r.operationID(),
+		CommandName: r.op.Name, DatabaseName: r.op.Database, CollectionName: r.op.Collection, CursorID: r.op.CursorID, RequestID: f.requestID, OperationID: r.operationID(),
 		Address: c.Address(), DriverConnectionID: lease.ID(), ServerConnectionID: desc.ConnectionID, ServiceID: desc.ServiceID,
 	}}
 	body, sequences := f.buf.B[f.body[0]:f.body[1]], f.sequences(r.op)
@@ -77,9 +78,15 @@ func (m *Monitor) start(ctx context.Context, r *run, f *frame, lease *Lease) wat
 	if w.logged {
 		m.Log.CommandStarted(ctx, &w.info, body, sequences...)
 	}
-	if m.Handlers != nil && m.Handlers.Started != nil {
-		e := &event.CommandStarted{CommandInfo: w.info, Command: commandDocument(body, sequences)}
-		guard(func() { m.Handlers.Started(e) })
+	var e *event.CommandStarted
+	for _, h := range m.Commands {
+		if h == nil || h.Started == nil {
+			continue
+		}
+		if e == nil {
+			e = &event.CommandStarted{CommandInfo: w.info, Command: commandDocument(body, sequences)}
+		}
+		guard(func() { w.ctx = started(w.ctx, h.Started(w.ctx, e)) })
 	}
 	return w
 }
@@ -129,9 +136,18 @@ func (w *watch) succeeded(reply []byte) {
 	if w.logged {
 		w.m.Log.CommandSucceeded(w.ctx, &w.info, took, reply)
 	}
-	if h := w.m.Handlers; h != nil && h.Succeeded != nil {
-		e := &event.CommandSucceeded{CommandInfo: w.info, Duration: took, Reply: reply}
-		guard(func() { h.Succeeded(e) })
+	if id, ok := bsonwire.Lookup(reply, "cursor", "id"); ok && w.info.CursorID == 0 {
+		w.info.CursorID, _ = id.AsInt64()
+	}
+	var e *event.CommandSucceeded
+	for _, h := range w.m.Commands {
+		if h == nil || h.Succeeded == nil {
+			continue
+		}
+		if e == nil {
+			e = &event.CommandSucceeded{CommandInfo: w.info, Duration: took, Reply: reply}
+		}
+		guard(func() { h.Succeeded(w.ctx, e) })
 	}
 }
 
@@ -162,9 +178,68 @@ func (w *watch) failed(err error) {
 	if w.logged {
 		w.m.Log.CommandFailed(w.ctx, &w.info, took, err)
 	}
-	if h := w.m.Handlers; h != nil && h.Failed != nil {
-		e := &event.CommandFailed{CommandInfo: w.info, Duration: took, Failure: err}
-		guard(func() { h.Failed(e) })
+	var e *event.CommandFailed
+	for _, h := range w.m.Commands {
+		if h == nil || h.Failed == nil {
+			continue
+		}
+		if e == nil {
+			e = &event.CommandFailed{CommandInfo: w.info, Duration: took, Failure: err}
+		}
+		guard(func() { h.Failed(w.ctx, e) })
+	}
+}
+
+// started is the context that a monitor's Started returned, unless it returned none.
+func started(before, after context.Context) context.Context {
+	if after == nil {
+		return before
+	}
+	return after
+}
+
+// Watched is an operation that somebody watches; nil is one that nobody does.
+type Watched struct {
+	info  event.OperationInfo
+	ctx   context.Context
+	began time.Time
+	m     *Monitor
+}
+
+// Begin tells that an operation begins, and returns it, and the context under which
+// it is to run.
+func (m *Monitor) Begin(ctx context.Context, info event.OperationInfo) (context.Context, *Watched) {
+	if m == nil || len(m.Operations) == 0 {
+		return ctx, nil
+	}
+	w := &Watched{info: info, ctx: ctx, began: time.Now(), m: m}
+	e := &event.OperationStarted{OperationInfo: info}
+	for _, h := range m.Operations {
+		if h != nil && h.Started != nil {
+			guard(func() { w.ctx = started(w.ctx, h.Started(w.ctx, e)) })
+		}
+	}
+	return w.ctx, w
+}
+
+// Context is the one under which the operation runs; nil if nobody watches it.
+func (w *Watched) Context() context.Context {
+	if w == nil {
+		return nil
+	}
+	return w.ctx
+}
+
+// End tells that the operation has ended.
+func (w *Watched) End(err error) {
+	if w == nil {
+		return
+	}
+	e := &event.OperationEnded{OperationInfo: w.info, Duration: time.Since(w.began), Err: err}
+	for _, h := range w.m.Operations {
+		if h != nil && h.Ended != nil {
+			guard(func() { h.Ended(w.ctx, e) })
+		}
 	}
 }
 
@@ -172,7 +247,7 @@ func (w *watch) failed(err error) {
 func guard(handler func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			slog.Default().Error("a command monitor panicked", "component", "command", "panic", r)
+			slog.Default().Error("a monitor panicked", "component", "command", "panic", r)
 		}
 	}()
 	handler()

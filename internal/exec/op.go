@@ -36,6 +36,13 @@ type Op struct {
 	// Name is the command's name, Database where it runs.
 	Name     string
 	Database string
+	// Collection is what it works on; "": nothing that is known.
+	Collection string
+	// Operation is the name of the user's operation, where it is neither the command's
+	// nor one of those that operations are always called by.
+	Operation string
+	// CursorID is the cursor that the command is about; 0: none.
+	CursorID int64
 	// Body appends the command's own elements, its name first. It may be called
 	// again for a retry.
 	Body func(dst []byte) ([]byte, error)

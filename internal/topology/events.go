@@ -156,7 +156,7 @@ func (t *Topology[C]) queueDifference(r *run, old, new *sdam.Topology, diff sdam
 	if !t.observed() || !diff.Topology {
 		return
 	}
-	changed := event.TopologyDescriptionChanged{TopologyID: r.id, Previous: describeTopology(old), New: describeTopology(new)}
+	changed := event.TopologyDescriptionChanged{TopologyID: r.id, Previous: DescribeTopology(old), New: DescribeTopology(new)}
 	initial := len(old.Servers) == 0 && len(diff.Opened) == len(new.Servers)
 	if initial {
 		t.events.add(r, changed)
@@ -184,7 +184,7 @@ func (t *Topology[C]) queueClosed(r *run, last *sdam.Topology) {
 			t.events.add(r, event.ServerClosed{Address: s.Address, TopologyID: r.id})
 		}
 		t.events.add(r, event.TopologyDescriptionChanged{
-			TopologyID: r.id, Previous: describeTopology(last), New: describeTopology(last.Closed()),
+			TopologyID: r.id, Previous: DescribeTopology(last), New: DescribeTopology(last.Closed()),
 		})
 		t.events.add(r, event.TopologyClosed{TopologyID: r.id})
 	}
@@ -222,7 +222,8 @@ func describeServer(s *sdam.Server) event.ServerDescription {
 	}
 }
 
-func describeTopology(t *sdam.Topology) event.TopologyDescription {
+// DescribeTopology is what users are shown of the deployment.
+func DescribeTopology(t *sdam.Topology) event.TopologyDescription {
 	d := event.TopologyDescription{
 		Kind: t.Kind.String(), SetName: t.SetName, MaxElectionID: t.MaxElectionID, MaxSetVersion: t.MaxSetVersion,
 		SessionTimeoutMinutes: t.SessionTimeoutMinutes, CompatibilityError: t.Incompatible,

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -21,8 +22,8 @@ type commands struct {
 func (c *commands) monitor() *event.CommandMonitor {
 	c.counts = map[string]int{}
 	return &event.CommandMonitor{
-		Succeeded: func(e *event.CommandSucceeded) { c.add(e.CommandName, e.Duration, 0) },
-		Failed:    func(e *event.CommandFailed) { c.add(e.CommandName, e.Duration, 1) },
+		Succeeded: func(_ context.Context, e *event.CommandSucceeded) { c.add(e.CommandName, e.Duration, 0) },
+		Failed:    func(_ context.Context, e *event.CommandFailed) { c.add(e.CommandName, e.Duration, 1) },
 	}
 }
 

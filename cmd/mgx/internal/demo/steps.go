@@ -15,6 +15,7 @@ import (
 	"github.com/mgxdb/mgx/cmd/mgx/internal/places"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 	"github.com/mgxdb/mgx/embedded"
+	"github.com/mgxdb/mgx/event"
 )
 
 const (
@@ -37,7 +38,7 @@ func (t *Tour) connect(ctx context.Context) error {
 		return err
 	}
 	options.AppName = "mgx demo"
-	options.CommandMonitor = t.commands.monitor()
+	options.CommandMonitors = []*event.CommandMonitor{t.commands.monitor()}
 	if t.client, err = mgx.Open(ctx, options); err != nil {
 		return err
 	}
@@ -249,7 +250,7 @@ func (t *Tour) clientFacts(context.Context) error {
 		n += s.n
 		words = append(words, fmt.Sprintf("%d %s", s.n, s.name))
 	}
-	t.code(`options.CommandMonitor = &event.CommandMonitor{Succeeded: …}`)
+	t.code(`options.CommandMonitors = []*event.CommandMonitor{{Succeeded: …}}`)
 	t.say("mgx %s on %s, %s/%s", mgx.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	t.say("%s, %d failed, answered in %s altogether:", screen.Count(n, "command", "commands"), failed, screen.Duration(total))
 	for chunk := range slices.Chunk(words, 6) {
