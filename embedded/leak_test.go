@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mgxdb/mgx/embedded/internal/leaktest"
+	"github.com/mgxdb/mgx/internal/leaktest"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }

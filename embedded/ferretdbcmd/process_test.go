@@ -14,7 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/mgxdb/mgx/embedded/internal/cert"
-	"github.com/mgxdb/mgx/embedded/internal/leaktest"
+	"github.com/mgxdb/mgx/internal/leaktest"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -8,46 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/mgxdb/mgx/internal/leaktest"
 )
 
-// TestMain fails the run if goroutines outlive the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		if left := leftGoroutines(); left != "" {
-			fmt.Fprintf(os.Stderr, "goroutines left:\n%s\n", left)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-func leftGoroutines() string {
-	var left string
-	for range 50 {
-		buf := make([]byte, 1<<20)
-		buf = buf[:runtime.Stack(buf, true)]
-		var stacks []string
-		for _, s := range strings.Split(string(buf), "\n\n") {
-			// What go test itself starts, for fuzzing too, may stay.
-			if !strings.Contains(s, "compress.TestMain") && !strings.Contains(s, "os/signal") {
-				stacks = append(stacks, s)
-			}
-		}
-		if left = strings.Join(stacks, "\n\n"); left == "" {
-			return ""
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return left
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func all(t testing.TB) []Compressor {
 	t.Helper()

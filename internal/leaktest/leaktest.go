@@ -31,7 +31,7 @@ func Run(m *testing.M) int {
 func Check(t testing.TB) {
 	t.Helper()
 	before := map[string]bool{}
-	for _, stack := range running() {
+	for _, stack := range Running() {
 		before[identity(stack)] = true
 	}
 	t.Cleanup(func() {
@@ -48,7 +48,7 @@ func Left() []string { return wait(nil) }
 func wait(known map[string]bool) []string {
 	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		var left []string
-		for _, stack := range running() {
+		for _, stack := range Running() {
 			if !known[identity(stack)] {
 				left = append(left, stack)
 			}
@@ -59,9 +59,9 @@ func wait(known map[string]bool) []string {
 	}
 }
 
-// running returns the stacks of all goroutines but the caller's and those of the
+// Running returns the stacks of all goroutines but the caller's and those of the
 // test framework and the runtime.
-func running() []string {
+func Running() []string {
 	buf := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(buf, true)

@@ -11,13 +11,13 @@ func lingering(stop <-chan struct{}) { <-stop }
 
 func TestLingeringGoroutineIsFound(t *testing.T) {
 	before := map[string]bool{}
-	for _, stack := range running() {
+	for _, stack := range Running() {
 		before[identity(stack)] = true
 	}
 	stop := make(chan struct{})
 	go lingering(stop)
 	found := func() bool {
-		for _, stack := range running() {
+		for _, stack := range Running() {
 			if !before[identity(stack)] && strings.Contains(stack, "leaktest.lingering") {
 				return true
 			}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/embedded/internal/leaktest"
+	"github.com/mgxdb/mgx/internal/leaktest"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
