@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // The categories of errors, for errors.Is. An error can belong to several: a
@@ -82,163 +84,6 @@ var (
 	ErrWriteConcern = fault.ErrWriteConcern
 )
 
-// ServerError is a command that the server refused, or a login: an
-// ErrAuthentication has one, with the command "authenticate" and no Raw, unless it was
-// the client that refused.
-type ServerError struct {
-	// Address is the server's, Command the command's name.
-	Address string
-	Command string
-	// Code and Name identify the error: see the server manual, "Error Codes".
-	Code int32
-	Name string
-	// Message is the server's own text.
-	Message string
-	// Labels are the error labels that the server, or mgx, attached.
-	Labels []string
-	// Raw is the whole reply.
-	Raw bson.Raw
-}
-
-// Error implements error.
-func (e *ServerError) Error() string {
-	return fmt.Sprintf("%s on %s: %s (%s)", e.Command, e.Address, e.Message, codeText(e.Code, e.Name))
-}
-
-// Is reports whether the error belongs to a category.
-func (e *ServerError) Is(target error) bool {
-	return fault.Is(e.Code, e.Message, target) || target == ErrAutoReconnect && fault.Is(e.Code, e.Message, ErrNotPrimary)
-}
-
-// HasLabel reports whether the error carries a label.
-func (e *ServerError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
-
-func codeText(code int32, name string) string {
-	if id := fault.CodeText(code, name); id != "" {
-		return id
-	}
-	return "code 0"
-}
-
-// WriteError is one write of an operation that the server refused.
-type WriteError struct {
-	// Index is the position of the write in the operation, from 0.
-	Index   int
-	Code    int32
-	Name    string
-	Message string
-	// Details is what the server added: why a document failed validation, which
-	// key was duplicate.
-	Details bson.Raw
-	// Raw is the whole error as the server sent it.
-	Raw bson.Raw
-
-	command, address string // of an operation with a single write
-}
-
-// Error implements error.
-func (e *WriteError) Error() string {
-	if e.command != "" {
-		return fmt.Sprintf("%s on %s: %s (%s)", e.command, e.address, e.Message, codeText(e.Code, e.Name))
-	}
-	return fmt.Sprintf("write %d: %s (%s)", e.Index, e.Message, codeText(e.Code, e.Name))
-}
-
-// Is reports whether the error belongs to a category.
-func (e *WriteError) Is(target error) bool { return fault.Is(e.Code, e.Message, target) }
-
-func newWriteError(d *fault.Document) *WriteError {
-	return &WriteError{Index: d.Index, Code: d.Code, Name: d.Name, Message: d.Message, Details: d.Details, Raw: d.Raw}
-}
-
-// WriteConcernError is a write that was applied, but not confirmed as its write
-// concern asks. It is an ErrWriteConcern.
-type WriteConcernError struct {
-	Code    int32
-	Name    string
-	Message string
-	Details bson.Raw
-	Labels  []string
-	// Raw is the whole error as the server sent it.
-	Raw bson.Raw
-}
-
-// Error implements error.
-func (e *WriteConcernError) Error() string {
-	return fmt.Sprintf("write concern: %s (%s)", e.Message, codeText(e.Code, e.Name))
-}
-
-// Is reports whether the error belongs to a category. One with wtimeout: true in its details
-// is also an ErrTimeout.
-func (e *WriteConcernError) Is(target error) bool {
-	if target == ErrTimeout && e.Details != nil {
-		if v, err := e.Details.LookupErr("wtimeout"); err == nil {
-			if b, ok := v.BooleanOK(); ok && b {
-				return true
-			}
-		}
-	}
-	return target == ErrWriteConcern || fault.Is(e.Code, e.Message, target)
-}
-
-// HasLabel reports whether the error carries a label.
-func (e *WriteConcernError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
-
-func newWriteConcernError(d *fault.Document) *WriteConcernError {
-	return &WriteConcernError{Code: d.Code, Name: d.Name, Message: d.Message, Details: d.Details, Labels: d.Labels, Raw: d.Raw}
-}
-
-// BulkWriteError is an operation of several writes some of which failed. The
-// operation's result, returned beside it, tells what the others did.
-type BulkWriteError struct {
-	// WriteErrors are the writes that were refused, by index. After the first one
-	// an ordered operation stops.
-	WriteErrors []*WriteError
-	// WriteConcernErrors are the batches that were not confirmed as asked for.
-	WriteConcernErrors []*WriteConcernError
-	// Err is what ended the operation early, nil otherwise: a lost connection, a
-	// refused command. The writes before Unsent are done or in WriteErrors. Of those
-	// that were in the message which failed, it is not known; the others were not
-	// attempted.
-	Err error
-	// Unsent is the index of the first write that the server has not answered for, or
-	// the number of writes.
-	Unsent int
-}
-
-// Error implements error.
-func (e *BulkWriteError) Error() string {
-	var parts []string
-	if n := len(e.WriteErrors); n > 0 {
-		parts = append(parts, e.WriteErrors[0].Error())
-		if n > 1 {
-			parts = append(parts, fmt.Sprintf("and %d more write errors", n-1))
-		}
-	}
-	for _, wce := range e.WriteConcernErrors {
-		parts = append(parts, wce.Error())
-	}
-	if e.Err != nil {
-		parts = append(parts, e.Err.Error())
-	}
-	return "bulk write: " + strings.Join(parts, "; ")
-}
-
-// Unwrap returns the errors inside, so that errors.Is and errors.As find them.
-func (e *BulkWriteError) Unwrap() []error {
-	var errs []error
-	for _, we := range e.WriteErrors {
-		errs = append(errs, we)
-	}
-	for _, wce := range e.WriteConcernErrors {
-		errs = append(errs, wce)
-	}
-	if e.Err != nil {
-		errs = append(errs, e.Err)
-	}
-	return errs
-}
-
 // HasErrorLabel reports whether err, or any error that it wraps, carries a label:
 // see the server manual, "Error Labels".
 func HasErrorLabel(err error, label string) bool {
@@ -295,3 +140,82 @@ func nilContext(command string) error {
 func failure(kind error, format string, args ...any) error {
 	return category(fmt.Errorf(format, args...), kind)
 }
+
+// toPublic gives an error from below its categories, and says of which command it
+// is. It is the one place where that happens.
+func toPublic(command string, err error) error {
+	var (
+		done      *categorized
+		server    *exec.ServerError
+		connErr   *conn.Error
+		cleared   *pool.PoolClearedError
+		selection *sdam.SelectionError
+	)
+	var retry *exec.RetryError
+	if errors.As(err, &retry) {
+		return newRetried(command, retry)
+	}
+	// What a pool was cleared for, or a selection ended with, is not what happened
+	// to this operation.
+	foreign := errors.As(err, &cleared) || errors.As(err, &selection)
+	switch {
+	case err == nil:
+		return nil
+	case foreign:
+	case errors.As(err, &done):
+		return err // made in this package, by a callback
+	case errors.As(err, &server):
+		return &ServerError{
+			Address: server.Address, Command: server.Command, Code: server.Code, Name: server.Name,
+			Message: server.Message, Labels: server.Labels, Raw: server.Raw,
+		}
+	}
+	e := &categorized{err: err, command: command, kinds: fault.Categories(err)}
+	var op *exec.OperationError
+	var reply *exec.ReplyError
+	switch {
+	case errors.As(err, &op):
+		e.command, e.labels = "", op.Labels
+	case errors.As(err, &reply):
+		e.command = ""
+	}
+	if !foreign && errors.As(err, &connErr) {
+		e.err = withAnswer(err, connErr)
+	}
+	return e
+}
+
+// connectError says of a failed Connect what it was about, in the place of the
+// command.
+func connectError(err error) error {
+	if c, ok := err.(*categorized); ok {
+		return &categorized{err: c.err, command: "connect", kinds: c.kinds, labels: c.labels}
+	}
+	var c *categorized
+	if errors.As(err, &c) {
+		return &categorized{err: fmt.Errorf("connect: %w", err), kinds: c.kinds, labels: c.labels}
+	}
+	return fmt.Errorf("connect: %w", err)
+}
+
+// retried is an error of an operation whose retry came to nothing.
+type retried struct {
+	text string
+	errs []error
+}
+
+func newRetried(command string, e *exec.RetryError) error {
+	first, second := toPublic(command, e.Err), toPublic(command, e.Retry)
+	r := &retried{text: first.Error() + "; no luck with the retry: " + second.Error(), errs: []error{first}}
+	if e.Ended() {
+		r.errs = append(r.errs, second)
+	}
+	return r
+}
+
+func (e *retried) Error() string { return e.text }
+
+func (e *retried) Unwrap() []error { return e.errs }
+
+// Timeout implements net.Error's method.
+func (e *retried) Timeout() bool { return errors.Is(e, ErrTimeout) }

@@ -105,3 +105,46 @@ func TestNilContext(t *testing.T) {
 	_, err = Connect(none, "mongodb://"+s.Address)
 	is(t, err, []error{ErrInvalidArgument}, "connect: the context is nil")
 }
+
+// A duplicate key is one in the reply as a whole, of findAndModify, and in the
+// errors of single writes, whichever code the server has for it.
+func TestDuplicateKey(t *testing.T) {
+	var said bson.D
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+		switch r.Name {
+		case "findAndModify":
+			return p.Answer(r, append(bson.D{{"ok", 0}}, said...)) == nil
+		case "insert", "update":
+			return p.Answer(r, bson.D{{"ok", 1}, {"n", 0}, {"writeErrors", bson.A{append(bson.D{{"index", 0}}, said...)}}}) == nil
+		}
+		return scripted.Ping(p, r)
+	}))
+	items := openClient(t, s).Database("shop").Collection("items")
+	for _, c := range []struct {
+		code      int
+		message   string
+		duplicate bool
+	}{
+		{11000, "E11000 duplicate key error", true}, {11001, "", true}, {12582, "", true},
+		{16460, "error inserting 1 documents to shard s at version 1|1 :: caused by :: E11000 duplicate key error", true},
+		{16460, "error inserting 1 documents to shard s", false},
+		{121, "Document failed validation, not E11000", false},
+	} {
+		said = bson.D{{"code", c.code}, {"errmsg", c.message}}
+		for name, write := range map[string]func() error{
+			"insertOne":  func() error { _, err := items.InsertOne(t.Context(), bson.D{}); return err },
+			"insertMany": func() error { _, err := items.InsertMany(t.Context(), []bson.D{{}}); return err },
+			"updateOne": func() error {
+				_, err := items.UpdateOne(t.Context(), nil, bson.D{{"$set", bson.D{{"a", 1}}}})
+				return err
+			},
+			"findOneAndUpdate": func() error {
+				return items.FindOneAndUpdate(t.Context(), nil, bson.D{{"$set", bson.D{{"a", 1}}}}).Err()
+			},
+		} {
+			if err := write(); err == nil || errors.Is(err, ErrDuplicateKey) != c.duplicate {
+				t.Errorf("%s, code %d, %q: %v", name, c.code, c.message, err)
+			}
+		}
+	}
+}
