@@ -22,7 +22,8 @@ var (
 	ErrConnectionFailure = fault.ErrConnectionFailure
 	// ErrAutoReconnect is a connection failure that affects this operation only:
 	// the client reconnects by itself, and a later operation can succeed. Whether
-	// this one took effect on the server is not known.
+	// this one took effect on the server is not known. While a deployment is away that
+	// was there before, every operation that finds no server gets one.
 	ErrAutoReconnect = fault.ErrAutoReconnect
 	// ErrServerSelection is an operation for which no suitable server was known
 	// in time. Its text has a line for each server.
@@ -188,14 +189,26 @@ func toPublic(command string, err error) error {
 // connectError says of a failed Connect what it was about, in the place of the
 // command.
 func connectError(err error) error {
-	if c, ok := err.(*categorized); ok {
-		return &categorized{err: c.err, command: "connect", kinds: c.kinds, labels: c.labels}
+	switch e := err.(type) {
+	case *categorized:
+		final := *e
+		final.command, final.kinds = "connect", finally(e.kinds)
+		return &final
+	case *retried:
+		final := &retried{text: "connect: " + e.text}
+		for _, err := range e.errs {
+			final.errs = append(final.errs, connectError(err))
+		}
+		return final
+	default:
+		return fmt.Errorf("connect: %w", err)
 	}
-	var c *categorized
-	if errors.As(err, &c) {
-		return &categorized{err: fmt.Errorf("connect: %w", err), kinds: c.kinds, labels: c.labels}
-	}
-	return fmt.Errorf("connect: %w", err)
+}
+
+// finally are the categories of an error whose client is gone: nothing reconnects by
+// itself.
+func finally(kinds []error) []error {
+	return slices.DeleteFunc(slices.Clone(kinds), func(kind error) bool { return kind == ErrAutoReconnect })
 }
 
 // retried is an error of an operation whose retry came to nothing.

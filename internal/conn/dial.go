@@ -100,7 +100,11 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 
 	nc, err := open(ctx, address, cfg)
 	if err != nil {
-		return nil, c.dialError(ctx, outer, "dial", err).busy()
+		e := c.dialError(ctx, outer, "dial", err)
+		if atProxy(err) {
+			return nil, e // the server has not heard of it
+		}
+		return nil, e.busy()
 	}
 	c.nc = nc
 	if cfg.Secure != nil {

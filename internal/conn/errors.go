@@ -72,6 +72,13 @@ func (e *Error) busy() *Error {
 	return e
 }
 
+// atProxy reports whether a connection failed at a proxy. Whatever went wrong there,
+// the server's load has nothing to do with it.
+func atProxy(err error) bool {
+	var proxy interface{ AtProxy() bool }
+	return errors.As(err, &proxy) && proxy.AtProxy()
+}
+
 // isIO tells errors of a socket from those of what goes over it. crypto/tls, too,
 // has its alerts in a net.OpError.
 func isIO(err error) bool {

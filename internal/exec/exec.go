@@ -188,6 +188,10 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 		r.release(server, lease)
 		return Result{}, nil, err
 	}
+	if f, err := r.writable(server); err != nil {
+		r.release(server, lease)
+		return Result{}, f, err
+	}
 	res, h, err := r.exchange(ctx, server, lease)
 	if expired(err) && lease.Conn().Authenticated() {
 		// Whether the operation may be repeated does not matter: the server has not

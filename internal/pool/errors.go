@@ -104,9 +104,12 @@ func (e *WaitQueueTimeoutError) Error() string {
 		"Timeout waiting for connection from the connection pool. %v. %s", e.Address, e.Waited, e.Usage, e.Usage.remedy())
 }
 
+// exhausted reports whether a larger pool would have helped.
+func (u Usage) exhausted() bool { return u.MaxSize > 0 && u.InUse+u.Draining >= u.MaxSize }
+
 // remedy is what helps a caller who got no connection.
 func (u Usage) remedy() string {
-	switch used := u.MaxSize > 0 && u.InUse+u.Draining >= u.MaxSize; {
+	switch used := u.exhausted(); {
 	case used && u.Draining > u.InUse:
 		return "The server is slow to answer operations that were given up: allow them more time, or raise maxPoolSize"
 	case used && u.Requests > 0 && u.Requests >= u.InUse/2:
@@ -122,9 +125,14 @@ func (u Usage) remedy() string {
 
 func (e *WaitQueueTimeoutError) Unwrap() error { return e.Cause }
 
-// Categories implements fault.Categorized.
+// Categories implements fault.Categorized. Where it was the server that let nobody
+// in, a later operation may find it better.
 func (e *WaitQueueTimeoutError) Categories() []error {
-	return []error{fault.ErrWaitQueueTimeout, fault.ErrConnectionFailure, fault.ErrTimeout}
+	categories := []error{fault.ErrWaitQueueTimeout, fault.ErrConnectionFailure, fault.ErrTimeout}
+	if !e.Usage.exhausted() {
+		categories = append(categories, fault.ErrAutoReconnect)
+	}
+	return categories
 }
 
 // Timeout implements net.Error's method.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 func TestFirstComeFirstServed(t *testing.T) {
@@ -270,6 +271,13 @@ func TestErrorTexts(t *testing.T) {
 			if !strings.Contains(c.err.Error(), want) {
 				t.Errorf("%q does not say %q", c.err, want)
 			}
+		}
+	}
+	// Who waits for a server that lets nobody in may count on its return.
+	for _, inUse := range []int{0, 10} {
+		err := &WaitQueueTimeoutError{Usage: Usage{MaxSize: 10, InUse: inUse}}
+		if slices.Contains(err.Categories(), fault.ErrAutoReconnect) != (inUse == 0) {
+			t.Errorf("%d of 10 in use: %v", inUse, err.Categories())
 		}
 	}
 	if !errors.Is(&ClosedError{}, ErrPoolClosed) {

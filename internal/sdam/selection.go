@@ -62,7 +62,7 @@ func (q *Selection) Suitable(t *Topology, buf []*Server) ([]*Server, error) {
 		return buf, t.Incompatible
 	}
 	if err := q.validate(t.Kind); err != nil {
-		return buf, err
+		return buf, &PreferenceError{err}
 	}
 	found := q.find(t, buf, q.Deprioritized)
 	if len(found) == len(buf) && len(q.Deprioritized) > 0 {
@@ -122,11 +122,7 @@ func (t *Topology) WritesNeedPrimary() bool {
 }
 
 func (q *Selection) findMember(t *Topology, buf []*Server, avoid []string) []*Server {
-	mode := Primary
-	if !q.Write && q.ReadPreference != nil && !(q.Writes && t.WritesNeedPrimary()) {
-		mode = q.ReadPreference.Mode
-	}
-	switch mode {
+	switch q.mode(t) {
 	case Primary:
 		return appendKind(buf, t, avoid, isPrimary)
 	case PrimaryPreferred:
@@ -144,6 +140,14 @@ func (q *Selection) findMember(t *Topology, buf []*Server, avoid []string) []*Se
 	default:
 		return q.findEligible(t, buf, avoid, isReadable)
 	}
+}
+
+// mode is which members are wanted.
+func (q *Selection) mode(t *Topology) Mode {
+	if q.Write || q.ReadPreference == nil || q.Writes && t.WritesNeedPrimary() {
+		return Primary
+	}
+	return q.ReadPreference.Mode
 }
 
 // findEligible appends the members of the wanted kind that are fresh enough and

@@ -23,6 +23,9 @@ type SelectionError struct {
 	// Cause is why it ended: the context's error, a timeout, or what makes
 	// waiting useless.
 	Cause error
+	// Outage reports that the deployment was there before, and that the selection
+	// may succeed when it is whole again.
+	Outage bool
 }
 
 // Error implements error.
@@ -59,8 +62,13 @@ func (e *SelectionError) Error() string {
 // credentials were refused, or that the caller's time was up.
 func (e *SelectionError) Categories() []error {
 	categories := []error{fault.ErrServerSelection, fault.ErrConnectionFailure}
-	if errors.Is(e.Cause, context.Canceled) {
+	switch {
+	case errors.Is(e.Cause, context.Canceled):
 		categories = categories[:1] // it was not the server's fault
+	case errors.As(e.Cause, new(*PreferenceError)):
+		categories = []error{fault.ErrServerSelection, fault.ErrConfiguration}
+	case e.Outage:
+		categories = append(categories, fault.ErrAutoReconnect)
 	}
 	if slices.Contains(fault.Categories(e.Cause), fault.ErrAuthentication) {
 		categories = append(categories, fault.ErrAuthentication)
@@ -70,6 +78,30 @@ func (e *SelectionError) Categories() []error {
 
 // Unwrap returns the cause.
 func (e *SelectionError) Unwrap() error { return e.Cause }
+
+// PreferenceError is a read preference that cannot be, or that the deployment does
+// not take.
+type PreferenceError struct{ Err error }
+
+func (e *PreferenceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *PreferenceError) Unwrap() error { return e.Err }
+
+// Categories implements fault.Categorized.
+func (e *PreferenceError) Categories() []error { return []error{fault.ErrConfiguration} }
+
+// Hindered reports whether the selection may succeed once t is whole again: a server
+// is out of reach or not yet ready, or there is no primary, which is wanted. If not,
+// none of the servers is what the read preference asks for.
+func (q *Selection) Hindered(t *Topology) bool {
+	for _, s := range t.Servers {
+		if !s.DataBearing() && s.Kind != RSArbiter {
+			return true
+		}
+	}
+	return len(t.Servers) == 0 || t.Kind == ReplicaSetNoPrimary && q.mode(t) == Primary
+}
 
 // status describes the server in a few words.
 func (s *Server) status() string {

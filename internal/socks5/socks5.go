@@ -51,6 +51,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// AtProxy reports that it was the proxy that failed: the server has not heard of it.
+func (e *Error) AtProxy() bool { return true }
+
 // What RFC 1928 and RFC 1929 put into bytes.
 const (
 	version     = 5

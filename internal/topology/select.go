@@ -115,7 +115,10 @@ func (t *Topology[C]) await(ctx context.Context, q *sdam.Selection, v *view[C],
 			}
 		}
 		if cause != nil {
-			return nil, &sdam.SelectionError{Topology: v.topology, Wanted: q.String(), Waited: time.Since(start), Cause: cause}
+			return nil, &sdam.SelectionError{
+				Topology: v.topology, Wanted: q.String(), Waited: time.Since(start), Cause: cause,
+				Outage: t.met.Load() && q.Hindered(v.topology),
+			}
 		}
 	}
 }

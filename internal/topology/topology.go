@@ -26,6 +26,7 @@ type Topology[C pool.Conn] struct {
 	events eventQueue
 	view   atomic.Pointer[view[C]]
 	lastID atomic.Int64 // of monitors' connections
+	met    atomic.Bool  // a server of the deployment ever answered
 
 	mu      sync.Mutex
 	run     *run         // nil while closed
@@ -82,8 +83,11 @@ func (t *Topology[C]) Connect() error {
 	if t.observed() {
 		t.events.add(r, event.TopologyOpening{TopologyID: r.id})
 	}
-	t.view.Store(newView[C](initial.Closed(), nil))
-	todo := t.publish(r, initial, nil)
+	closed := t.view.Load()
+	// No view without servers is ever published: to a selection that would be a
+	// deployment to which none of the seeds belongs.
+	todo := t.replace(r, newView[C](initial.Closed(), nil), initial, nil)
+	close(closed.changed)
 	if t.cfg.SRV != nil {
 		r.wg.Go(func() { t.followSRV(r) })
 	}

@@ -60,8 +60,12 @@ type consequences[C pool.Conn] struct {
 
 // publish replaces the view by one of topology. cause is the server whose check
 // led to it, or nil. The lock is held.
-func (t *Topology[C]) publish(r *run, topology *sdam.Topology, cause *Server[C]) (todo consequences[C]) {
-	old := t.view.Load()
+func (t *Topology[C]) publish(r *run, topology *sdam.Topology, cause *Server[C]) consequences[C] {
+	return t.replace(r, t.view.Load(), topology, cause)
+}
+
+// replace is publish after a view that may be none of those published.
+func (t *Topology[C]) replace(r *run, old *view[C], topology *sdam.Topology, cause *Server[C]) (todo consequences[C]) {
 	servers := make([]*Server[C], len(topology.Servers))
 	for i, d := range topology.Servers {
 		if j := slices.IndexFunc(old.servers, func(s *Server[C]) bool { return s.address == d.Address }); j >= 0 {
@@ -80,6 +84,9 @@ func (t *Topology[C]) publish(r *run, topology *sdam.Topology, cause *Server[C])
 	}
 	next := newView(topology, servers)
 	for _, c := range diff.Changed {
+		if c.New.Kind.Available() {
+			t.met.Store(true)
+		}
 		// Another server's word made this one Unknown: see what it says itself.
 		if s := next.server(c.New); s != cause && !c.New.Kind.Available() {
 			todo.recheck = append(todo.recheck, s)
