@@ -1,7 +1,6 @@
 package mgxtest
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +16,8 @@ func init() {
 		&command{name: "buildInfo", run: func(d *mongod, _ *request) (bson.D, error) { return d.buildInfo(), nil }},
 		&command{name: "hostInfo", admin: true, run: cmdHostInfo},
 		&command{name: "serverStatus", run: cmdServerStatus},
-		&command{name: "getParameter", admin: true, run: cmdGetParameter},
-		&command{name: "setParameter", admin: true, run: func(*mongod, *request) (bson.D, error) { return doc("was", nil), nil }},
+		&command{name: "getParameter", admin: true, run: func(d *mongod, r *request) (bson.D, error) { return d.getParameter(r) }},
+		&command{name: "setParameter", admin: true, run: func(d *mongod, r *request) (bson.D, error) { return d.setParameter(r) }},
 		&command{name: "getCmdLineOpts", admin: true, run: cmdLineOpts},
 		&command{name: "getLog", admin: true, run: cmdGetLog},
 		&command{name: "whatsmyuri", run: cmdWhatsMyURI},
@@ -88,51 +87,6 @@ func cmdServerStatus(d *mongod, r *request) (bson.D, error) {
 		"logicalSessionRecordCache", doc("activeSessionsCount", int32(len(d.live))))
 	if !d.set.standalone {
 		out = append(out, doc("repl", append(doc("isWritablePrimary", d.role == primary), d.helloSet()...))...)
-	}
-	return out, nil
-}
-
-// defaultParameters are what servers have without the option Parameter.
-var defaultParameters = bson.D{
-	{Key: "enableTestCommands", Value: true},
-	{Key: "acceptApiVersion2", Value: false},
-	{Key: "authenticationMechanisms", Value: mechanisms},
-	{Key: "requireApiVersion", Value: false},
-	{Key: "transactionLifetimeLimitSeconds", Value: int32(60)},
-	{Key: "featureCompatibilityVersion", Value: bson.D{{Key: "version", Value: "8.0"}}},
-}
-
-// parameters are the server's, those of the option in the place of the defaults.
-func (d *Deployment) parameters() bson.D {
-	out := append(bson.D{}, d.cfg.parameters...)
-	if d.takesTokens() && lookup(out, "authenticationMechanisms") == nil {
-		out = append(out, doc("authenticationMechanisms", append(slices.Clone(mechanisms), oidc))...)
-	}
-	for _, p := range defaultParameters {
-		if lookup(out, p.Key) == nil {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// switchedOn tells whether a parameter is true.
-func (r *request) switchedOn(parameter string) bool {
-	return r.conn != nil && lookup(r.conn.m.dep.cfg.parameters, parameter) == true
-}
-
-func cmdGetParameter(d *mongod, r *request) (bson.D, error) {
-	if v, _ := r.get("getParameter"); v.Type == bson.TypeString {
-		return d.dep.parameters(), nil
-	}
-	var out bson.D
-	for _, p := range d.dep.parameters() {
-		if r.boolean(p.Key) {
-			out = append(out, p)
-		}
-	}
-	if len(out) == 0 {
-		return nil, failf(codeInvalidOptions, "no option found to get")
 	}
 	return out, nil
 }

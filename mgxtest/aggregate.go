@@ -1,6 +1,8 @@
 package mgxtest
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -53,6 +55,23 @@ func (r *request) parsePipeline() (*pipeline, error) {
 	return p, nil
 }
 
+// checkTxnStages refuses the stages that transactions cannot have.
+func (r *request) checkTxnStages(p *pipeline) error {
+	stages := p.stages
+	if p.out != nil {
+		stages = append(slices.Clone(stages), p.out)
+	}
+	for _, st := range stages {
+		switch name := firstKey(st); name {
+		case "$changeStream", "$collStats", "$currentOp", "$indexStats", "$listLocalSessions", "$listSessions", "$out", "$merge", "$planCacheStats":
+			if r.inTxn {
+				return failf(codeOperationNotSupportedInTxn, "Operation not permitted in transaction :: caused by :: Aggregation stage %s cannot run within a multi-document transaction", name)
+			}
+		}
+	}
+	return nil
+}
+
 func cmdAggregate(d *mongod, r *request) (bson.D, error) {
 	p, err := r.parsePipeline()
 	if err != nil {
@@ -60,6 +79,9 @@ func cmdAggregate(d *mongod, r *request) (bson.D, error) {
 	}
 	if r.boolean("explain") {
 		return doc("explainVersion", "1", "stages", bson.A{}, "serverInfo", doc("host", d.host)), nil
+	}
+	if err := r.checkTxnStages(p); err != nil {
+		return nil, err
 	}
 	if len(p.stages) > 0 && firstKey(p.stages[0]) == "$changeStream" {
 		return d.openStream(r, p)
@@ -75,12 +97,8 @@ func cmdAggregate(d *mongod, r *request) (bson.D, error) {
 		if r.rcLevel == "linearizable" {
 			return nil, failf(codeInvalidOptions, "%s cannot be used with a 'linearizable' read concern level", firstKey(p.out))
 		}
-		if r.inTxn {
-			return nil, failf(codeOperationNotSupportedInTxn, "Operation not permitted in transaction :: caused by :: %s is not allowed", firstKey(p.out))
-		}
-		d.keepMajority()
 	}
-	view, at, err := d.viewFor(r)
+	view, at, err := d.viewFor(r, p.ns)
 	if err != nil {
 		return nil, err
 	}
@@ -246,36 +264,66 @@ func (d *mongod) writeOut(r *request, p *pipeline, docs [][]byte) error {
 		m, _ := spec.DocumentOK()
 		return w.merge(target, m, docs)
 	}
-	if err := w.ensure(target); err != nil {
-		return err
+	return w.replaceCollection(target, docs)
+}
+
+// replaceCollection is $out: the documents go into a new collection, which then takes
+// the place of the target with its options and indexes. Change streams on the target
+// see a rename (jstests/change_streams/metadata_notifications.js).
+func (w *writer) replaceCollection(target string, docs [][]byte) error {
+	d := w.d
+	def := &engine.Definition{UUID: engine.NewUUID()}
+	var indexes []*engine.Index
+	if c := d.store.Collection(target); c != nil {
+		if c.Capped != nil {
+			return failf(17152, "namespace '%s' is capped so it can't be used for $out", target)
+		}
+		def.Options, indexes = c.Options, c.Indexes
 	}
-	var ops []*engine.Op
-	c := d.store.Collection(target)
-	all, err := engine.ParseFilter(nil, nil, nil)
+	db, _ := splitNS(target)
+	temp := fmt.Sprintf("%s.tmp.agg_out.%x", db, def.UUID)
+	def.NS = temp
+	op, err := d.store.Create(def)
 	if err != nil {
 		return err
 	}
-	old, err := (&engine.Find{Filter: all}).Run(c)
-	if err != nil {
+	ops := []*engine.Op{op}
+	fail := func(err error) error {
+		if op := d.store.Drop(temp); op != nil {
+			ops = append(ops, op)
+		}
+		w.record(ops, nil)
 		return err
 	}
-	for _, rec := range old {
-		ops = append(ops, d.store.Delete(target, rec))
+	for _, ix := range indexes {
+		op, err := d.store.CreateIndex(temp, ix)
+		if err != nil {
+			return fail(err)
+		}
+		if op != nil {
+			ops = append(ops, op)
+		}
 	}
 	for _, raw := range docs {
 		withID, err := engine.EnsureID(raw)
-		if err == nil {
-			var op *engine.Op
-			if op, err = d.store.Insert(target, withID, w.bypass); err == nil {
-				ops = append(ops, op)
-			}
-		}
 		if err != nil {
-			w.record(ops, nil)
-			return err
+			return fail(err)
 		}
+		op, err := d.store.Insert(temp, withID, w.bypass)
+		if err != nil {
+			return fail(err)
+		}
+		ops = append(ops, op)
 	}
 	w.record(ops, nil)
+	ops = nil
+	if err := d.exclusively(w.r, target); err != nil {
+		return fail(err)
+	}
+	if op, err = d.store.Rename(temp, target, true); err != nil {
+		return fail(err)
+	}
+	w.record([]*engine.Op{op}, nil)
 	return nil
 }
 

@@ -42,6 +42,19 @@ func (r *request) authorize() error {
 	return failf(codeUnauthorized, "Command %s requires authentication", r.name)
 }
 
+// userName is who a request comes from, as user@database, "" for nobody in particular.
+func (r *request) userName() string {
+	if r.conn == nil {
+		return ""
+	}
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	if r.conn.user == nil {
+		return ""
+	}
+	return r.conn.user.name + "@" + r.conn.user.db
+}
+
 func init() {
 	register(
 		&command{name: "saslStart", v1: true, secret: true, run: func(_ *mongod, r *request) (bson.D, error) { return r.saslStart() }},

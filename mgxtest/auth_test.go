@@ -182,12 +182,12 @@ func TestMechanisms(t *testing.T) {
 			started string
 		}{
 			{"both", dep.URI(), 0, ""},
-			{"both, SHA-1 wanted", dep.URI() + "?authMechanism=SCRAM-SHA-1", 0, ""},
+			{"both, SHA-1 wanted", dep.URI() + "&authMechanism=SCRAM-SHA-1", 0, ""},
 			{"SHA-1 alone", dep.URIFor(old), 0, "SCRAM-SHA-1"},
 			{"SHA-256 alone", dep.URIFor(young), 0, ""},
-			{"SHA-1 alone, SHA-256 wanted", dep.URIFor(old) + "?authMechanism=SCRAM-SHA-256", 18, "SCRAM-SHA-256"},
-			{"SHA-256 alone, SHA-1 wanted", dep.URIFor(young) + "?authMechanism=SCRAM-SHA-1", 18, "SCRAM-SHA-1"},
-			{"one that there is not", dep.URI() + "?authMechanism=PLAIN&authSource=admin", 334, "PLAIN"},
+			{"SHA-1 alone, SHA-256 wanted", dep.URIFor(old) + "&authMechanism=SCRAM-SHA-256", 18, "SCRAM-SHA-256"},
+			{"SHA-256 alone, SHA-1 wanted", dep.URIFor(young) + "&authMechanism=SCRAM-SHA-1", 18, "SCRAM-SHA-1"},
+			{"one that there is not", dep.URI() + "&authMechanism=PLAIN&authSource=admin", 334, "PLAIN"},
 		} {
 			log.take()
 			_, code := d.run(t, c.uri, "admin", kv("listDatabases", 1))

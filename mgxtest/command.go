@@ -32,14 +32,21 @@ type request struct {
 	startTxn   bool
 	wc         writeConcern
 	readPref   string
+	rcGiven    bool
 	rcLevel    string
 	afterTime  timestamp
 	atTime     timestamp
 	maxTime    time.Duration
 	apiVersion string
 
-	// What the command's work leaves for the reply.
-	wce *commandError
+	// recovers marks a commit that asks, through a mongos that did not see the
+	// transaction, how it ended.
+	recovers bool
+
+	// What the command's work leaves for the reply: a write concern error, and that it
+	// was about a change stream.
+	wce     *commandError
+	streams bool
 }
 
 // command is an entry of the command table.
@@ -71,16 +78,25 @@ type command struct {
 
 const genericFields = "$db lsid txnNumber autocommit startTransaction $clusterTime $readPreference readConcern writeConcern maxTimeMS comment@4.4 apiVersion@5.0 apiStrict@5.0 apiDeprecationErrors@5.0 stmtId stmtIds rawData@8.2 $audit $client $configTime $topologyTime help jsonSchema databaseVersion shardVersion maxTimeMSOpOnly mayBypassWriteBlocking $tenant expectPrefix serialization_context"
 
+// genericNames are the names in genericFields.
+var genericNames = namesOf(genericFields)
+
+func namesOf(list string) map[string]int32 {
+	names := map[string]int32{}
+	for _, f := range strings.Fields(list) {
+		name, wire := argument(f)
+		names[name] = wire
+	}
+	return names
+}
+
 var commands = map[string]*command{}
 
 func register(list ...*command) {
 	for _, c := range list {
 		if c.fields != "" {
-			c.known = map[string]int32{c.name: 0}
-			for _, f := range strings.Fields(genericFields + " " + c.fields) {
-				name, wire := argument(f)
-				c.known[name] = wire
-			}
+			c.known = namesOf(genericFields + " " + c.fields)
+			c.known[c.name] = 0
 		}
 		commands[c.name] = c
 	}
@@ -122,7 +138,7 @@ func (r *request) parse() error {
 		case "txnNumber":
 			n, ok := v.Int64OK()
 			if !ok {
-				return failf(codeTypeMismatch, "BSON field 'txnNumber' is the wrong type '%s', expected type 'long'", v.Type)
+				return failf(codeTypeMismatch, "BSON field 'txnNumber' is the wrong type '%s', expected type 'long'", typeNameOf(v))
 			}
 			r.txnNumber, r.hasTxn = n, true
 		case "autocommit":
@@ -170,31 +186,6 @@ func (r *request) parse() error {
 	return nil
 }
 
-func (r *request) parseReadConcern(d bson.Raw) error {
-	elems, _ := d.Elements()
-	for _, e := range elems {
-		switch e.Key() {
-		case "level":
-			r.rcLevel, _ = e.Value().StringValueOK()
-			switch r.rcLevel {
-			case "local", "available", "majority", "snapshot", "linearizable":
-			default:
-				return failf(codeFailedToParse, "readConcern.level must be either 'local', 'majority', 'linearizable', 'available', or 'snapshot'")
-			}
-		case "afterClusterTime":
-			t, i, _ := e.Value().TimestampOK()
-			r.afterTime = timestamp{t, i}
-		case "atClusterTime":
-			t, i, _ := e.Value().TimestampOK()
-			r.atTime = timestamp{t, i}
-		case "provenance", "afterOpTime", "$readOnce":
-		default:
-			return failf(codeUnknownField, "BSON field 'readConcern.%s' is an unknown field.", e.Key())
-		}
-	}
-	return nil
-}
-
 // check refuses what no server would run.
 func (r *request) check() error {
 	if r.cmd == nil {
@@ -224,12 +215,15 @@ func (r *request) check() error {
 		}
 	}
 	if v, ok := r.get("comment"); ok && v.Type != bson.TypeString && !r.since(wire44) {
-		return failf(codeTypeMismatch, "\"comment\" had the wrong type. Expected string, found %s", v.Type)
+		return failf(codeTypeMismatch, "\"comment\" had the wrong type. Expected string, found %s", typeNameOf(v))
 	}
 	if err := r.checkAPI(); err != nil {
 		return err
 	}
-	return r.checkTransaction()
+	if err := r.checkTransaction(); err != nil {
+		return err
+	}
+	return r.checkConcerns()
 }
 
 func (r *request) checkAPI() error {
@@ -277,7 +271,7 @@ func (r *request) checkTransaction() error {
 		return failf(50768, "txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and %s is not a retryable write command.", r.name)
 	case r.inTxn && r.wc.given && r.name != "commitTransaction" && r.name != "abortTransaction":
 		return failf(codeInvalidOptions, "writeConcern is not allowed within a multi-statement transaction")
-	case r.inTxn && r.rcLevel != "" && !r.startTxn:
+	case r.inTxn && r.rcGiven && !r.startTxn:
 		return failf(codeInvalidOptions, "Only the first command in a transaction may specify a readConcern")
 	case r.inTxn && (r.rcLevel == "linearizable" || r.rcLevel == "available"):
 		return failf(codeInvalidOptions, "The readConcern level must be either 'local' (default), 'majority' or 'snapshot' in order to run in a transaction")
@@ -337,7 +331,7 @@ func (r *request) documents(key string) ([]bson.Raw, error) {
 func rawDocuments(v bson.RawValue, name string) ([]bson.Raw, error) {
 	arr, ok := v.ArrayOK()
 	if !ok {
-		return nil, failf(codeTypeMismatch, "BSON field '%s' is the wrong type '%s', expected type 'array'", name, v.Type)
+		return nil, failf(codeTypeMismatch, "BSON field '%s' is the wrong type '%s', expected type 'array'", name, typeNameOf(v))
 	}
 	values, err := arr.Values()
 	if err != nil {
@@ -347,7 +341,7 @@ func rawDocuments(v bson.RawValue, name string) ([]bson.Raw, error) {
 	for i, item := range values {
 		d, ok := item.DocumentOK()
 		if !ok {
-			return nil, failf(codeTypeMismatch, "BSON field '%s.%d' is the wrong type '%s', expected type 'object'", name, i, item.Type)
+			return nil, failf(codeTypeMismatch, "BSON field '%s.%d' is the wrong type '%s', expected type 'object'", name, i, typeNameOf(item))
 		}
 		out[i] = d
 	}
@@ -359,7 +353,7 @@ func (r *request) collection() (string, error) {
 	v := r.body.Index(0).Value()
 	name, ok := v.StringValueOK()
 	if !ok {
-		return "", failf(codeInvalidNamespace, "collection name has invalid type %s", v.Type)
+		return "", failf(codeInvalidNamespace, "collection name has invalid type %s", typeNameOf(v))
 	}
 	if err := checkCollection(name); err != nil {
 		return "", err
@@ -372,6 +366,23 @@ func checkCollection(name string) error {
 		return failf(codeInvalidNamespace, "Invalid collection name: '%s'", name)
 	}
 	return nil
+}
+
+// typeNameOf is the name that servers have for a value's type.
+func typeNameOf(v bson.RawValue) string {
+	if name, ok := typeNames[v.Type]; ok {
+		return name
+	}
+	return "missing"
+}
+
+var typeNames = map[bson.Type]string{
+	bson.TypeDouble: "double", bson.TypeString: "string", bson.TypeEmbeddedDocument: "object", bson.TypeArray: "array",
+	bson.TypeBinary: "binData", bson.TypeUndefined: "undefined", bson.TypeObjectID: "objectId", bson.TypeBoolean: "bool",
+	bson.TypeDateTime: "date", bson.TypeNull: "null", bson.TypeRegex: "regex", bson.TypeDBPointer: "dbPointer",
+	bson.TypeJavaScript: "javascript", bson.TypeSymbol: "symbol", bson.TypeCodeWithScope: "javascriptWithScope",
+	bson.TypeInt32: "int", bson.TypeTimestamp: "timestamp", bson.TypeInt64: "long", bson.TypeDecimal128: "decimal",
+	bson.TypeMinKey: "minKey", bson.TypeMaxKey: "maxKey",
 }
 
 func asInt(v bson.RawValue) (int64, bool) {

@@ -23,8 +23,10 @@ type cursor struct {
 	batch []bson.Raw
 	// done means that nothing will follow the batch, as after a limit.
 	done bool
-	lsid string
-	txn  bool
+	// The session and the transaction that it was made in.
+	lsid      string
+	txn       bool
+	txnNumber int64
 
 	tail  *tail
 	await bool
@@ -76,7 +78,7 @@ func (d *mongod) openCursor(r *request, c *cursor, size int64, single bool) bson
 	open := !single && (len(c.batch) > 0 || c.tail != nil || c.watch != nil || int64(len(first)) == n && !c.done)
 	if open {
 		d.lastCur = randomID()
-		c.id, c.lsid, c.txn = d.lastCur, r.lsid, r.inTxn
+		c.id, c.lsid, c.txn, c.txnNumber = d.lastCur, r.lsid, r.inTxn, r.txnNumber
 		d.cursors[c.id] = c
 	}
 	cur := doc("firstBatch", first, "id", c.id, "ns", c.ns)
@@ -89,11 +91,31 @@ func (d *mongod) openCursor(r *request, c *cursor, size int64, single bool) bson
 	return doc("cursor", cur)
 }
 
+// checkSession refuses a getMore out of another session or transaction than the
+// cursor's (src/mongo/db/cursor_manager).
+func (c *cursor) checkSession(r *request) error {
+	switch {
+	case c.lsid != "" && r.lsid == "":
+		return failf(50737, "Cannot run getMore on cursor %d, which was created in session %x, without an lsid", c.id, c.lsid)
+	case c.lsid == "" && r.lsid != "":
+		return failf(50738, "Cannot run getMore on cursor %d, which was not created in a session, in session %x", c.id, r.lsid)
+	case c.lsid != r.lsid:
+		return failf(50739, "Cannot run getMore on cursor %d, which was created in session %x, in session %x", c.id, c.lsid, r.lsid)
+	case c.txn && !r.inTxn:
+		return failf(50740, "Cannot run getMore on cursor %d, which was created in a transaction, without a txnNumber", c.id)
+	case !c.txn && r.inTxn:
+		return failf(50741, "Cannot run getMore on cursor %d, which was not created in a transaction, in transaction %d", c.id, r.txnNumber)
+	case c.txn && c.txnNumber != r.txnNumber:
+		return failf(50742, "Cannot run getMore on cursor %d, which was created in transaction %d, in transaction %d", c.id, c.txnNumber, r.txnNumber)
+	}
+	return nil
+}
+
 func cmdGetMore(d *mongod, r *request) (bson.D, error) {
 	v, _ := r.get("getMore")
 	id, ok := v.Int64OK()
 	if !ok {
-		return nil, failf(codeTypeMismatch, "BSON field 'getMore.getMore' is the wrong type '%s', expected type 'long'", v.Type)
+		return nil, failf(codeTypeMismatch, "BSON field 'getMore.getMore' is the wrong type '%s', expected type 'long'", typeNameOf(v))
 	}
 	coll := r.text("collection")
 	if coll == "" {
@@ -106,8 +128,8 @@ func cmdGetMore(d *mongod, r *request) (bson.D, error) {
 	if ns := r.db + "." + coll; ns != c.ns {
 		return nil, failf(codeUnauthorized, "Requested getMore on namespace '%s', but cursor belongs to a different namespace %s", ns, c.ns)
 	}
-	if c.lsid != r.lsid {
-		return nil, failf(50738, "Cannot run getMore on cursor %d, which was created in a different session", id)
+	if err := c.checkSession(r); err != nil {
+		return nil, err
 	}
 	if r.inTxn {
 		if _, err := d.transaction(r); err != nil {
@@ -118,8 +140,18 @@ func cmdGetMore(d *mongod, r *request) (bson.D, error) {
 		return nil, failf(codeBadValue, "cannot set maxTimeMS on getMore command for a non-awaitData cursor")
 	}
 	size := r.number("batchSize", 0)
+	if size < 0 {
+		return nil, failf(51024, "BSON field 'batchSize' value must be >= 0, actual value '%d'", size)
+	}
 	if size == 0 {
 		size = -1
+	}
+	r.streams = c.watch != nil
+	if err := d.failGetMore(c.ns); err != nil {
+		return nil, err
+	}
+	if err := d.pause(r, "waitAfterPinningCursorBeforeGetMoreBatch", c.ns); err != nil {
+		return nil, err
 	}
 	if c.tail != nil || c.watch != nil {
 		if err := d.awaitMore(r, c); err != nil {

@@ -1,8 +1,6 @@
 package mgxtest
 
 import (
-	"strings"
-
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx/mgxtest/internal/engine"
@@ -58,11 +56,14 @@ func cmdCreate(d *mongod, r *request) (bson.D, error) {
 	if err := checkNames(r.db, coll); err != nil {
 		return nil, err
 	}
+	if err := w.checkTxnTarget(ns); err != nil {
+		return nil, err
+	}
 	def := &engine.Definition{NS: ns, UUID: engine.NewUUID()}
 	options := bson.D{}
 	elems, _ := r.body.Elements()
 	for _, e := range elems[1:] {
-		if !strings.Contains(" "+genericFields+" ", " "+e.Key()+" ") {
+		if _, generic := genericNames[e.Key()]; !generic {
 			options = append(options, bson.E{Key: e.Key(), Value: e.Value()})
 		}
 	}
@@ -119,12 +120,12 @@ func cmdDrop(d *mongod, r *request) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.exclusively(r, ns); err != nil {
+		return nil, err
+	}
 	c := d.store.Collection(ns)
 	if c == nil {
 		return doc(), nil
-	}
-	if err := d.unlocked(r, ns); err != nil {
-		return nil, err
 	}
 	out := doc("nIndexesWas", int32(len(c.Indexes)), "ns", ns)
 	if op := d.store.Drop(ns); op != nil {
@@ -133,24 +134,8 @@ func cmdDrop(d *mongod, r *request) (bson.D, error) {
 	return out, nil
 }
 
-// unlocked waits until no transaction holds documents of a namespace.
-func (d *mongod) unlocked(r *request, prefix string) error {
-	err := d.set.wait(r.ctx, func() bool {
-		for key := range d.locks {
-			if strings.HasPrefix(key, prefix) {
-				return false
-			}
-		}
-		return true
-	})
-	if err == nil && d.role != primary {
-		return failf(codeInterruptedDueToReplStateChange, "operation was interrupted")
-	}
-	return err
-}
-
 func cmdDropDatabase(d *mongod, r *request) (bson.D, error) {
-	if err := d.unlocked(r, r.db+"."); err != nil {
+	if err := d.exclusively(r, r.db); err != nil {
 		return nil, err
 	}
 	var names []string
@@ -179,29 +164,28 @@ func cmdRename(d *mongod, r *request) (bson.D, error) {
 			return nil, failf(codeInvalidNamespace, "Invalid namespace: %s", ns)
 		}
 	}
-	if err := d.unlocked(r, from); err != nil {
-		return nil, err
+	for _, ns := range []string{from, to} {
+		if err := d.exclusively(r, ns); err != nil {
+			return nil, err
+		}
 	}
 	if d.store.Collection(from) == nil {
 		return nil, failf(codeNamespaceNotFound, "Source collection %s does not exist", from)
 	}
-	var ops []*engine.Op
-	if r.boolean("dropTarget") && from != to {
-		if op := d.store.Drop(to); op != nil {
-			ops = append(ops, op)
-		}
-	}
-	op, err := d.store.Rename(from, to)
+	op, err := d.store.Rename(from, to, r.boolean("dropTarget"))
 	if err != nil {
 		return nil, err
 	}
-	d.append(append(ops, op)...)
+	d.append(op)
 	return doc(), nil
 }
 
 func cmdCollMod(d *mongod, r *request) (bson.D, error) {
 	ns, err := r.collection()
 	if err != nil {
+		return nil, err
+	}
+	if err := d.exclusively(r, ns); err != nil {
 		return nil, err
 	}
 	c := d.store.Collection(ns)
@@ -211,11 +195,11 @@ func cmdCollMod(d *mongod, r *request) (bson.D, error) {
 	options := bson.D{}
 	old, _ := bson.Raw(c.Options).Elements()
 	changes := map[string]bool{}
-	var set bson.D
+	set := bson.D{}
 	view := c.View
 	elems, _ := r.body.Elements()
 	for _, e := range elems[1:] {
-		if strings.Contains(" "+genericFields+" ", " "+e.Key()+" ") {
+		if _, generic := genericNames[e.Key()]; generic {
 			continue
 		}
 		if e.Key() == "viewOn" || e.Key() == "pipeline" {
@@ -242,7 +226,11 @@ func cmdCollMod(d *mongod, r *request) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
-	op, err := d.store.Modify(ns, raw, view)
+	change, err := bson.Marshal(set)
+	if err != nil {
+		return nil, err
+	}
+	op, err := d.store.Modify(ns, raw, change, view)
 	if err != nil {
 		return nil, err
 	}
@@ -383,6 +371,9 @@ func cmdCreateIndexes(d *mongod, r *request) (bson.D, error) {
 	if err := w.target(ns); err != nil {
 		return nil, err
 	}
+	if err := w.awaitIndexBuild(ns, specs); err != nil {
+		return nil, err
+	}
 	created := w.store().Collection(ns) == nil
 	if err := w.ensure(ns); err != nil {
 		return nil, err
@@ -411,9 +402,28 @@ func cmdCreateIndexes(d *mongod, r *request) (bson.D, error) {
 	return out, nil
 }
 
+// awaitIndexBuild waits until an existing collection can get new indexes. In a
+// transaction only one that it created can.
+func (w *writer) awaitIndexBuild(ns string, specs []bson.Raw) error {
+	c := w.store().Collection(ns)
+	if c == nil || c.HasIndexes(rawList(specs)) {
+		return nil
+	}
+	if w.t == nil {
+		return w.d.exclusively(w.r, ns)
+	}
+	if w.d.store.Collection(ns) != nil {
+		return failf(codeOperationNotSupportedInTxn, "Cannot create new indexes on existing collection %s in a multi-document transaction.", ns)
+	}
+	return nil
+}
+
 func cmdDropIndexes(d *mongod, r *request) (bson.D, error) {
 	ns, err := r.collection()
 	if err != nil {
+		return nil, err
+	}
+	if err := d.exclusively(r, ns); err != nil {
 		return nil, err
 	}
 	c := d.store.Collection(ns)

@@ -25,6 +25,8 @@ type Deployment struct {
 	routers []*Member
 	// balancers are in front of all routers, and in front of the first one.
 	balancers []*balancer
+	// listening counts the ports in use.
+	listening int
 	// hosts and options make the connection string.
 	hosts   []string
 	options string
@@ -32,6 +34,7 @@ type Deployment struct {
 
 	mu       sync.Mutex
 	closed   bool
+	done     chan struct{} // closed with the deployment
 	wg       sync.WaitGroup
 	hooks    map[int]hook
 	nextHook int
@@ -107,7 +110,7 @@ func NewReplicaSet(n int, opts ...Option) (*Deployment, error) {
 
 // build starts n mongods that make one set.
 func build(n int, opts []Option, prepare func(*Deployment, *replSet)) (*Deployment, error) {
-	d := &Deployment{cfg: defaultConfig(), hooks: map[int]hook{}, handlers: map[string]func(*Command) (bson.D, error){}}
+	d := &Deployment{cfg: defaultConfig(), done: make(chan struct{}), hooks: map[int]hook{}, handlers: map[string]func(*Command) (bson.D, error){}}
 	for range n {
 		d.cfg.members = append(d.cfg.members, memberConfig{priority: 1, votes: 1})
 	}
@@ -121,6 +124,9 @@ func build(n int, opts []Option, prepare func(*Deployment, *replSet)) (*Deployme
 		if err := fn(&d.cfg); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.cfg.checkParameters(); err != nil {
+		return nil, err
 	}
 	if err := d.admitUsers(); err != nil {
 		return nil, err
@@ -165,8 +171,8 @@ func (s *replSet) initiate() {
 	s.elect()
 }
 
-// URI returns the connection string of the deployment. It names no database;
-// options may be appended with "&". With the option Users it logs in the first of
+// URI returns the connection string of the deployment. It names no database and
+// always has options, so that more may be appended with "&". With the option Users it logs in the first of
 // them.
 func (d *Deployment) URI() string { return d.URIFor(d.login()) }
 
@@ -198,11 +204,11 @@ func (d *Deployment) link(u User, hosts []string, options string) string {
 			pairs = append(pairs, "authSource="+escape(u.source()))
 		}
 	}
-	uri += strings.Join(hosts, ",") + "/"
-	if len(pairs) > 0 {
-		uri += "?" + strings.Join(pairs, "&")
+	if len(pairs) == 0 {
+		// What holds anyway, so that "&" goes on.
+		pairs = append(pairs, "tls=false")
 	}
-	return uri
+	return uri + strings.Join(hosts, ",") + "/?" + strings.Join(pairs, "&")
 }
 
 // escape escapes whatever has a meaning in connection strings.
@@ -372,23 +378,24 @@ func (m *Member) Maintenance(on bool) {
 	}
 }
 
-// Shutdown ends the member's process in order: a primary steps down first,
-// then commands fail with ShutdownInProgress for the given time, then the
-// process is gone.
+// Shutdown ends the member's process in order: a primary hands over first, then, for
+// the given time, running and new commands go on but for hello, which fails with
+// ShutdownInProgress, and no new connection is served. Then the process is gone.
 func (m *Member) Shutdown(quiesce time.Duration) {
 	if d, ok := m.backend.(*mongod); ok {
 		s := d.set
 		s.mu.Lock()
-		d.quiescing = true
 		if d.role == primary && !s.standalone {
 			_ = s.stepDown(d, time.Hour, true)
 			d.noElect = time.Time{}
 		}
+		d.quiescing, d.quiesced = true, time.Now().Add(quiesce)
 		s.refreshViews()
 		s.mu.Unlock()
-		if quiesce > 0 {
-			time.Sleep(quiesce)
-		}
+	}
+	if quiesce > 0 {
+		m.refuseConnections()
+		time.Sleep(quiesce)
 	}
 	m.Kill()
 }
@@ -431,6 +438,7 @@ func (d *Deployment) Close() {
 		return
 	}
 	d.closed = true
+	close(d.done)
 	d.mu.Unlock()
 	for _, s := range d.sets {
 		s.close()

@@ -158,7 +158,6 @@ func (s *replSet) promote(m *mongod) {
 			o.term = s.term
 		}
 	}
-	m.keepMajority()
 	m.electedAt = m.commit(&entry{ops: []*engine.Op{{Kind: engine.Noop}}})
 	s.evaluate(s.dep.cfg.electionTimeout)
 }

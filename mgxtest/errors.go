@@ -3,7 +3,6 @@ package mgxtest
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -15,6 +14,7 @@ const (
 	codeInternalError                   = 1
 	codeBadValue                        = 2
 	codeHostUnreachable                 = 6
+	codeShardNotFound                   = 70
 	codeHostNotFound                    = 7
 	codeFailedToParse                   = 9
 	codeUnauthorized                    = 13
@@ -22,6 +22,8 @@ const (
 	codeAuthenticationFailed            = 18
 	codeTypeMismatch                    = 14
 	codeIllegalOperation                = 20
+	codeLockTimeout                     = 24
+	codeNotAReplicaSet                  = 123
 	codeNamespaceNotFound               = 26
 	codeCursorNotFound                  = 43
 	codeNamespaceExists                 = 48
@@ -57,6 +59,9 @@ const (
 	codeAPIDeprecationError             = 324
 	codeMechanismUnavailable            = 334
 	codeNotWritablePrimary              = 10107
+	codeStaleConfig                     = 13388
+	codeFailPointSetFailed              = 266
+	codeNoMatchingDocument              = 47
 	codeInterruptedAtShutdown           = 11600
 	codeInterrupted                     = 11601
 	codeInterruptedDueToReplStateChange = 11602
@@ -70,18 +75,18 @@ var codeNames = map[int32]string{
 	1: "InternalError", 2: "BadValue", 6: "HostUnreachable", 7: "HostNotFound", 9: "FailedToParse",
 	11: "UserNotFound", 13: "Unauthorized", 14: "TypeMismatch", 15: "Overflow", 16: "InvalidLength", 17: "ProtocolError", 18: "AuthenticationFailed",
 	20: "IllegalOperation", 24: "LockTimeout", 26: "NamespaceNotFound", 27: "IndexNotFound", 28: "PathNotViable",
-	40: "ConflictingUpdateOperators", 43: "CursorNotFound", 48: "NamespaceExists", 50: "MaxTimeMSExpired",
+	40: "ConflictingUpdateOperators", 43: "CursorNotFound", 47: "NoMatchingDocument", 48: "NamespaceExists", 50: "MaxTimeMSExpired",
 	52: "DollarPrefixedFieldName", 53: "InvalidIdField", 56: "EmptyFieldName", 57: "DottedFieldName", 59: "CommandNotFound",
-	63: "StaleShardVersion", 64: "WriteConcernTimeout", 66: "ImmutableField", 67: "CannotCreateIndex", 72: "InvalidOptions",
+	63: "StaleShardVersion", 64: "WriteConcernTimeout", 66: "ImmutableField", 67: "CannotCreateIndex", 70: "ShardNotFound", 72: "InvalidOptions",
 	73: "InvalidNamespace", 79: "UnknownReplWriteConcern", 85: "IndexOptionsConflict", 86: "IndexKeySpecsConflict",
 	89: "NetworkTimeout", 91: "ShutdownInProgress", 94: "NotYetInitialized", 95: "NotSecondary", 96: "OperationFailed",
-	100: "UnsatisfiableWriteConcern", 112: "WriteConflict", 117: "ConflictingOperationInProgress", 121: "DocumentValidationFailure",
+	100: "UnsatisfiableWriteConcern", 112: "WriteConflict", 117: "ConflictingOperationInProgress", 121: "DocumentValidationFailure", 123: "NotAReplicaSet",
 	125: "CommandFailed", 133: "FailedToSatisfyReadPreference", 134: "ReadConcernMajorityNotAvailableYet", 136: "CappedPositionLost",
-	141: "CommandOnShardedViewNotSupportedOnMongod", 150: "StaleEpoch", 166: "CommandNotSupportedOnView", 168: "InvalidPipelineOperator",
+	169: "CommandOnShardedViewNotSupportedOnMongod", 150: "StaleEpoch", 166: "CommandNotSupportedOnView", 168: "InvalidPipelineOperator",
 	175: "QueryPlanKilled", 189: "PrimarySteppedDown", 202: "NetworkInterfaceExceededTimeLimit",
 	211: "KeyNotFound", 222: "CloseChangeStream", 225: "TransactionTooOld", 234: "RetryChangeStream", 237: "CursorKilled", 238: "NotImplemented",
 	239: "SnapshotTooOld", 246: "SnapshotUnavailable", 251: "NoSuchTransaction", 256: "TransactionCommitted",
-	262: "ExceededTimeLimit", 263: "OperationNotSupportedInTransaction", 276: "IndexBuildAborted", 279: "ClientDisconnect",
+	262: "ExceededTimeLimit", 263: "OperationNotSupportedInTransaction", 266: "FailPointSetFailed", 267: "PreparedTransactionInProgress", 276: "IndexBuildAborted", 279: "ClientDisconnect",
 	260: "InvalidResumeToken", 280: "ChangeStreamFatalError", 286: "ChangeStreamHistoryLost", 290: "TransactionExceededLifetimeLimitSeconds",
 	314: "ObjectIsBusy", 322: "APIVersionError", 323: "APIStrictError", 324: "APIDeprecationError", 334: "MechanismUnavailable",
 	391: "ReauthenticationRequired", 462: "IngressRequestRateLimitExceeded",
@@ -151,53 +156,6 @@ func writeError(index int, err error) bson.D {
 	ce := asCommandError(err)
 	d := doc("index", int32(index), "code", ce.code, "errmsg", ce.msg)
 	return append(d, ce.extra...)
-}
-
-// isNotPrimary and isShutdown are the server's classes of state-change errors.
-func isNotPrimary(code int32) bool {
-	switch code {
-	case codeNotWritablePrimary, codeNotPrimaryNoSecondaryOk, codeNotPrimaryOrSecondary,
-		codeInterruptedDueToReplStateChange, codePrimarySteppedDown:
-		return true
-	}
-	return false
-}
-
-func isShutdown(code int32) bool {
-	return code == codeShutdownInProgress || code == codeInterruptedAtShutdown
-}
-
-// isRetryable is the server's list of codes after which a write may be tried
-// again.
-func isRetryable(code int32) bool {
-	if isNotPrimary(code) || isShutdown(code) {
-		return true
-	}
-	switch code {
-	case codeHostUnreachable, codeHostNotFound, codeNetworkTimeout, codeSocketException,
-		codeReadConcernMajorityNotAvailable, codeExceededTimeLimit, 358, 384, 462:
-		return true
-	}
-	return false
-}
-
-// isTransient tells whether an error in a transaction may go away when the
-// whole transaction is run again.
-func isTransient(code int32, ending, hasWriteConcernError bool) bool {
-	switch code {
-	case codeWriteConflict, 24, 246, codeSnapshotTooOld, 267, 13388, 249, 331:
-		return true
-	case codeNoSuchTransaction:
-		return !ending || !hasWriteConcernError
-	}
-	return !ending && isRetryable(code)
-}
-
-func addLabel(labels []string, label string) []string {
-	if slices.Contains(labels, label) {
-		return labels
-	}
-	return append(labels, label)
 }
 
 // doc builds a document from alternating keys and values.

@@ -3,7 +3,6 @@ package mgxtest
 import (
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -301,19 +300,79 @@ func stringList(v bson.RawValue) []string {
 	return out
 }
 
+// knownFailPoints are the fail points of servers that are simulated, with those
+// which make whatever reaches them wait until they are off.
+var knownFailPoints = map[string]bool{
+	"failCommand": true, "onPrimaryTransactionalWrite": true, "failGetMoreAfterCursorCheckout": true,
+	"WTWriteConflictException": true, "maxTimeAlwaysTimeOut": true, "stopReplProducer": true, "rsSyncApplyStop": true,
+	"waitInFindBeforeMakingBatch": true, "waitAfterPinningCursorBeforeGetMoreBatch": true,
+}
+
 // configure runs the configureFailPoint command.
 func (m *Member) configure(r *request) (bson.D, error) {
 	name := r.text("configureFailPoint")
-	switch {
-	case name == "failCommand", name == "onPrimaryTransactionalWrite":
-	case strings.HasPrefix(name, "fail"), name == "":
-		return nil, failf(codeBadValue, "fail point '%s' is not simulated", name)
+	if !knownFailPoints[name] {
+		return nil, failf(codeFailPointSetFailed, "%s not found", name)
 	}
 	p, err := parseFailPoint(r)
 	if err != nil {
 		return nil, err
 	}
-	return doc("count", m.fails.set(name, p), "ok", 1.0), nil
+	count := m.fails.set(name, p)
+	if d, ok := m.backend.(*mongod); ok {
+		d.heedFailPoints()
+	}
+	return doc("count", count, "ok", 1.0), nil
+}
+
+// heedFailPoints lets those who wait look at the fail points again. The two that
+// stop a secondary from taking over writes are also a state of it.
+func (d *mongod) heedFailPoints() {
+	stopped := d.fails.on("stopReplProducer") || d.fails.on("rsSyncApplyStop")
+	if stopped != d.paused && (stopped || d.pausedByPoint) {
+		d.paused, d.pausedByPoint = stopped, stopped
+		d.set.evaluate(d.set.dep.cfg.electionTimeout)
+	}
+	d.set.wake()
+}
+
+// on reports whether a fail point is active, without entering it.
+func (f *failPoints) on(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.points[name]
+	return p != nil && (!p.limited || p.times > 0)
+}
+
+// pause holds a request up while a fail point is on. That may be for a namespace
+// alone, by the field "nss" or "namespace" of its data.
+func (d *mongod) pause(r *request, name, ns string) error {
+	p := d.fails.take(name, func(p *failPoint) bool { return p.concerns(ns) })
+	if p == nil {
+		return nil
+	}
+	return d.set.wait(r.ctx, func() bool { return !d.fails.on(name) })
+}
+
+func (p *failPoint) concerns(ns string) bool {
+	for _, key := range []string{"nss", "namespace"} {
+		if want, ok := p.data.Lookup(key).StringValueOK(); ok && want != "" {
+			return want == ns
+		}
+	}
+	return true
+}
+
+// failGetMore is the fail point for a getMore whose cursor was found.
+func (d *mongod) failGetMore(ns string) error {
+	p := d.fails.take("failGetMoreAfterCursorCheckout", func(p *failPoint) bool { return p.concerns(ns) })
+	if p == nil {
+		return nil
+	}
+	if code, ok := asInt(p.data.Lookup("errorCode")); ok {
+		return failf(int32(code), "Hit the 'failGetMoreAfterCursorCheckout' failpoint")
+	}
+	return nil
 }
 
 // FailCommand makes commands fail on this member until the returned function

@@ -120,7 +120,7 @@ func (d *mongod) hello(r *request) (bson.D, error) {
 	}
 	if d.quiescing {
 		ce := failf(codeShutdownInProgress, "The server is in quiesce mode and will shut down")
-		ce.extra = doc("remainingQuiesceTimeMillis", int64(0))
+		ce.extra = doc("remainingQuiesceTimeMillis", max(time.Until(d.quiesced), 0).Milliseconds())
 		return nil, ce
 	}
 	writable := d.role == primary

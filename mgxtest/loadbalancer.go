@@ -13,7 +13,7 @@ func NewLoadBalanced(opts ...Option) (*Deployment, error) {
 		return nil, err
 	}
 	for _, routers := range [][]*Member{d.routers, d.routers[:1]} {
-		ln, err := listen()
+		ln, err := d.listen()
 		if err != nil {
 			d.Close()
 			return nil, err

@@ -21,7 +21,10 @@ type Member struct {
 	host    string
 	backend backend
 	fails   failPoints
-	topo    topologyVersion
+	params  parameters
+	// gatekeeper bounds new connections where a parameter says so.
+	gatekeeper gatekeeper
+	topo       topologyVersion
 
 	mu        sync.Mutex
 	ln        net.Listener
@@ -168,14 +171,19 @@ func (m *Member) Kill() {
 	m.up = false
 	m.mu.Unlock()
 	m.backend.died()
+	m.refuseConnections()
+	m.CloseConnections()
+	m.fails.clear()
+}
+
+// refuseConnections ends listening; those that are open go on.
+func (m *Member) refuseConnections() {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.ln != nil {
 		m.ln.Close()
 		m.ln = nil
 	}
-	m.mu.Unlock()
-	m.CloseConnections()
-	m.fails.clear()
 }
 
 // Restart starts a killed member again, on the same address, as a new process.
@@ -206,6 +214,7 @@ func (m *Member) start(ln net.Listener) {
 	defer m.mu.Unlock()
 	m.ln, m.up, m.processID = ln, true, bson.NewObjectID()
 	m.topo.reset()
+	m.params.reset(m.dep.startParameters())
 	m.wg.Go(func() { m.accept(ln) })
 }
 
@@ -215,7 +224,7 @@ func (m *Member) accept(ln net.Listener) {
 		if err != nil {
 			return
 		}
-		m.adopt(nc, nil)
+		m.admit(nc)
 	}
 }
 
@@ -252,9 +261,19 @@ func (m *Member) process() bson.ObjectID {
 	return m.processID
 }
 
-// listen finds a port below the range that outgoing connections use, so that
-// no client connection ever takes the port of a member that is down.
-func listen() (net.Listener, error) {
+// listen takes the next of the fixed ports, or finds one below the range that
+// outgoing connections use, so that no client connection ever takes the port of a
+// member that is down.
+func (d *Deployment) listen() (net.Listener, error) {
+	if d.cfg.firstPort > 0 {
+		port := d.cfg.firstPort + d.listening
+		d.listening++
+		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			return nil, errorf("port %d: %w", port, err)
+		}
+		return ln, nil
+	}
 	var err error
 	for range 200 {
 		port := 12000 + rand.IntN(20000)
@@ -267,7 +286,7 @@ func listen() (net.Listener, error) {
 }
 
 func (d *Deployment) newMember(name string) (*Member, net.Listener, error) {
-	ln, err := listen()
+	ln, err := d.listen()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -370,46 +389,4 @@ func (t *topologyVersion) load() (int64, <-chan struct{}) {
 func (m *Member) topologyVersion() bson.D {
 	n, _ := m.topo.load()
 	return doc("processId", m.process(), "counter", n)
-}
-
-// errorReply is the reply to a failed command.
-func errorReply(r *request, ce *commandError) bson.D {
-	d := doc("ok", 0.0, "errmsg", ce.msg, "code", ce.code, "codeName", codeName(ce.code))
-	d = append(d, ce.extra...)
-	labels := ce.labels
-	if !ce.forced {
-		ending := r.name == "commitTransaction" || r.name == "abortTransaction"
-		if r.inTxn && isTransient(ce.code, ending, r.wce != nil) {
-			labels = addLabel(labels, "TransientTransactionError")
-		}
-		if r.retryableWrite() && isRetryable(ce.code) && r.since(wire44) {
-			labels = addLabel(labels, "RetryableWriteError")
-		}
-	}
-	if len(labels) > 0 {
-		d = append(d, bson.E{Key: "errorLabels", Value: labels})
-	}
-	return d
-}
-
-// addWriteConcernError completes a reply whose work was done but not
-// acknowledged as asked.
-func addWriteConcernError(r *request, d bson.D) bson.D {
-	if r.wce == nil {
-		return d
-	}
-	if r.wce.given != nil {
-		d = append(d, bson.E{Key: "writeConcernError", Value: r.wce.given})
-	} else {
-		wce := doc("code", r.wce.code, "codeName", codeName(r.wce.code), "errmsg", r.wce.msg)
-		d = append(d, bson.E{Key: "writeConcernError", Value: append(wce, r.wce.extra...)})
-	}
-	labels := r.wce.labels
-	if !r.wce.forced && r.retryableWrite() && isRetryable(r.wce.code) && r.since(wire44) {
-		labels = addLabel(labels, "RetryableWriteError")
-	}
-	if len(labels) > 0 {
-		d = append(d, bson.E{Key: "errorLabels", Value: labels})
-	}
-	return d
 }

@@ -21,15 +21,15 @@ func (d *mongod) run(r *request) (bson.D, error) {
 	if d.role == down || s.closed {
 		return nil, errHangUp
 	}
-	if d.quiescing {
-		return nil, failf(codeShutdownInProgress, "The server is in quiesce mode and will shut down")
-	}
 	defer d.begin(r)()
 	if r.lsid != "" {
 		d.live[r.lsid] = time.Now()
 	}
 	if err := d.admit(r); err != nil {
 		return nil, err
+	}
+	if r.ctx.Err() != nil {
+		return nil, interruption(context.Cause(r.ctx))
 	}
 	out, err := r.cmd.run(d, r)
 	if errors.Is(err, errHangUp) {
@@ -42,6 +42,11 @@ func (d *mongod) run(r *request) (bson.D, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if r.rcLevel == "linearizable" {
+		if err := d.confirmPrimary(r); err != nil {
+			return nil, err
+		}
 	}
 	if r.cmd.write && (!r.inTxn || r.name == "commitTransaction") {
 		if err := d.awaitWriteConcern(r); err != nil {
@@ -70,17 +75,8 @@ func (d *mongod) admit(r *request) error {
 			return failf(codeNotPrimaryNoSecondaryOk, "not primary and secondaryOk=false")
 		}
 	}
-	if !r.afterTime.zero() && !s.standalone {
-		if s.clock.before(r.afterTime) {
-			s.clock = r.afterTime
-		}
-		if d.role == primary && d.log.last().ts.before(r.afterTime) {
-			// What the client has seen elsewhere is here: the clock alone is ahead.
-			return nil
-		}
-		if err := s.wait(r.ctx, func() bool { return !d.log.last().ts.before(r.afterTime) || d.caughtUp() }); err != nil {
-			return err
-		}
+	if err := d.awaitRead(r); err != nil {
+		return err
 	}
 	if r.cmd.write {
 		if err := s.wait(r.ctx, func() bool { return d.locked == 0 || r.name == "fsync" }); err != nil {
@@ -89,7 +85,9 @@ func (d *mongod) admit(r *request) error {
 		if d.role != primary {
 			return failf(codeNotWritablePrimary, "not primary")
 		}
-		d.keepMajority()
+		if err := d.awaitDefinitions(r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -98,12 +96,6 @@ func (d *mongod) isQuiescing() bool {
 	d.set.mu.Lock()
 	defer d.set.mu.Unlock()
 	return d.quiescing
-}
-
-// caughtUp tells whether a secondary has all that its primary has.
-func (d *mongod) caughtUp() bool {
-	p := d.primaryOf()
-	return p != nil && p.log.last() == d.log.last()
 }
 
 // finish gives a reply what every reply of a mongod has.
@@ -139,125 +131,6 @@ func (d *mongod) finish(r *request, out bson.D, err error) (bson.D, error) {
 func (s *replSet) clusterTime() bson.D {
 	return doc("clusterTime", s.clock.bson(),
 		"signature", doc("hash", bson.Binary{Data: make([]byte, 20)}, "keyId", int64(0)))
-}
-
-// writeConcern is a parsed write concern.
-type writeConcern struct {
-	given   bool
-	w       int64
-	mode    string // "majority" or a name
-	timeout time.Duration
-}
-
-func parseWriteConcern(raw bson.Raw) (writeConcern, error) {
-	wc := writeConcern{w: 1}
-	elems, err := raw.Elements()
-	if err != nil {
-		return wc, failf(codeFailedToParse, "%v", err)
-	}
-	wc.given = len(elems) > 0
-	hasW := false
-	for _, e := range elems {
-		v := e.Value()
-		switch e.Key() {
-		case "w":
-			hasW = true
-			if s, ok := v.StringValueOK(); ok {
-				wc.mode = s
-			} else if n, ok := asInt(v); ok && n >= 0 && n <= 50 {
-				wc.w = n
-			} else {
-				return wc, failf(codeFailedToParse, "w has to be a number >= 0 and <= 50, or a string")
-			}
-		case "wtimeout":
-			n, _ := asInt(v)
-			wc.timeout = time.Duration(n) * time.Millisecond
-		case "j", "fsync", "provenance":
-		default:
-			return wc, failf(codeFailedToParse, "unrecognized write concern field: %s", e.Key())
-		}
-	}
-	if wc.given && !hasW {
-		wc.mode = "majority"
-	}
-	return wc, nil
-}
-
-// defaultWriteConcern is majority, unless arbiters could make it unreachable
-// as soon as one member is down.
-func (s *replSet) defaultWriteConcern() writeConcern {
-	data := 0
-	for _, m := range s.members {
-		if !m.cfg.arbiter {
-			data += m.cfg.votes
-		}
-	}
-	if data < s.voters() && data <= s.majority() {
-		return writeConcern{w: 1}
-	}
-	return writeConcern{w: 1, mode: "majority"}
-}
-
-// awaitWriteConcern waits until the writes of the request are acknowledged as
-// asked. What goes wrong becomes the write concern error of the reply.
-func (d *mongod) awaitWriteConcern(r *request) error {
-	s := d.set
-	wc := r.wc
-	if !wc.given {
-		wc = s.defaultWriteConcern()
-	}
-	if s.standalone {
-		if wc.mode != "" && wc.mode != "majority" || wc.w > 1 {
-			return failf(codeBadValue, "cannot use 'w' > 1 when a host is not replicated")
-		}
-		return nil
-	}
-	if wc.mode == "" && wc.w <= 1 {
-		return nil
-	}
-	data := 0
-	for _, m := range s.members {
-		if !m.cfg.arbiter {
-			data++
-		}
-	}
-	switch {
-	case wc.mode != "" && wc.mode != "majority":
-		r.wce = failf(codeUnknownReplWriteConcern, "No write concern mode named '%s' found in replica set configuration", wc.mode)
-		return nil
-	case wc.mode == "" && wc.w > int64(data):
-		r.wce = failf(codeUnsatisfiableWriteConcern, "Not enough data-bearing nodes")
-		return nil
-	}
-	at := d.log.last()
-	done := func() bool {
-		if wc.mode != "" {
-			return s.committed(at)
-		}
-		return int64(s.holders(at)) >= wc.w
-	}
-	ctx, stop := r.ctx, func() {}
-	if wc.timeout > 0 {
-		ctx, stop = withTimeoutCause(ctx, wc.timeout, failf(codeWriteConcernTimeout, "waiting for replication timed out"))
-	}
-	defer stop()
-	err := s.wait(ctx, done)
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, errHangUp) {
-		return err
-	}
-	r.wce = asCommandError(err)
-	if r.wce.code == codeWriteConcernTimeout {
-		r.wce.extra = doc("errInfo", doc("wtimeout", true))
-	}
-	return nil
-}
-
-func withTimeoutCause(ctx context.Context, d time.Duration, cause error) (context.Context, func()) {
-	c, cancel := context.WithTimeoutCause(ctx, d, cause)
-	return c, cancel
 }
 
 // splitDB returns the database and the collection of a namespace.

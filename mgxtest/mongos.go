@@ -51,19 +51,22 @@ type router struct {
 
 	mu      sync.Mutex
 	cursors map[int64]*mongod
-	txns    map[string]routedTxn
+	txns    map[string]*routedTxn
 }
 
 // routedTxn is a transaction that was begun through this router.
 type routedTxn struct {
 	number int64
 	target *mongod
+	// wrote is set once a statement has written: the shard then knows how the
+	// transaction ended.
+	wrote bool
 }
 
 func (m *router) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cursors, m.txns = map[int64]*mongod{}, map[string]routedTxn{}
+	m.cursors, m.txns = map[int64]*mongod{}, map[string]*routedTxn{}
 }
 
 func (m *router) died()              { m.forget() }
@@ -99,7 +102,7 @@ func (m *router) finish(r *request, out bson.D, err error) (bson.D, error) {
 		out = addWriteConcernError(r, out)
 	}
 	if r.inTxn && r.name != "abortTransaction" {
-		out = append(out, doc("recoveryToken", doc("recoveryShardId", m.shard.name))...)
+		out = append(out, doc("recoveryToken", m.recoveryToken(r))...)
 	}
 	s := m.shard
 	s.mu.Lock()
@@ -133,6 +136,10 @@ func (m *router) run(r *request) (bson.D, error) {
 	switch r.name {
 	case "configureFailPoint":
 		return m.configure(r)
+	case "getParameter":
+		return m.getParameter(r)
+	case "setParameter":
+		return m.setParameter(r)
 	case "serverStatus":
 		s := m.Stats()
 		return doc("host", m.host, "version", m.dep.cfg.version, "process", "mongos", "pid", int64(1),
@@ -246,7 +253,7 @@ func (d *mongod) call(r *request) (bson.D, error) {
 	if err == nil {
 		d.fails.writeConcernError(&sub)
 	}
-	r.wce = sub.wce
+	r.wce, r.streams = sub.wce, sub.streams
 	if errors.Is(err, errHangUp) && context.Cause(r.ctx) == nil {
 		return nil, failf(codeHostUnreachable, "connection to %s was closed", d.host)
 	}
@@ -332,39 +339,88 @@ func (m *router) killCursors(r *request) (bson.D, error) {
 	return doc("cursorsKilled", killed, "cursorsNotFound", missing, "cursorsAlive", bson.A{}, "cursorsUnknown", bson.A{}), nil
 }
 
+// recoveryToken names the shard that knows how a transaction ended. One that only
+// read needs none: it can be run again.
+func (m *router) recoveryToken(r *request) bson.D {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.txns[r.lsid]; t != nil && t.number == r.txnNumber && t.wrote {
+		return doc("recoveryShardId", m.shard.name)
+	}
+	return doc()
+}
+
+// routed returns the transaction that a request belongs to, nil where this router
+// has not begun it.
+func (m *router) routed(r *request) (*routedTxn, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.txns[r.lsid]
+	switch {
+	case t == nil || t.number < r.txnNumber:
+		return nil, nil
+	case t.number > r.txnNumber:
+		return nil, failf(codeTransactionTooOld, "txnNumber %d is less than last txnNumber %d seen in session", r.txnNumber, t.number)
+	}
+	return t, nil
+}
+
 // runTxn sends a statement of a transaction to the member where the
 // transaction runs. Only the router that began a transaction knows it; others
 // can find out how it ended by its recovery token.
 func (m *router) runTxn(r *request) (bson.D, error) {
-	if r.startTxn {
+	t, err := m.routed(r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case r.startTxn:
 		d, err := m.find(r)
 		if err != nil {
 			return nil, err
 		}
+		t = &routedTxn{number: r.txnNumber, target: d}
 		m.mu.Lock()
-		m.txns[r.lsid] = routedTxn{r.txnNumber, d}
+		m.txns[r.lsid] = t
 		m.mu.Unlock()
-	}
-	m.mu.Lock()
-	t, known := m.txns[r.lsid]
-	m.mu.Unlock()
-	d := t.target
-	if !known || t.number != r.txnNumber {
-		if _, recovers := r.get("recoveryToken"); !recovers || r.name != "commitTransaction" {
-			return nil, failf(codeNoSuchTransaction, "cannot continue txnId %d for session with an unknown transaction", r.txnNumber)
-		}
-		var err error
-		if d, err = m.find(r); err != nil {
-			return nil, err
-		}
+	case t == nil && r.name == "commitTransaction":
+		return m.recoverCommit(r)
+	case t == nil:
+		return nil, failf(codeNoSuchTransaction, "cannot continue txnId %d for session with txnRetryCounter 0: the transaction was not begun here", r.txnNumber)
 	}
 	if r.name == "commitTransaction" {
 		// The decision survives the member that took it.
 		return m.route(r)
 	}
-	out, err := d.call(r)
+	out, err := t.target.call(r)
 	if err == nil {
-		m.keep(out, d)
+		m.keep(out, t.target)
+		if t.target.wroteIn(r) {
+			m.mu.Lock()
+			t.wrote = true
+			m.mu.Unlock()
+		}
 	}
+	return out, err
+}
+
+// recoverCommit asks the shard how a transaction that was begun through another
+// router ended (manual: recoverable commits; server: a recovering commit never
+// commits what is still open).
+func (m *router) recoverCommit(r *request) (bson.D, error) {
+	token, ok := r.get("recoveryToken")
+	if !ok {
+		return nil, failf(50940, "cannot recover the transaction decision without a recoveryToken")
+	}
+	d, _ := token.DocumentOK()
+	if shard, ok := d.Lookup("recoveryShardId").StringValueOK(); !ok {
+		return nil, failf(codeNoSuchTransaction, "Recovery token is empty, meaning the transaction only performed reads and can be safely retried")
+	} else if shard != m.shard.name {
+		return nil, failf(codeShardNotFound, "Shard %s not found", shard)
+	}
+	sub := *r
+	sub.recovers = true
+	out, err := m.route(&sub)
+	r.wce = sub.wce
 	return out, err
 }

@@ -41,6 +41,7 @@ type entry struct {
 	// For writes of a session: what they were, so that any member can answer
 	// the same write again.
 	lsid      string
+	user      string
 	txnNumber int64
 	stmts     []stmtResult
 	committed bool

@@ -24,6 +24,7 @@ type config struct {
 	mongoses        int
 	sessionMinutes  int32
 	ghost           bool
+	firstPort       int
 	users           []User
 	parameters      bson.D
 }
@@ -53,6 +54,11 @@ func defaultConfig() config {
 
 // SetName names the replica set. The default is "rs0".
 func SetName(name string) Option { return func(c *config) { c.setName = name } }
+
+// Ports makes the servers listen on consecutive ports of the loopback address from
+// first on: members, then routers, then load balancers. The default is any that are
+// free.
+func Ports(first int) Option { return func(c *config) { c.firstPort = first } }
 
 // ElectionTimeout is how long a set goes without a primary before a majority
 // elects one, and how long a primary that sees no majority holds on.
@@ -96,10 +102,16 @@ func Users(first User, more ...User) Option {
 	return func(c *config) { c.users = append(c.users, append([]User{first}, more...)...) }
 }
 
-// Parameter sets a server parameter, as --setParameter does; getParameter reports it.
-// Of effect are requireApiVersion, which refuses commands that declare no version of
-// the Stable API, and acceptApiVersion2, which accepts a second one for tests. Both
-// are false by default.
+// Parameter sets a server parameter, as --setParameter does; getParameter reports it,
+// and setParameter changes those that can be changed at runtime until the process
+// ends. One that servers do not have makes the deployment fail to start. Of effect are
+//
+//   - requireApiVersion refuses commands that declare no version of the Stable API,
+//     acceptApiVersion2 accepts a second one for tests;
+//   - transactionLifetimeLimitSeconds and maxTransactionLockRequestTimeoutMillis bound
+//     transactions and how long they wait for a collection;
+//   - minSnapshotHistoryWindowInSeconds bounds reads in the past;
+//   - ingressConnectionEstablishment… bound the rate of new connections.
 func Parameter(name string, value any) Option {
 	return func(c *config) { c.parameters = append(c.parameters, bson.E{Key: name, Value: value}) }
 }

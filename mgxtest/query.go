@@ -29,7 +29,7 @@ func cmdFind(d *mongod, r *request) (bson.D, error) {
 			return nil, failf(51024, "BSON field '%s' value must be >= 0, actual value '%d'", key, r.number(key, 0))
 		}
 	}
-	view, at, err := d.viewFor(r)
+	view, at, err := d.viewFor(r, ns)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,9 @@ func cmdFind(d *mongod, r *request) (bson.D, error) {
 	}
 	hint, _ := r.get("hint")
 	if err := checkHint(view.Collection(ns), hint); err != nil {
+		return nil, err
+	}
+	if err := d.pause(r, "waitInFindBeforeMakingBatch", ns); err != nil {
 		return nil, err
 	}
 	c := &cursor{ns: ns, atTime: at, done: true}
@@ -139,7 +142,7 @@ func (d *mongod) selected(r *request, key string) ([]*engine.Record, *engine.Fil
 	if err != nil {
 		return nil, nil, timestamp{}, err
 	}
-	view, at, err := d.viewFor(r)
+	view, at, err := d.viewFor(r, ns)
 	if err != nil {
 		return nil, nil, at, err
 	}

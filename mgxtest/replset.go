@@ -59,32 +59,31 @@ type mongod struct {
 	electedAt opTime
 	group     int
 	paused    bool
-	noElect   time.Time
-	shunned   bool // stays out of the next election
-	view      string
-	quiescing bool
-	locked    int // fsyncLock depth
+	// pausedByPoint means that a fail point did it.
+	pausedByPoint bool
+	noElect       time.Time
+	shunned       bool // stays out of the next election
+	view          string
+	quiescing     bool
+	// quiesced is when the process ends that is shutting down.
+	quiesced time.Time
+	locked   int // fsyncLock depth
 
 	store    *engine.Store
 	log      oplog
 	sessions map[string]*sessionRecord
-	// majority is the data up to the commit point, while that is behind.
-	majority *engine.Store
-	history  []snapshot
 
-	txns    map[string]*txn
-	locks   map[string]*txn
+	txns  map[string]*txn
+	locks map[string]*txn
+	// pending counts the changes of definitions that wait for transactions, by what
+	// they are to.
+	pending map[string]int
 	cursors map[int64]*cursor
 	lastCur int64
 	ops     map[int64]*operation
 	live    map[string]time.Time // sessions in use
 	// rolledBack counts the entries that were lost to roll-backs.
 	rolledBack int
-}
-
-type snapshot struct {
-	at    timestamp
-	store *engine.Store
 }
 
 func newReplSet(d *Deployment, name string) *replSet {
@@ -112,7 +111,7 @@ func (d *mongod) forgetVolatile() {
 	}
 	d.txns, d.locks = map[string]*txn{}, map[string]*txn{}
 	d.cursors, d.live = map[int64]*cursor{}, map[string]time.Time{}
-	d.ops, d.history, d.locked, d.quiescing = map[int64]*operation{}, nil, 0, false
+	d.ops, d.pending, d.locked, d.quiescing = map[int64]*operation{}, map[string]int{}, 0, false
 }
 
 // tick returns a new timestamp, later than all before.
@@ -150,26 +149,6 @@ func (d *mongod) commit(e *entry) opTime {
 	return e.opTime
 }
 
-// keepMajority saves the committed data before a write that no majority will
-// have at once.
-func (d *mongod) keepMajority() {
-	if d.majority == nil && !d.set.standalone && d.set.reachableData(d) < d.set.majority() {
-		d.majority = d.store.Snapshot()
-	}
-}
-
-// reachableData counts the members that hold data and that d replicates to,
-// with itself.
-func (s *replSet) reachableData(d *mongod) int {
-	n := 0
-	for _, o := range s.members {
-		if o == d || s.linked(d, o) && !o.cfg.arbiter && !o.paused {
-			n++
-		}
-	}
-	return n
-}
-
 // linked tells whether two members can talk.
 func (s *replSet) linked(a, b *mongod) bool {
 	return a.role != down && b.role != down && a.group == b.group
@@ -187,11 +166,6 @@ func (s *replSet) replicate() {
 			}
 		}
 	}
-	for _, m := range s.members {
-		if m.majority != nil && s.committed(m.log.last()) {
-			m.majority = nil
-		}
-	}
 	s.wake()
 }
 
@@ -201,9 +175,6 @@ func (d *mongod) syncFrom(src *mongod) {
 	last := d.log.last()
 	if src.log.holds(last) {
 		for _, e := range src.log.after(last) {
-			if d.majority == nil && d.set.reachableData(src) < d.set.majority() {
-				d.majority = d.store.Snapshot()
-			}
 			d.apply(e)
 		}
 		return
@@ -220,7 +191,7 @@ func (d *mongod) syncFrom(src *mongod) {
 	for id, rec := range src.sessions {
 		d.sessions[id] = rec.clone()
 	}
-	d.majority, d.history, d.cursors = nil, nil, map[int64]*cursor{}
+	d.cursors = map[int64]*cursor{}
 }
 
 // voters counts the members that vote; majority is more than half of them.
@@ -320,7 +291,11 @@ func (d *mongod) begin(r *request) (end func()) {
 	r.ctx = ctx
 	var stop func()
 	if r.maxTime > 0 && r.name != "getMore" {
-		r.ctx, stop = context.WithTimeout(ctx, r.maxTime)
+		limit := r.maxTime
+		if d.fails.take("maxTimeAlwaysTimeOut", func(*failPoint) bool { return true }) != nil {
+			limit = 0
+		}
+		r.ctx, stop = context.WithTimeout(ctx, limit)
 	}
 	d.ops[op.id] = op
 	return func() {

@@ -16,20 +16,19 @@ const (
 	txnAborted
 )
 
-// transactionLifetime is how long a transaction may stay open, as the
-// server's transactionLifetimeLimitSeconds.
-const transactionLifetime = 60 * time.Second
-
 // txn is a transaction on its primary: a private view of the data as of its
 // first statement, the changes made to it, and the documents claimed.
 type txn struct {
 	lsid   string
 	number int64
+	user   string
 	state  txnState
 	view   *engine.Store
 	ops    []*engine.Op
 	claims []string
-	timer  *time.Timer
+	// touched are the collections that it has read or written, and so holds locks of.
+	touched map[string]bool
+	timer   *time.Timer
 }
 
 func (t *txn) stop() {
@@ -48,7 +47,7 @@ func (t *txn) abort(d *mongod) {
 
 func (t *txn) finish(d *mongod, s txnState) {
 	t.stop()
-	t.state, t.view, t.ops = s, nil, nil
+	t.state, t.view, t.ops, t.touched = s, nil, nil, nil
 	for _, key := range t.claims {
 		delete(d.locks, key)
 	}
@@ -79,8 +78,16 @@ func (d *mongod) transaction(r *request) (*txn, error) {
 		if t != nil {
 			t.abort(d)
 		}
-		t = &txn{lsid: r.lsid, number: r.txnNumber, view: d.store.Snapshot()}
-		t.timer = time.AfterFunc(transactionLifetime, func() {
+		view := d.store.Snapshot()
+		if !r.atTime.zero() {
+			var err error
+			if view, err = d.storeAt(r.atTime); err != nil {
+				return nil, err
+			}
+		}
+		t = &txn{lsid: r.lsid, number: r.txnNumber, user: r.userName(), view: view, touched: map[string]bool{}}
+		lifetime := time.Duration(d.params.number("transactionLifetimeLimitSeconds")) * time.Second
+		t.timer = time.AfterFunc(lifetime, func() {
 			d.set.mu.Lock()
 			defer d.set.mu.Unlock()
 			t.abort(d)
@@ -122,10 +129,18 @@ func (d *mongod) commitTxn(t *txn) error {
 		}
 	}
 	d.store = next
-	lsid, number := t.lsid, t.number
+	lsid, number, user := t.lsid, t.number, t.user
 	t.finish(d, txnCommitted)
-	d.commit(&entry{ops: ops, lsid: lsid, txnNumber: number, committed: true})
+	d.commit(&entry{ops: ops, lsid: lsid, txnNumber: number, committed: true, user: user})
 	return nil
+}
+
+// wroteIn reports whether the transaction of a request has changed anything.
+func (d *mongod) wroteIn(r *request) bool {
+	d.set.mu.Lock()
+	defer d.set.mu.Unlock()
+	t := d.txns[r.lsid]
+	return t != nil && t.number == r.txnNumber && len(t.ops) > 0
 }
 
 // repeat does on the data as it is now what a transaction did on its view.
@@ -148,7 +163,7 @@ func repeat(s *engine.Store, op *engine.Op) (*engine.Op, error) {
 		return s.Insert(op.NS, op.New.Raw, true)
 	case engine.Replace:
 		if old := c.Get(op.Old.Key); old != nil {
-			return s.Replace(op.NS, old, op.New.Raw, op.Replaced, true)
+			return s.Repeat(op, old)
 		}
 	case engine.Delete:
 		if old := c.Get(op.Old.Key); old != nil {
@@ -168,6 +183,9 @@ func init() {
 }
 
 func cmdCommitTransaction(d *mongod, r *request) (bson.D, error) {
+	if r.recovers {
+		return doc(), d.recoverDecision(r)
+	}
 	if rec := d.sessions[r.lsid]; rec != nil && rec.committed && rec.txnNumber == r.txnNumber {
 		return doc(), nil
 	}
@@ -179,6 +197,27 @@ func cmdCommitTransaction(d *mongod, r *request) (bson.D, error) {
 		return nil, failf(codeInvalidOptions, "commitTransaction must be run within a transaction")
 	}
 	return doc(), d.commitTxn(t)
+}
+
+// recoverDecision answers a commit by recovery token: a transaction that was
+// committed stays so, and one that is still open is aborted, since nobody knows
+// whether all its statements arrived.
+func (d *mongod) recoverDecision(r *request) error {
+	if rec := d.sessions[r.lsid]; rec != nil && rec.committed && rec.txnNumber == r.txnNumber {
+		return nil
+	}
+	switch t := d.txns[r.lsid]; {
+	case t == nil || t.number < r.txnNumber:
+		if t != nil {
+			t.abort(d)
+		}
+		d.txns[r.lsid] = &txn{lsid: r.lsid, number: r.txnNumber, state: txnAborted}
+	case t.number > r.txnNumber:
+		return failf(codeTransactionTooOld, "Cannot recover the outcome of transaction %d because transaction %d has already started on this session.", r.txnNumber, t.number)
+	default:
+		t.abort(d)
+	}
+	return failf(codeNoSuchTransaction, "Transaction with { txnNumber: %d } has been aborted.", r.txnNumber)
 }
 
 func cmdAbortTransaction(d *mongod, r *request) (bson.D, error) {
@@ -193,58 +232,54 @@ func cmdAbortTransaction(d *mongod, r *request) (bson.D, error) {
 	return doc(), nil
 }
 
-// view returns the data that a read sees.
-func (d *mongod) viewFor(r *request) (*engine.Store, timestamp, error) {
+// viewFor returns the data of a namespace that a read sees.
+func (d *mongod) viewFor(r *request, ns string) (*engine.Store, timestamp, error) {
 	t, err := d.transaction(r)
 	if err != nil {
 		return nil, timestamp{}, err
 	}
 	if t != nil {
-		return t.view, timestamp{}, nil
+		return t.view, timestamp{}, d.touch(r, t, ns)
 	}
 	switch r.rcLevel {
 	case "majority":
-		if d.majority != nil {
-			return d.majority, timestamp{}, nil
-		}
+		view, err := d.committedStore()
+		return view, timestamp{}, err
 	case "snapshot":
-		return d.snapshotAt(r.atTime)
+		at := r.atTime
+		if at.zero() {
+			point, _ := d.set.commitPoint(d)
+			at = point.ts
+		}
+		view, err := d.storeAt(at)
+		return view, at, err
 	}
 	return d.store, timestamp{}, nil
 }
 
-// maxHistory is how many past states snapshot reads can go back to.
-const maxHistory = 64
+// committedStore returns the data that a majority has.
+func (d *mongod) committedStore() (*engine.Store, error) {
+	point, _ := d.set.commitPoint(d)
+	if d.set.standalone || point == d.log.last() {
+		return d.store, nil
+	}
+	return d.storeAt(point.ts)
+}
 
-// snapshotAt returns the committed data of a point in time that an earlier
-// snapshot read was given, or of now.
-func (d *mongod) snapshotAt(at timestamp) (*engine.Store, timestamp, error) {
-	if d.set.standalone {
-		return nil, at, failf(codeIllegalOperation, "node needs to be a replica set member to use readConcern: snapshot")
+// storeAt returns the data as of a point in time: that of now with all later
+// entries undone. A server keeps minSnapshotHistoryWindowInSeconds of the past.
+func (d *mongod) storeAt(at timestamp) (*engine.Store, error) {
+	es := d.log.entries
+	point, _ := d.set.commitPoint(d)
+	window := uint32(d.params.number("minSnapshotHistoryWindowInSeconds"))
+	if len(es) == 0 || at.before(es[0].ts) || at.t+window < point.ts.t {
+		return nil, failf(codeSnapshotTooOld, "Read timestamp Timestamp(%d, %d) is older than the oldest available timestamp.", at.t, at.i)
 	}
-	now := d.log.last().ts
-	if at.zero() || at == now {
-		at = now
-	} else {
-		for _, s := range d.set.members {
-			for _, h := range s.history {
-				if h.at == at {
-					return h.store, at, nil
-				}
-			}
-		}
-		if at.before(now) {
-			return nil, at, failf(codeSnapshotTooOld, "Read timestamp %v is older than the oldest available timestamp.", at.bson())
+	view := d.store.Snapshot()
+	for i := len(es) - 1; i >= 0 && at.before(es[i].ts); i-- {
+		for k := len(es[i].ops) - 1; k >= 0; k-- {
+			view.Revert(es[i].ops[k])
 		}
 	}
-	store := d.store
-	if d.majority != nil {
-		store = d.majority
-	}
-	store = store.Snapshot()
-	d.history = append(d.history, snapshot{at, store})
-	if len(d.history) > maxHistory {
-		d.history = d.history[1:]
-	}
-	return store, at, nil
+	return view, nil
 }

@@ -3,6 +3,7 @@ package mgxtest
 import (
 	"crypto/rand"
 	"errors"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -98,6 +99,16 @@ func (w *writer) statement(id int32, run func() (stmtResult, error)) (res stmtRe
 		if w.d.role != primary {
 			return res, false, failf(codeInterruptedDueToReplStateChange, "operation was interrupted")
 		}
+		if w.d.fails.take("WTWriteConflictException", func(*failPoint) bool { return true }) != nil {
+			// A statement outside of transactions is tried again until it works.
+			if w.t != nil {
+				return res, false, failf(codeWriteConflict, "WriteConflict error: this operation conflicted with another operation. Please retry your operation or multi-document transaction.")
+			}
+			if err := w.d.yield(w.r); err != nil {
+				return res, false, err
+			}
+			continue
+		}
 		res, err = run()
 		var locked *lockedError
 		if !errors.As(err, &locked) {
@@ -107,6 +118,17 @@ func (w *writer) statement(id int32, run func() (stmtResult, error)) (res stmtRe
 			return res, false, err
 		}
 	}
+}
+
+// yield lets others go on before a statement that met a conflict.
+func (d *mongod) yield(r *request) error {
+	d.set.mu.Unlock()
+	err := sleep(r.ctx, time.Millisecond)
+	d.set.mu.Lock()
+	if err != nil {
+		return interruption(err)
+	}
+	return nil
 }
 
 func (w *writer) failPoint() error {
@@ -146,7 +168,10 @@ func (w *writer) target(ns string) error {
 		return failf(166, "Namespace %s is a view, not a collection", ns)
 	}
 	db, coll := splitNS(ns)
-	return checkNames(db, coll)
+	if err := checkNames(db, coll); err != nil {
+		return err
+	}
+	return w.checkTxnTarget(ns)
 }
 
 func checkNames(db, coll string) error {
@@ -268,7 +293,7 @@ func (w *writer) change(u updateSpec, found []*engine.Record, res *stmtResult) (
 			if err := w.r.checkStored(raw); err != nil {
 				return ops, err
 			}
-			op, err := w.store().Replace(u.ns, rec, raw, u.update.IsReplacement(), w.bypass)
+			op, err := w.store().Update(u.ns, rec, raw, u.update, u.filter, w.bypass)
 			if err != nil {
 				return ops, err
 			}

@@ -83,7 +83,7 @@ func TestConstructorOptions(t *testing.T) {
 
 func TestSocketTimeoutMS(t *testing.T) {
 	dep := mgxtest.Standalone(t)
-	c := connectTo(t, dep.URI()+"?socketTimeoutMS=50&retryReads=false")
+	c := connectTo(t, dep.URI()+"&socketTimeoutMS=50&retryReads=false")
 	dep.Members()[0].Delay(time.Minute, "find")
 	err := c.Database("a").Collection("b").FindOne(t.Context(), nil).Err()
 	if !errors.Is(err, mgx.ErrTimeout) || !errors.Is(err, mgx.ErrAutoReconnect) {
@@ -114,7 +114,7 @@ func queued(t *testing.T, options string) (*mgx.Client, chan error) {
 	t.Helper()
 	dep := mgxtest.Standalone(t)
 	var p pools
-	c := connectTo(t, dep.URI()+"?maxPoolSize=1&"+options, p.observe)
+	c := connectTo(t, dep.URI()+"&maxPoolSize=1&"+options, p.observe)
 	dep.Members()[0].Delay(time.Minute, "find")
 	finds := watch(t, dep, "find")
 	ended := make(chan error, 2)

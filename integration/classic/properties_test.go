@@ -123,7 +123,7 @@ func TestMaxPoolSize(t *testing.T) {
 		t.Errorf("%d by default", n)
 	}
 	dep := mgxtest.Standalone(t)
-	c := connectTo(t, dep.URI()+"?maxPoolSize=3")
+	c := connectTo(t, dep.URI()+"&maxPoolSize=3")
 	if c.MaxPoolSize() != 3 {
 		t.Error(c.MaxPoolSize())
 	}

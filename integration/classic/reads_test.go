@@ -151,7 +151,7 @@ func TestTagSets(t *testing.T) {
 // Routers are told what the client wants.
 func TestReadPreferenceToMongos(t *testing.T) {
 	dep := mgxtest.Sharded(t)
-	c := connectTo(t, dep.URI()+"?readPreference=secondaryPreferred&readPreferenceTags=dc:west&readPreferenceTags=")
+	c := connectTo(t, dep.URI()+"&readPreference=secondaryPreferred&readPreferenceTags=dc:west&readPreferenceTags=")
 	finds := watch(t, dep, "find")
 	find(t, c.Database("a").Collection("b"))
 	told := false

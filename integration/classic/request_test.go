@@ -215,7 +215,7 @@ func TestAutoStartRequest(t *testing.T) {
 		t.Error("in force by default")
 	}
 	var p pools
-	c := connectTo(t, dep.URI()+"?auto_start_request=true", p.observe)
+	c := connectTo(t, dep.URI()+"&auto_start_request=true", p.observe)
 	if !c.AutoStartRequest() {
 		t.Error("not in force")
 	}

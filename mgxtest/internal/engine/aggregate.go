@@ -86,60 +86,91 @@ func Documents(stage, let []byte) ([][]byte, error) {
 	return out, nil
 }
 
+// stageFunc runs one stage over all documents.
+type stageFunc func(env *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error)
+
+// stages are the stages by name.
+var stages map[string]stageFunc
+
+func init() {
+	stages = map[string]stageFunc{
+		"$match":       stageMatch,
+		"$project":     stageProject,
+		"$addFields":   stageSet,
+		"$set":         stageSet,
+		"$unset":       stageUnset,
+		"$sort":        stageSort,
+		"$limit":       stageLimit,
+		"$skip":        stageSkip,
+		"$group":       stageGroup,
+		"$count":       stageCount,
+		"$sortByCount": stageSortByCount,
+		"$unwind":      stageUnwind,
+		"$replaceRoot": stageReplaceRoot,
+		"$replaceWith": stageReplaceWith,
+		"$lookup":      stageLookup,
+		"$unionWith":   stageUnion,
+		"$facet":       stageFacet,
+		"$sample":      stageSample,
+	}
+}
+
+// elsewhere are the stages that only begin or end a pipeline, which Aggregate does not
+// run.
+var elsewhere = map[string]bool{
+	"$changeStream": true, "$collStats": true, "$currentOp": true, "$documents": true, "$indexStats": true,
+	"$listLocalSessions": true, "$listSessions": true, "$out": true, "$merge": true, "$listSearchIndexes": true,
+}
+
+// IsStage reports whether there is a stage of this name.
+func IsStage(name string) bool { return stages[name] != nil || elsewhere[name] }
+
 func runStage(env *Environment, st bson.D, docs []bson.D, vars map[string]any) ([]bson.D, error) {
 	if len(st) != 1 {
 		return nil, Errorf(40323, "A pipeline stage specification object must contain exactly one field.")
 	}
-	arg := st[0].Value
-	switch st[0].Key {
-	case "$match":
-		return stageMatch(env, arg, docs, vars)
-	case "$project":
-		return stageProject(arg, docs, vars)
-	case "$addFields", "$set":
-		return stageSet(arg, docs, vars)
-	case "$unset":
-		return stageUnset(arg, docs)
-	case "$sort":
-		return stageSort(arg, docs)
-	case "$limit", "$skip":
-		return stageSlice(st[0].Key, arg, docs)
-	case "$group":
-		return stageGroup(arg, docs, vars)
-	case "$count":
-		name, ok := arg.(string)
-		if !ok || name == "" {
-			return nil, Errorf(40156, "the count field must be a non-empty string")
-		}
-		if len(docs) == 0 {
-			return nil, nil
-		}
-		return []bson.D{{{Key: name, Value: int32(len(docs))}}}, nil
-	case "$sortByCount":
-		grouped, err := stageGroup(bson.D{{Key: "_id", Value: arg}, {Key: "count", Value: bson.D{{Key: "$sum", Value: int32(1)}}}}, docs, vars)
-		if err != nil {
-			return nil, err
-		}
-		return stageSort(bson.D{{Key: "count", Value: int32(-1)}}, grouped)
-	case "$unwind":
-		return stageUnwind(arg, docs)
-	case "$replaceRoot", "$replaceWith":
-		return stageReplace(st[0].Key, arg, docs, vars)
-	case "$lookup":
-		return stageLookup(env, arg, docs, vars)
-	case "$unionWith":
-		return stageUnion(env, arg, docs, vars)
-	case "$facet":
-		return stageFacet(env, arg, docs, vars)
-	case "$sample":
-		d, _ := arg.(bson.D)
-		v, _ := field(d, "size")
-		n, _ := integer(v)
-		out := append([]bson.D{}, docs...)
-		rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
-		return out[:min(max(n, 0), int64(len(out)))], nil
+	name := st[0].Key
+	switch fn := stages[name]; {
+	case fn != nil:
+		return fn(env, st[0].Value, docs, vars)
+	case name == "$changeStreamSplitLargeEvent":
+		return nil, Errorf(CodeIllegalOperation, "$changeStreamSplitLargeEvent can only be used in a $changeStream pipeline")
+	case elsewhere[name]:
+		return nil, Errorf(40602, "%s is only valid as the first stage in a pipeline", name)
 	}
-	return nil, Errorf(CodeUnrecognizedStage, "Unrecognized pipeline stage name: '%s'", st[0].Key)
+	return nil, Errorf(CodeUnrecognizedStage, "Unrecognized pipeline stage name: '%s'", name)
+}
+
+func stageCount(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
+	name, ok := arg.(string)
+	if !ok || name == "" {
+		return nil, Errorf(40156, "the count field must be a non-empty string")
+	}
+	if len(docs) == 0 {
+		return nil, nil
+	}
+	return []bson.D{{{Key: name, Value: int32(len(docs))}}}, nil
+}
+
+func stageSortByCount(env *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
+	spec := bson.D{{Key: "_id", Value: arg}, {Key: "count", Value: bson.D{{Key: "$sum", Value: int32(1)}}}}
+	grouped, err := stageGroup(env, spec, docs, vars)
+	if err != nil {
+		return nil, err
+	}
+	return stageSort(env, bson.D{{Key: "count", Value: int32(-1)}}, grouped, vars)
+}
+
+func stageSample(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
+	d, _ := arg.(bson.D)
+	v, _ := field(d, "size")
+	n, ok := integer(v)
+	if !ok || n < 0 {
+		return nil, Errorf(28747, "size argument to $sample must be a positive number")
+	}
+	out := append([]bson.D{}, docs...)
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:min(n, int64(len(out)))], nil
 }
 
 func stageMatch(env *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
@@ -176,7 +207,7 @@ func stageMatch(env *Environment, arg any, docs []bson.D, vars map[string]any) (
 	return out, nil
 }
 
-func stageProject(arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
+func stageProject(_ *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
 	spec, ok := arg.(bson.D)
 	if !ok || len(spec) == 0 {
 		return nil, Errorf(51272, "Invalid $project :: caused by :: projection specification must have at least one field")
@@ -195,7 +226,7 @@ func stageProject(arg any, docs []bson.D, vars map[string]any) ([]bson.D, error)
 	return out, nil
 }
 
-func stageSet(arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
+func stageSet(_ *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
 	spec, ok := arg.(bson.D)
 	if !ok {
 		return nil, Errorf(40272, "$addFields specification stage must be an object")
@@ -215,7 +246,7 @@ func stageSet(arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
 	return out, nil
 }
 
-func stageUnset(arg any, docs []bson.D) ([]bson.D, error) {
+func stageUnset(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
 	paths, ok := arg.(bson.A)
 	if !ok {
 		paths = bson.A{arg}
@@ -234,7 +265,7 @@ func stageUnset(arg any, docs []bson.D) ([]bson.D, error) {
 	return out, nil
 }
 
-func stageSort(arg any, docs []bson.D) ([]bson.D, error) {
+func stageSort(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
 	spec, ok := arg.(bson.D)
 	if !ok || len(spec) == 0 {
 		return nil, Errorf(15976, "$sort stage must have at least one sort key")
@@ -254,6 +285,14 @@ func stageSort(arg any, docs []bson.D) ([]bson.D, error) {
 	return out, nil
 }
 
+func stageLimit(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
+	return stageSlice("$limit", arg, docs)
+}
+
+func stageSkip(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
+	return stageSlice("$skip", arg, docs)
+}
+
 func stageSlice(op string, arg any, docs []bson.D) ([]bson.D, error) {
 	n, ok := integer(arg)
 	if !ok || n < 0 || n == 0 && op == "$limit" {
@@ -266,7 +305,7 @@ func stageSlice(op string, arg any, docs []bson.D) ([]bson.D, error) {
 	return docs[n:], nil
 }
 
-func stageUnwind(arg any, docs []bson.D) ([]bson.D, error) {
+func stageUnwind(_ *Environment, arg any, docs []bson.D, _ map[string]any) ([]bson.D, error) {
 	path, index, keep := "", "", false
 	switch t := arg.(type) {
 	case string:
@@ -308,15 +347,16 @@ func stageUnwind(arg any, docs []bson.D) ([]bson.D, error) {
 	return out, nil
 }
 
-func stageReplace(op string, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
-	if op == "$replaceRoot" {
-		d, _ := arg.(bson.D)
-		v, ok := field(d, "newRoot")
-		if !ok {
-			return nil, Errorf(40231, "no newRoot specified for the $replaceRoot stage")
-		}
-		arg = v
+func stageReplaceRoot(env *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
+	d, _ := arg.(bson.D)
+	v, ok := field(d, "newRoot")
+	if !ok {
+		return nil, Errorf(40231, "no newRoot specified for the $replaceRoot stage")
 	}
+	return stageReplaceWith(env, v, docs, vars)
+}
+
+func stageReplaceWith(_ *Environment, arg any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
 	out := make([]bson.D, len(docs))
 	for i, d := range docs {
 		v, err := evaluate(arg, &scope{root: d, current: d, vars: vars})

@@ -31,6 +31,7 @@ const (
 	CodeBadValue                = 2
 	CodeFailedToParse           = 9
 	CodeTypeMismatch            = 14
+	CodeIllegalOperation        = 20
 	CodeNamespaceNotFound       = 26
 	CodeIndexNotFound           = 27
 	CodePathNotViable           = 28

@@ -112,7 +112,7 @@ func accumulateArgs(op string) func([]any) (any, error) {
 	}
 }
 
-func stageGroup(spec any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
+func stageGroup(_ *Environment, spec any, docs []bson.D, vars map[string]any) ([]bson.D, error) {
 	d, ok := spec.(bson.D)
 	if !ok {
 		return nil, Errorf(15947, "a group's fields must be specified in an object")

@@ -108,6 +108,17 @@ func (ix *Index) SameKey(raw []byte) bool {
 	return err == nil && Key(d) == Key(ix.key)
 }
 
+// HasIndexes reports whether all indexes of these specifications are there.
+func (c *Collection) HasIndexes(specs [][]byte) bool {
+	for _, raw := range specs {
+		ix, err := ParseIndex(raw)
+		if err != nil || !slices.ContainsFunc(c.Indexes, func(have *Index) bool { return have.Name == ix.Name && have.same(ix) }) {
+			return false
+		}
+	}
+	return true
+}
+
 // same tells whether two definitions agree in all that matters.
 func (ix *Index) same(o *Index) bool {
 	return Key(ix.key) == Key(o.key) && ix.Unique == o.Unique && ix.sparse == o.sparse

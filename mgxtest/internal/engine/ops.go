@@ -32,9 +32,24 @@ type Op struct {
 	Replaced bool
 	Def      *Definition
 	Index    *Index
+	// Before is what Def was, Dropped the collection that went, Evicted the
+	// documents that a capped collection lost to an insert: what undoing needs.
+	Before  *Definition
+	Dropped *Collection
+	Evicted []*Record
 	// Name is the dropped index, or the namespace that a rename leads to.
 	Name string
 	UUID [16]byte
+	// Target is the collection that a rename took the place of.
+	Target [16]byte
+	// Images means that the collection keeps what documents were and became.
+	Images bool
+	// Change is what was asked of a collection whose definition changed.
+	Change []byte
+
+	// update and filter are what changed a document.
+	update *Update
+	filter *Filter
 }
 
 // Apply repeats an operation on this store. Operations on collections that
@@ -74,39 +89,27 @@ func (s *Store) Apply(op *Op) {
 		c.View = op.Def.View
 		_ = c.readOptions()
 	case CreateIndex:
-		ix := op.Index.Fresh()
-		if ix.Unique {
-			c.records.Scan(func(_ int64, r *Record) bool { ix.add(r); return true })
-		}
-		c.Indexes = append(c.Indexes, ix)
+		c.addIndex(op.Index)
 	case DropIndex:
-		for i, ix := range c.Indexes {
-			if ix.Name == op.Name {
-				c.Indexes = append(c.Indexes[:i:i], c.Indexes[i+1:]...)
-				break
-			}
-		}
+		c.removeIndex(op.Name)
 	}
 }
 
-func (c *Collection) insert(r *Record) {
-	c.records.Set(r.ID, r)
-	c.byKey.Set(r.Key, r.ID)
-	c.nextID = max(c.nextID, r.ID)
-	c.bytes += int64(len(r.Raw))
-	for _, ix := range c.Indexes {
-		ix.add(r)
-	}
+// insert stores a record and returns those that a capped collection lost to it.
+func (c *Collection) insert(r *Record) (evicted []*Record) {
+	c.put(r)
 	if c.Capped == nil {
-		return
+		return nil
 	}
 	for c.bytes > c.Capped.Size || c.Capped.Max > 0 && int64(c.records.Len()) > c.Capped.Max {
 		_, oldest, ok := c.records.Min()
 		if !ok || c.records.Len() == 1 {
-			return
+			break
 		}
 		c.remove(oldest)
+		evicted = append(evicted, oldest)
 	}
+	return evicted
 }
 
 func (c *Collection) replace(old, r *Record) {
@@ -167,8 +170,7 @@ func (s *Store) Insert(ns string, raw []byte, bypassValidation bool) (*Op, error
 	if err := c.check(r, 0, bypassValidation); err != nil {
 		return nil, err
 	}
-	c.insert(r)
-	return &Op{Kind: Insert, NS: ns, New: r, UUID: c.UUID}, nil
+	return &Op{Kind: Insert, NS: ns, New: r, Evicted: c.insert(r), UUID: c.UUID}, nil
 }
 
 // Replace puts a new version in the place of a record.
@@ -182,14 +184,32 @@ func (s *Store) Replace(ns string, old *Record, raw []byte, whole, bypassValidat
 		return nil, err
 	}
 	c.replace(old, r)
-	return &Op{Kind: Replace, NS: ns, New: r, Old: old, Replaced: whole, UUID: c.UUID}, nil
+	return &Op{Kind: Replace, NS: ns, New: r, Old: old, Replaced: whole, UUID: c.UUID, Images: c.images}, nil
+}
+
+// Update is Replace by what an update made of a record that matched a filter.
+func (s *Store) Update(ns string, old *Record, raw []byte, u *Update, f *Filter, bypassValidation bool) (*Op, error) {
+	op, err := s.Replace(ns, old, raw, u.IsReplacement(), bypassValidation)
+	if err == nil {
+		op.update, op.filter = u, f
+	}
+	return op, err
+}
+
+// Repeat does a Replace that was done on another store once more, on old.
+func (s *Store) Repeat(op *Op, old *Record) (*Op, error) {
+	done, err := s.Replace(op.NS, old, op.New.Raw, op.Replaced, true)
+	if err == nil {
+		done.update, done.filter = op.update, op.filter
+	}
+	return done, err
 }
 
 // Delete removes a record.
 func (s *Store) Delete(ns string, old *Record) *Op {
 	c := s.colls[ns]
 	c.remove(old)
-	return &Op{Kind: Delete, NS: ns, Old: old, UUID: c.UUID}
+	return &Op{Kind: Delete, NS: ns, Old: old, UUID: c.UUID, Images: c.images}
 }
 
 // Create makes a collection or view.
@@ -212,31 +232,37 @@ func (s *Store) Drop(ns string) *Op {
 		return nil
 	}
 	delete(s.colls, ns)
-	return &Op{Kind: Drop, NS: ns, UUID: c.UUID}
+	return &Op{Kind: Drop, NS: ns, Dropped: c, UUID: c.UUID}
 }
 
-// Rename moves a collection. The target must not exist.
-func (s *Store) Rename(from, to string) (*Op, error) {
-	c := s.colls[from]
+// Rename moves a collection. The target must not exist, unless it may be dropped.
+func (s *Store) Rename(from, to string, dropTarget bool) (*Op, error) {
+	c, target := s.colls[from], s.colls[to]
 	if c == nil {
 		return nil, Errorf(CodeNamespaceNotFound, "Source collection %s does not exist", from)
 	}
-	if s.colls[to] != nil {
+	if from == to {
+		return nil, Errorf(CodeIllegalOperation, "Can't rename a collection to itself")
+	}
+	if target != nil && !dropTarget {
 		return nil, Errorf(CodeNamespaceExists, "target namespace exists")
 	}
-	op := &Op{Kind: Rename, NS: from, Name: to, UUID: c.UUID}
+	op := &Op{Kind: Rename, NS: from, Name: to, UUID: c.UUID, Dropped: target}
+	if target != nil {
+		op.Target = target.UUID
+	}
 	s.Apply(op)
 	return op, nil
 }
 
 // Modify changes the options of a collection.
-func (s *Store) Modify(ns string, options []byte, view *View) (*Op, error) {
+func (s *Store) Modify(ns string, options, change []byte, view *View) (*Op, error) {
 	c := s.colls[ns]
 	probe := &Collection{Options: options}
 	if err := probe.readOptions(); err != nil {
 		return nil, err
 	}
-	op := &Op{Kind: Modify, NS: ns, Def: &Definition{NS: ns, Options: options, View: view}, UUID: c.UUID}
+	op := &Op{Kind: Modify, NS: ns, Def: &Definition{NS: ns, Options: options, View: view}, Before: &Definition{NS: ns, Options: c.Options, View: c.View}, Change: change, UUID: c.UUID}
 	s.Apply(op)
 	return op, nil
 }

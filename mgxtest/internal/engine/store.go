@@ -58,6 +58,7 @@ type Collection struct {
 
 	validator *Filter
 	warnOnly  bool
+	images    bool
 	records   *btree.Map[int64, *Record]
 	byKey     *btree.Map[string, int64]
 	nextID    int64
@@ -220,6 +221,10 @@ func (c *Collection) readOptions() error {
 			}
 		}
 	}
+	images, _ := field(opts, "changeStreamPreAndPostImages")
+	wanted, _ := images.(bson.D)
+	on, _ := field(wanted, "enabled")
+	c.images = truthy(on)
 	action, _ := field(opts, "validationAction")
 	level, _ := field(opts, "validationLevel")
 	c.warnOnly = action == "warn" || level == "off"
