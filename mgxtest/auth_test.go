@@ -425,13 +425,13 @@ func TestPasswordsArePrepared(t *testing.T) {
 		for _, u := range []mgxtest.User{
 			odd, {Name: "IX", Password: "IX"}, {Name: "IX", Password: "I\u00adX"}, {Name: "\u2168", Password: "IV"}, {Name: "\u2168", Password: "I\u00adV"},
 		} {
-			for _, mechanism := range []string{"", "?authMechanism=SCRAM-SHA-256"} {
+			for _, mechanism := range []string{"", "&authMechanism=SCRAM-SHA-256"} {
 				if _, code := d.run(t, dep.URIFor(u)+mechanism, "admin", kv("listDatabases", 1)); code != 0 {
 					t.Errorf("%q with %q %s: code %d", u.Name, u.Password, mechanism, code)
 				}
 			}
 		}
-		if _, code := d.run(t, dep.URIFor(odd)+"?authMechanism=SCRAM-SHA-1", "admin", kv("listDatabases", 1)); code != 0 {
+		if _, code := d.run(t, dep.URIFor(odd)+"&authMechanism=SCRAM-SHA-1", "admin", kv("listDatabases", 1)); code != 0 {
 			t.Errorf("SCRAM-SHA-1: code %d", code)
 		}
 	})
