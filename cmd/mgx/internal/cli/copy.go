@@ -23,8 +23,9 @@ connection string, a user is looked up in the database that it names, unless it 
 authSource=admin or the like.
 
 Where the target has one of the collections already, nothing is copied; --drop
-replaces such collections, --merge adds to them. Collections of the target that the
-source does not have stay as they are.
+replaces such collections, --merge adds to them: documents whose _id or other unique
+key is there already stay as they are, and are counted. Collections of the target
+that the source does not have stay as they are.
 
 What changes in the source during the copy may or may not be in the copy. When a
 collection fails, or copy is interrupted, it says of each collection what is there.

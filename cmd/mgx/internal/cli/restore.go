@@ -21,8 +21,10 @@ indexes and views on a server: of all databases in the folder, or of the one tha
 the connection string, gives the database another name. The default folder is dump.
 
 Where the target has one of the collections already, nothing is restored; --drop
-replaces such collections, --merge adds to them. With --drop, a file is read to its
-end before anything is dropped, and nothing is where there is no file of documents.
+replaces such collections, --merge adds to them: documents whose _id or other unique
+key is there already stay as they are, and are counted. With --drop, a file is read
+to its end before anything is dropped, and nothing is where there is no file of
+documents.
 
 A file that is damaged is restored up to there, and restore says at which byte that
 is. Counts are compared in the end. What a dump has beside collections is told of and
