@@ -14,7 +14,7 @@ func TestBulkErrorNamesTheModel(t *testing.T) {
 	c := openClient(t, s).Database("db").Collection("c")
 	for _, options := range [][]BulkOption{nil, {Unordered()}} {
 		_, err := c.BulkWrite(t.Context(), []WriteModel{DeleteOneModel(nil), InsertOneModel(bson.D{}), InsertOneModel(nil)}, options...)
-		is(t, err, []error{ErrInvalidArgument}, "document 2")
+		is(t, err, []error{ErrInvalidArgument}, "write 2")
 	}
 }
 
