@@ -79,7 +79,7 @@ type ClientBulkWriteError struct {
 func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ...ClientBulkOption) (ClientBulkWriteResult, error) {
 	s := collect(c.base, options)
 	w := clientBulk{severalWrites: newSeveralWrites(len(writes)), c: c, s: &s, writes: writes}
-	if err := w.check(); err != nil {
+	if err := w.check(c.inTransaction(ctx)); err != nil {
 		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
 	w.split = write.Split{
@@ -135,7 +135,7 @@ type clientBulk struct {
 }
 
 // check refuses what cannot be, and finds the namespaces.
-func (w *clientBulk) check() error {
+func (w *clientBulk) check(inTransaction bool) error {
 	if len(w.writes) == 0 {
 		return failure(ErrInvalidArgument, "there are no writes")
 	}
@@ -144,7 +144,7 @@ func (w *clientBulk) check() error {
 		concern = w.c.writeConcern.Load()
 		w.s.writeConcern = concern
 	}
-	w.unacknowledged = !concern.Acknowledged()
+	w.unacknowledged = !inTransaction && !concern.Acknowledged()
 	switch {
 	case w.unacknowledged && w.s.verbose:
 		return failure(ErrInvalidArgument, "Cannot request unacknowledged write concern and verbose results: with w=0 there are none")
