@@ -30,16 +30,14 @@ type settings struct {
 	asRead                                         bool
 	allowDiskUse, authorizedOnly, bypassValidation *bool
 
-	collection   *collectionSettings // nil: none
+	collection   *collectionSettings   // nil: none
+	watch        *changeStreamSettings // nil: none
 	commitQuorum any
 
 	readPreference *sdam.ReadPreference
 	readConcern    *string
 	writeConcern   *exec.WriteConcern
-	// own… tells that the call says so, not a handle.
-	ownReadConcern, ownReadPreference bool
-
-	decode func(*bson.DecodeOptions)
+	decode         func(*bson.DecodeOptions)
 }
 
 // statementOptions are those of one statement, such as a write of a bulk.
@@ -74,12 +72,6 @@ func derive(base *settings, options []HandleOption) *settings {
 		return base
 	}
 	s := collect(base, options)
-	s.ownReadConcern, s.ownReadPreference = false, false
-	if w := s.writeConcern; w != nil && w.Explicit {
-		inherited := *w
-		inherited.Explicit = false
-		s.writeConcern = &inherited
-	}
 	return &s
 }
 
@@ -113,7 +105,7 @@ func Skip(n int64) SkipOption { return option(func(s *settings) { s.skip = n }) 
 // negative one on Find asks, like a negative Limit, for one batch of at most that
 // many documents; elsewhere it is like 0. An aggregation that ends with $out or
 // $merge returns no documents, and does not send it.
-func BatchSize(n int32) CursorOption { return option(func(s *settings) { s.batchSize = n }) }
+func BatchSize(n int32) BatchSizeOption { return option(func(s *settings) { s.batchSize = n }) }
 
 // Hint makes the server use an index, given by name or by its keys. Servers before
 // 4.4 refuse it on deletions and on the FindOneAnd… operations; with a write
@@ -256,13 +248,13 @@ func AuthorizedOnly(only bool) AuthorizedOption {
 // the primary unless the call says otherwise.
 func WithReadPreference(p ReadPreference) ReadPreferenceOption {
 	rp := p.internal()
-	return option(func(s *settings) { s.readPreference, s.ownReadPreference = rp, true })
+	return option(func(s *settings) { s.readPreference = rp })
 }
 
 // WithReadConcern says how durable what is read must be: "local", "available",
 // "majority", "linearizable" or "snapshot"; "" is the server's default.
 func WithReadConcern(level string) ReadConcernOption {
-	return option(func(s *settings) { s.readConcern, s.ownReadConcern = &level, true })
+	return option(func(s *settings) { s.readConcern = &level })
 }
 
 // WithWriteConcern says what a write waits for. On an aggregation it is for
@@ -270,7 +262,6 @@ func WithReadConcern(level string) ReadConcernOption {
 // ErrConfiguration of the first operation that uses it.
 func WithWriteConcern(w WriteConcern) WriteConcernOption {
 	wc := w.internal()
-	wc.Explicit = true
 	return option(func(s *settings) { s.writeConcern = wc })
 }
 

@@ -270,6 +270,17 @@ type (
 		applier
 		runCursorOption()
 	}
+	// WatchOption is an option of Watch.
+	//
+	// There are [BatchSize], [Comment], [FullDocument],
+	// [FullDocumentBeforeChange], [MaxAwaitTime], [ResumeAfter],
+	// [ShowExpandedEvents], [SplitLargeEvents], [StartAfter],
+	// [StartAtOperationTime], [WithCollation], [WithDocumentType],
+	// [WithReadConcern], [WithReadPreference], [WithTimeLocation].
+	WatchOption interface {
+		applier
+		watchOption()
+	}
 	// HandleOption is an option of Client.Database and Database.Collection.
 	//
 	// There are [WithDocumentType], [WithReadConcern], [WithReadPreference],
@@ -313,13 +324,14 @@ type (
 		FindOneOption
 		CountOption
 	}
-	// CursorOption is what [BatchSize] and [Prefetch] return.
-	CursorOption interface {
+	// BatchSizeOption is what [BatchSize] returns.
+	BatchSizeOption interface {
 		FindOption
 		AggregateOption
 		ListIndexesOption
 		ListCollectionsOption
 		RunCursorOption
+		WatchOption
 	}
 	// HintOption is what [Hint] returns.
 	HintOption interface {
@@ -359,6 +371,7 @@ type (
 		ReplaceModelOption
 		DeleteModelOption
 		CreateCollectionOption
+		WatchOption
 	}
 	// LetOption is what [Let] returns.
 	LetOption interface {
@@ -404,6 +417,7 @@ type (
 		ListCollectionsOption
 		ListDatabasesOption
 		RunCursorOption
+		WatchOption
 	}
 	// MaxTimeOption is what [MaxTime] returns.
 	MaxTimeOption interface {
@@ -435,6 +449,15 @@ type (
 	AwaitOption interface {
 		FindOption
 		AggregateOption
+		RunCursorOption
+		WatchOption
+	}
+	// CursorOption is what [Prefetch] returns.
+	CursorOption interface {
+		FindOption
+		AggregateOption
+		ListIndexesOption
+		ListCollectionsOption
 		RunCursorOption
 	}
 	// UpsertOption is what [Upsert] returns.
@@ -527,6 +550,7 @@ type (
 		ListDatabasesOption
 		RunCommandOption
 		RunCursorOption
+		WatchOption
 		HandleOption
 	}
 	// ReadConcernOption is what [WithReadConcern] returns.
@@ -537,6 +561,7 @@ type (
 		EstimatedCountOption
 		DistinctOption
 		AggregateOption
+		WatchOption
 		HandleOption
 	}
 	// WriteConcernOption is what [WithWriteConcern] returns.
@@ -574,6 +599,7 @@ type (
 		ListCollectionsOption
 		RunCommandOption
 		RunCursorOption
+		WatchOption
 		HandleOption
 	}
 )
@@ -612,4 +638,5 @@ func (option) listCollectionsOption()   {}
 func (option) listDatabasesOption()     {}
 func (option) runCommandOption()        {}
 func (option) runCursorOption()         {}
+func (option) watchOption()             {}
 func (option) handleOption()            {}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/auth"
-	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Credential is who a client authenticates as, and how.
@@ -55,15 +54,21 @@ func (c *Credential) fill(cs *connstring.ConnString) {
 	cs.AuthSource, cs.AuthMechanism, cs.AuthMechanismProperties = c.Source, c.Mechanism, c.Properties
 }
 
-// rules returns the credential for the rules that it has to keep.
-func (c *Credential) rules(database string) *setup.Credential {
+// validate checks what the mechanism needs and refuses.
+func (c *Credential) validate(database string) error {
 	if c == nil {
 		return nil
 	}
-	return &setup.Credential{
-		Mechanism: c.Mechanism, Source: c.Source, Database: database,
-		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
+	cs := connstring.ConnString{Database: database}
+	c.fill(&cs)
+	cred := cs.Credential()
+	if cred == nil {
+		return failure(ErrConfiguration, "credential: it has neither a user name nor a mechanism (authMechanism)")
 	}
+	if err := cred.Validate(c.OIDCCallback != nil || c.OIDCHumanCallback != nil); err != nil {
+		return category(err, ErrConfiguration)
+	}
+	return nil
 }
 
 func (c *Credential) authenticator(database string) (*auth.Authenticator, error) {

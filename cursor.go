@@ -233,10 +233,11 @@ func (c *Cursor) more(ctx context.Context) {
 }
 
 // public makes an error of the cursor itself a public one. Those of its commands are.
-func (c *Cursor) public(err error) error {
-	switch err.(type) {
-	case *exec.ReplyError:
-		return toPublic(c.batches.Command.Name, err)
+func (c *Cursor) public(err error) error { return publicCursorError(c.batches.Command.Name, err) }
+
+func publicCursorError(command string, err error) error {
+	if _, unreadable := err.(*exec.ReplyError); unreadable {
+		return toPublic(command, err)
 	}
 	if err == context.Canceled || err == context.DeadlineExceeded {
 		return toPublic("getMore", err)

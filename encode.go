@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -218,3 +219,6 @@ func (e elements) at(i int) any {
 	}
 	return v.Interface()
 }
+
+// indexed names a document by its position, in errors.
+func indexed(i int, err error) error { return fmt.Errorf("document %d: %w", i, err) }

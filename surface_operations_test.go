@@ -207,6 +207,15 @@ func surfaceRest() []surfaceOp {
 		offers("Database.RunCursorCommand", "customs", "", func(s *surface, o ...RunCursorOption) (any, error) {
 			return first(s.db.RunCursorCommand(ctx, bson.D{{Key: "customs", Value: 1}}, o...))
 		}),
+		offers("Collection.Watch", "aggregate", "", func(s *surface, o ...WatchOption) (any, error) {
+			return changes(s.c.Watch(ctx, nil, o...))
+		}),
+		offers("Database.Watch", "aggregate", "", func(s *surface, o ...WatchOption) (any, error) {
+			return changes(s.db.Watch(ctx, nil, o...))
+		}),
+		offers("Client.Watch", "aggregate", "", func(s *surface, o ...WatchOption) (any, error) {
+			return changes(s.Watch(ctx, nil, o...))
+		}),
 		offers("Client.Database", "", "", func(s *surface, o ...HandleOption) (any, error) {
 			return through(s.Database("d", o...).Collection("c"))
 		}),

@@ -34,6 +34,9 @@ func surfaceQueryOptions() []surfaceOption {
 		choice("Skip", Skip(5), sent{"skip": "5"}).in("Collection.CountDocuments", counting("$skip", "5")),
 		choice("BatchSize", BatchSize(5), sent{"batchSize": "5"}).andMore(sent{"batchSize": "5"}).
 			in("Collection.Aggregate", inCursor("aggregate")).
+			in("Collection.Watch", inCursor("aggregate")).
+			in("Database.Watch", inCursor("aggregate")).
+			in("Client.Watch", inCursor("aggregate")).
 			in("Database.Aggregate", inCursor("aggregate")).
 			in("Collection.ListSearchIndexes", inCursor("aggregate")).
 			in("Collection.Aggregate, with $out", sent{"getMore.batchSize": "5"}).
@@ -46,6 +49,9 @@ func surfaceQueryOptions() []surfaceOption {
 		choice("Let", Let(one), sent{"let.a": "1"}).
 			in("Collection.BulkWrite", sent{"update.let.a": "1", "delete.let.a": "1"}),
 		choice("Comment", Comment("why"), sent{"comment": "why"}).andMore(sent{"comment": "why"}).
+			in("Collection.Watch", sent{"aggregate.comment": "why", "getMore.comment": "why"}).
+			in("Database.Watch", sent{"aggregate.comment": "why", "getMore.comment": "why"}).
+			in("Client.Watch", sent{"aggregate.comment": "why", "getMore.comment": "why"}).
 			in("Collection.Aggregate, with $out", sent{"aggregate.comment": "why", "getMore.comment": "why"}).
 			in("Collection.ListSearchIndexes", sent{"aggregate.comment": "why", "getMore.comment": "why"}).
 			in("Collection.ListIndexes", sent{"listIndexes.comment": "why", "getMore.comment": "why"}).
@@ -63,6 +69,9 @@ func surfaceQueryOptions() []surfaceOption {
 		choice("MaxAwaitTime", MaxAwaitTime(surfaceTime), sent{"no": "effect"}).
 			in("Collection.Find", sent{}).
 			in("Collection.Find, awaiting", sent{"getMore.maxTimeMS": "1500"}).
+			in("Collection.Watch", sent{"getMore.maxTimeMS": "1500"}).
+			in("Database.Watch", sent{"getMore.maxTimeMS": "1500"}).
+			in("Client.Watch", sent{"getMore.maxTimeMS": "1500"}).
 			in("Collection.Aggregate", sent{"getMore.maxTimeMS": "1500"}).
 			in("Collection.Aggregate, with $out", sent{"getMore.maxTimeMS": "1500"}).
 			in("Database.Aggregate", sent{"getMore.maxTimeMS": "1500"}).
@@ -120,6 +129,14 @@ func surfaceOtherOptions() []surfaceOption {
 			in("Database.ListCollectionNames", sent{}),
 		choice("WithTimeLocation", WithTimeLocation(time.UTC), sent{decoded: "bson.D with a time.Time"}).
 			in("Database.ListCollectionNames", sent{}),
+		choice("FullDocument", FullDocument("updateLookup"), sent{"pipeline.0.$changeStream.fullDocument": "updateLookup"}),
+		choice("FullDocumentBeforeChange", FullDocumentBeforeChange("required"), sent{"pipeline.0.$changeStream.fullDocumentBeforeChange": "required"}),
+		choice("ResumeAfter", ResumeAfter(bson.D{{Key: "a", Value: 1}}), sent{"pipeline.0.$changeStream.resumeAfter.a": "1"}),
+		choice("StartAfter", StartAfter(bson.D{{Key: "a", Value: 1}}), sent{"pipeline.0.$changeStream.startAfter.a": "1"}),
+		choice("StartAtOperationTime", StartAtOperationTime(bson.Timestamp{T: 1, I: 2}),
+			sent{"pipeline.0.$changeStream.startAtOperationTime": `{"$timestamp":{"t":1,"i":2}}`}),
+		choice("ShowExpandedEvents", ShowExpandedEvents(), sent{"pipeline.0.$changeStream.showExpandedEvents": "true"}),
+		choice("SplitLargeEvents", SplitLargeEvents(), sent{"pipeline.1.$changeStreamSplitLargeEvent": "{}"}),
 		choice("DropTarget", DropTarget(), sent{"dropTarget": "true"}),
 		choice("CommitQuorum", CommitQuorum("majority"), sent{"commitQuorum": "majority"}),
 		choice("Capped", Capped(100, 10), sent{"capped": "true", "size": "100", "max": "10"}),

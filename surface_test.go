@@ -51,7 +51,7 @@ func newSurface(t *testing.T, hello ...bson.E) *surface {
 		if r.Flags&wire.MoreToCome != 0 {
 			return true
 		}
-		return p.Answer(r, answer(r.Name)) == nil
+		return p.Answer(r, answerTo(r)) == nil
 	}))
 	s.Client = openClient(t, server)
 	s.db = s.Database("d")
@@ -94,7 +94,7 @@ func flatten(into sent, path string, doc bson.Raw) {
 				continue
 			}
 			inner := bson.Raw(v.Value)
-			if len(inner) == len(emptyDocument) {
+			if len(inner) == len(emptyDocument) && e.Key() != "$changeStream" { // which options fill
 				into[at] = "{}"
 			}
 			flatten(into, at, inner)
@@ -113,6 +113,25 @@ func flatten(into sent, path string, doc bson.Raw) {
 			into[at] = v.String()
 		}
 	}
+}
+
+// answerTo is answer, with events for change streams.
+func answerTo(r scripted.Request) bson.D {
+	reply := answer(r.Name)
+	more, _ := r.Document.Lookup("collection").StringValueOK()
+	if _, err := r.Document.LookupErr("pipeline", "0", "$changeStream"); err != nil && more != "changes" {
+		return reply
+	}
+	for _, e := range reply {
+		if e.Key != "cursor" {
+			continue
+		}
+		cursor := e.Value.(bson.D)
+		cursor[1].Value = "d.changes"
+		event := cursor[2].Value.(bson.A)[0].(bson.D)
+		event[0].Value = bson.D{{Key: "_data", Value: r.Name}}
+	}
+	return reply
 }
 
 // answer is a reply that every operation is content with.
@@ -301,6 +320,22 @@ func first(cur *Cursor) (any, error) {
 		return nil, err
 	}
 	return list[0], nil
+}
+
+// changes reads a change stream to its end, and returns its first event.
+func changes(s *ChangeStream, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	var v any
+	for s.Next(surfaceContext) {
+		if v == nil {
+			if err := s.Decode(&v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, s.Close(surfaceContext)
 }
 
 func single(r *SingleResult) (any, error) {

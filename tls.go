@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/connstring"
-	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/tlsclient"
 )
 
@@ -120,11 +119,9 @@ func tlsFrom(cs *connstring.ConnString) *TLS {
 func (t *TLS) client(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*tlsclient.Client, error) {
 	c, err := tlsclient.New(tlsclient.Options{
 		Config: t.Config,
-		TLS: setup.TLS{
-			CAFile: t.CAFile, CertificateKeyFile: t.CertificateKeyFile, CertFile: t.CertFile, KeyFile: t.KeyFile, KeyPassword: t.KeyPassword,
-			Insecure: t.Insecure, AllowInvalidCertificates: t.AllowInvalidCertificates, AllowInvalidHostnames: t.AllowInvalidHostnames,
-			DisableOCSPEndpointCheck: t.DisableOCSPEndpointCheck, DisableRevocationCheck: t.DisableRevocationCheck,
-		},
+		CAFile: t.CAFile, CertificateKeyFile: t.CertificateKeyFile, CertFile: t.CertFile, KeyFile: t.KeyFile, Password: t.KeyPassword,
+		Insecure: t.Insecure, AllowInvalidCertificates: t.AllowInvalidCertificates, AllowInvalidHostnames: t.AllowInvalidHostnames,
+		DisableOCSPEndpointCheck: t.DisableOCSPEndpointCheck, DisableRevocationCheck: t.DisableRevocationCheck,
 		DialContext: dial,
 	})
 	if err != nil {

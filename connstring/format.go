@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // String returns the connection string with canonical names, in the order of
@@ -121,7 +119,7 @@ func formatPairs(pairs map[string]string, hide bool) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		value := pairs[name]
-		if hide && !setup.PublicProperty(name) {
+		if hide && !harmless(name) {
 			value = mask
 		}
 		list = append(list, escape(name, "")+":"+escape(value, ":/"))

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Resolver looks up DNS records. [*net.Resolver] is one. A name that has no
@@ -95,7 +93,7 @@ func (c *ConnString) srvService() string {
 	if c.SRVServiceName != "" {
 		return c.SRVServiceName
 	}
-	return setup.SRVServiceName
+	return "mongodb"
 }
 
 // LookupHosts looks up the SRV records alone, for polling them. It returns the

@@ -12,7 +12,6 @@ import (
 var missing = []struct{ what, reason string }{
 	{"operation withTransaction", "transactions are not part of the API yet"},
 	{"operation startTransaction", "transactions are not part of the API yet"},
-	{"operation createChangeStream", "change streams are not part of the API yet"},
 	{"entity session", "sessions are not part of the API yet"},
 	{"argument session", "sessions are not part of the API yet"},
 	{"entity clientEncryption", "client-side encryption is not part of the API"},

@@ -122,9 +122,7 @@ func codesOf(err error) []code {
 		case *mgx.ServerError:
 			list = append(list, code{e.Code, e.Name})
 		case *mgx.WriteError:
-			if e.Err == nil { // otherwise it was not sent
-				list = append(list, code{e.Code, e.Name})
-			}
+			list = append(list, code{e.Code, e.Name})
 		case *mgx.WriteConcernError:
 			list = append(list, code{e.Code, e.Name})
 		}

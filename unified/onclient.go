@@ -10,6 +10,8 @@ func (r *run) onClient(c *client, name string, a *arguments) (result, error) {
 	switch name {
 	case "close":
 		return nothing, c.Close(r.ctx)
+	case "createChangeStream":
+		return r.watch(c.Watch, a)
 	case "clientBulkWrite":
 		return r.clientBulkWrite(c.Client, a)
 	case "listDatabases", "listDatabaseObjects", "listDatabaseNames":

@@ -34,6 +34,8 @@ func (r *run) onCollection(c *mgx.Collection, name string, a *arguments) (result
 			return nothing, err
 		}
 		return all(c.Aggregate(r.ctx, pipeline, options...))
+	case "createChangeStream":
+		return r.watch(c.Watch, a)
 	case "countDocuments":
 		return r.countDocuments(c, a)
 	case "estimatedDocumentCount":

@@ -20,6 +20,8 @@ func (r *run) onDatabase(db *mgx.Database, name string, a *arguments) (result, e
 		return nothing, r.dropCollection(db, a)
 	case "listCollections", "listCollectionObjects", "listCollectionNames":
 		return r.listCollections(db, name == "listCollectionNames", a)
+	case "createChangeStream":
+		return r.watch(db.Watch, a)
 	case "modifyCollection":
 		return nothing, r.modifyCollection(db, a)
 	case "runCommand":

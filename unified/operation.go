@@ -110,6 +110,8 @@ func (r *run) perform(target any, op *Operation) (result, error) {
 		return r.onDatabase(t, op.Name, a)
 	case *mgx.Collection:
 		return r.onCollection(t, op.Name, a)
+	case *mgx.ChangeStream:
+		return r.onChangeStream(t, op.Name, a)
 	case *cursor:
 		return r.onCursor(t, op.Name, a)
 	case *gridfs.Bucket:

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 )
 
 // optionOf is the option that an argument stands for, whatever the operation; nil if
@@ -34,6 +35,16 @@ func optionOf(key string, v argument) (option any, known bool) {
 		return mgx.CommitQuorum(v.value), true
 	case "cursorType":
 		return cursorType(v), true
+	case "fullDocument":
+		return mgx.FullDocument(v.text()), true
+	case "fullDocumentBeforeChange":
+		return mgx.FullDocumentBeforeChange(v.text()), true
+	case "resumeAfter":
+		return mgx.ResumeAfter(v.document()), true
+	case "startAfter":
+		return mgx.StartAfter(v.document()), true
+	case "startAtOperationTime":
+		return mgx.StartAtOperationTime(as[bson.Timestamp](v, "a timestamp")), true
 	case "hint":
 		return mgx.Hint(v.value), true
 	case "let":
@@ -68,6 +79,7 @@ var flags = map[string]any{
 	"noCursorTimeout":     mgx.NoCursorTimeout(),
 	"rawData":             mgx.RawData(),
 	"returnKey":           mgx.ReturnKey(),
+	"showExpandedEvents":  mgx.ShowExpandedEvents(),
 	"showRecordId":        mgx.ShowRecordID(),
 	"upsert":              mgx.Upsert(),
 	"verboseResults":      mgx.VerboseResults(),

@@ -134,6 +134,7 @@ func (r *run) end() error {
 	each(&r.entities, func(c *client) { c.observer.stop() })
 	each(&r.entities, func(th *thread) { th.finish() })
 	err := r.disarm(ctx)
+	each(&r.entities, func(s *mgx.ChangeStream) { _ = s.Close(r.ctx) })
 	each(&r.entities, func(c *cursor) { _ = c.close() }) // errors are the server's matter
 	each(&r.entities, func(c *client) {
 		if closing := c.Close(ctx); closing != nil {

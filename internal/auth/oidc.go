@@ -8,8 +8,13 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+)
 
-	"github.com/mgxdb/mgx/internal/setup"
+// The properties of MONGODB-OIDC.
+const (
+	propEnvironment   = "ENVIRONMENT"
+	propTokenResource = "TOKEN_RESOURCE"
+	propAllowedHosts  = "ALLOWED_HOSTS"
 )
 
 const (
@@ -121,7 +126,7 @@ func newOIDCCache(cred *Credential) *oidcCache {
 		username: cred.Username,
 		turn:     make(chan struct{}, 1),
 	}
-	if env := cred.Properties[setup.Environment]; env != "" {
+	if env, ok := cred.property(propEnvironment); ok {
 		c.callback = oidcEnvironments[env](cred)
 	}
 	if cred.OIDCHumanCallback != nil {

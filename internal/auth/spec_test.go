@@ -6,7 +6,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/spectest"
 )
 
@@ -44,9 +43,9 @@ func TestSpecificationCredentials(t *testing.T) {
 				cred.Password, cred.PasswordSet = *c.Password, true
 			}
 			a, err := New(cred)
-			var config *setup.Error
+			var config *ConfigError
 			switch {
-			case c.Mechanism == setup.GSSAPI:
+			case c.Mechanism == gssapi:
 				if !errors.As(err, &config) || config.Option != "authMechanism" {
 					t.Errorf("%s: %v", test.Description, err)
 				}

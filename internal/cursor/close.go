@@ -12,6 +12,20 @@ import (
 // Close ends the cursor, and where it is still open on the server, there too. That is
 // best effort: servers drop idle cursors by themselves.
 func (b *Batches) Close(ctx context.Context) {
+	b.end(ctx)
+	b.Binding.End()
+}
+
+// Successor ends the cursor, and returns the binding of one that takes its place: to
+// its session, unless the server is told of the end only later.
+func (b *Batches) Successor(ctx context.Context) exec.Binding {
+	b.end(ctx)
+	next := b.Binding.Successor()
+	b.Binding.End()
+	return next
+}
+
+func (b *Batches) end(ctx context.Context) {
 	if b.closed {
 		return
 	}
@@ -25,7 +39,6 @@ func (b *Batches) Close(ctx context.Context) {
 		b.kill(ctx)
 	}
 	b.drop()
-	b.Binding.End()
 }
 
 var errCutOff = errors.New("an exhaust cursor was closed before its end")

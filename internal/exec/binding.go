@@ -19,10 +19,6 @@ type Binding struct {
 	// Lease is the connection that all commands take; nil: any to the server.
 	Lease *Lease
 
-	// Session is the user's session; nil: each command has one of its own. While it is
-	// in a transaction, that says where commands go, and there is no Request.
-	Session *Session
-
 	// Cursor tells that the first command opens a cursor. Those that come after it are
 	// bound to its server and its session; behind a load balancer, and while the server
 	// sends by itself, to its connection too. End unbinds them.
@@ -40,19 +36,6 @@ var free Binding
 // fixed reports whether there is only one server that commands can go to, and with
 // it no point in looking for another.
 func (b *Binding) fixed() bool { return b.Server != nil || b.Request != nil }
-
-// Bind joins what an operation's context binds it to. A cursor that is open keeps its
-// session.
-func (b *Binding) Bind(to *Binding) {
-	b.Request = nil // the context's may have ended since the cursor was opened
-	if to == nil {
-		return
-	}
-	b.Request = to.Request
-	if !b.opened {
-		b.Session = to.Session
-	}
-}
 
 // Streaming reports whether the server sends further replies by itself: the next
 // command only waits for one.
@@ -86,6 +69,14 @@ func (b *Binding) Abandon(reason error) {
 		l.Fail(reason)
 	}
 	b.streaming = false
+}
+
+// Successor returns the binding of a cursor that goes on where that of this one ends:
+// to nothing but its session, which this one loses.
+func (b *Binding) Successor() Binding {
+	next := Binding{Request: b.Request, Cursor: true, executor: b.executor, session: b.session}
+	b.session = nil
+	return next
 }
 
 // End gives back the connection and the session. It may be called any number of

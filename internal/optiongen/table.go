@@ -56,6 +56,7 @@ var operations = []operation{
 	{"ListDatabases", "ListDatabases and ListDatabaseNames", []call{{"Client.ListDatabases", "listDatabases"}, {"Client.ListDatabaseNames", "listDatabases"}}},
 	{"RunCommand", "RunCommand", []call{{"Database.RunCommand", ""}}},
 	{"RunCursor", "RunCursorCommand", []call{{"Database.RunCursorCommand", ""}}},
+	{"Watch", "Watch", []call{{"Collection.Watch", "aggregate"}, {"Database.Watch", "aggregate"}, {"Client.Watch", "aggregate"}}},
 	{"Handle", "Client.Database and Database.Collection", []call{{"Client.Database", ""}, {"Database.Collection", ""}}},
 }
 
@@ -139,16 +140,17 @@ var options = []option{
 	}},
 	{"LimitOption", list("Find", "Count"), []maker{{"Limit", "`limit`", on("`$limit`", "Collection.CountDocuments")}}},
 	{"SkipOption", list(query, "Count"), []maker{{"Skip", "`skip`", on("`$skip`", "Collection.CountDocuments")}}},
-	{"CursorOption", cursors, []maker{{"BatchSize", "`cursor.batchSize`, getMore: `batchSize`", with(
+	{"BatchSizeOption", list(cursors, "Watch"), []maker{{"BatchSize", "`cursor.batchSize`, getMore: `batchSize`", with(
 		on("`batchSize`, getMore: `batchSize`", "Collection.Find"), on("getMore: `batchSize`", "Database.RunCursorCommand"),
 	)}}},
 	{"HintOption", list(query, "Count", "Distinct", "Aggregate", modifying, model), []maker{{name: "Hint", field: "`hint`"}}},
-	{"CollationOption", list(query, "Count", "Distinct", "Aggregate", "CreateCollection", modifying, model), []maker{
+	{"CollationOption", list(query, "Count", "Distinct", "Aggregate", "Watch", "CreateCollection", modifying, model), []maker{
 		{name: "WithCollation", field: "`collation`"},
 	}},
 	{"LetOption", list(query, "Aggregate", "Bulk", "ClientBulk", modifying), []maker{{name: "Let", field: "`let`"}}},
-	{"CommentOption", list("RunCursor", reading, writing, managing, listing), []maker{{"Comment", "`comment`", with(
+	{"CommentOption", list("RunCursor", "Watch", reading, writing, managing, listing), []maker{{"Comment", "`comment`", with(
 		on("`comment`, getMore: `comment`", "Collection.Find", "Collection.Aggregate", "Database.Aggregate", "Collection.ListSearchIndexes", "Collection.ListIndexes"),
+		on("`comment`, getMore: `comment`", watches...),
 		on("getMore: `comment`", "Database.RunCursorCommand"),
 	)}}},
 	{"MaxTimeOption", list(reading, findAndModify, "CreateIndex", "DropIndex"), []maker{{name: "MaxTime", field: "`maxTimeMS`"}}},
@@ -160,7 +162,7 @@ var options = []option{
 		{name: "ReturnKey", field: "`returnKey`"}, {name: "ShowRecordID", field: "`showRecordId`"},
 	}},
 	{"FindOption", list("Find"), []maker{{name: "WithCursorType", field: "`awaitData`, `tailable`"}}},
-	{"AwaitOption", list("RunCursor", "Find", "Aggregate"), []maker{{name: "MaxAwaitTime", field: "getMore: `maxTimeMS`"}}},
+	{"AwaitOption", list("RunCursor", "Find", "Aggregate", "Watch"), []maker{{name: "MaxAwaitTime", field: "getMore: `maxTimeMS`"}}},
 	{"CursorOption", cursors, []maker{{name: "Prefetch", field: nothing}}},
 	{"FindOption", list("Find"), []maker{{name: "Exhaust", field: "getMore: the message's exhaustAllowed"}}},
 	{"UpsertOption", list(updating, updatingModel), []maker{{name: "Upsert", field: "`upsert`"}}},
@@ -183,16 +185,25 @@ var options = []option{
 	{"AuthorizedOption", list("ListDatabases", "ListCollections"), []maker{
 		{"AuthorizedOnly", "`authorizedDatabases`", on("`authorizedCollections`", "Database.ListCollections", "Database.ListCollectionNames")},
 	}},
-	{"ReadPreferenceOption", list(reading, "ListDatabases", "ListCollections", "RunCommand", "RunCursor", "Handle"), []maker{
+	{"ReadPreferenceOption", list(reading, "ListDatabases", "ListCollections", "RunCommand", "RunCursor", "Watch", "Handle"), []maker{
 		{name: "WithReadPreference", field: "`$readPreference`"},
 	}},
-	{"ReadConcernOption", list(reading, "Handle"), []maker{{name: "WithReadConcern", field: "`readConcern`"}}},
+	{"ReadConcernOption", list(reading, "Watch", "Handle"), []maker{{name: "WithReadConcern", field: "`readConcern`"}}},
 	{"WriteConcernOption", list(writing, "Aggregate", managing, "Handle"), []maker{
 		{"WithWriteConcern", "`writeConcern`", on(nothing, "Collection.ListSearchIndexes")},
 	}},
-	{"DecodeOption", list(query, "Distinct", "Aggregate", "ListCollections", "ListIndexes", "RunCommand", "RunCursor", findAndModify, "Handle"), []maker{
+	{"DecodeOption", list(query, "Distinct", "Aggregate", "ListCollections", "ListIndexes", "RunCommand", "RunCursor", "Watch", findAndModify, "Handle"), []maker{
 		{"WithDocumentType", decoding, on(nothing, "Database.ListCollectionNames")},
 		{"WithTimeLocation", decoding, on(nothing, "Database.ListCollectionNames")},
+	}},
+	{"WatchOption", list("Watch"), []maker{
+		{name: "FullDocument", field: "`$changeStream`"},
+		{name: "FullDocumentBeforeChange", field: "`$changeStream`"},
+		{name: "ResumeAfter", field: "`$changeStream`"},
+		{name: "StartAfter", field: "`$changeStream`"},
+		{name: "StartAtOperationTime", field: "`$changeStream`"},
+		{name: "ShowExpandedEvents", field: "`$changeStream`"},
+		{name: "SplitLargeEvents", field: "`$changeStreamSplitLargeEvent`"},
 	}},
 	{"RenameOption", list("Rename"), []maker{{name: "DropTarget", field: "`dropTarget`"}}},
 	{"CreateIndexOption", list("CreateIndex"), []maker{{name: "CommitQuorum", field: "`commitQuorum`"}}},
@@ -211,3 +222,6 @@ var options = []option{
 
 // cursors are the operations that return cursors over several batches.
 var cursors = list("Find", "Aggregate", "ListCollections", "ListIndexes", "RunCursor")
+
+// watches are the calls that open change streams.
+var watches = []string{"Collection.Watch", "Database.Watch", "Client.Watch"}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/spectest"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
@@ -100,7 +99,7 @@ func modeOf(t *testing.T, name string) Mode {
 	if name == "" {
 		return Primary
 	}
-	for i, n := range setup.ReadModes {
+	for i, n := range modeNames {
 		if strings.EqualFold(n, name) {
 			return Mode(i)
 		}
