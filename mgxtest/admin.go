@@ -69,7 +69,8 @@ func (m *Member) buildInfo() bson.D {
 		parts = append(parts, int32(0))
 	}
 	return doc("version", v, "gitVersion", "mgxtest", "modules", bson.A{}, "versionArray", parts, "bits", int32(64),
-		"debug", false, "maxBsonObjectSize", maxBSONSize, "storageEngines", []string{"mgxtest"})
+		"debug", false, "maxBsonObjectSize", maxBSONSize, "storageEngines", []string{"wiredTiger"}, "sysInfo", "deprecated",
+		"allocator", "system", "javascriptEngine", "none", "openssl", doc("running", "disabled", "compiled", "disabled"), "buildEnvironment", doc())
 }
 
 func cmdHostInfo(d *mongod, r *request) (bson.D, error) {
@@ -196,11 +197,19 @@ func cmdCollStats(d *mongod, r *request) (bson.D, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := d.store.Collection(ns)
+	view, _, err := d.viewFor(r, ns)
+	if err != nil {
+		return nil, err
+	}
+	c := view.Collection(ns)
 	if c == nil {
 		return doc("ns", ns, "size", int32(0), "count", int32(0), "nindexes", int32(0), "capped", false), nil
 	}
-	return doc("ns", ns, "size", c.Size(), "count", int32(c.Len()), "storageSize", c.Size(), "nindexes", int32(len(c.Indexes)), "capped", c.Capped != nil), nil
+	out := doc("ns", ns, "size", c.Size(), "count", int32(c.Len()), "storageSize", c.Size(), "nindexes", int32(len(c.Indexes)), "capped", c.Capped != nil)
+	if c.Capped != nil {
+		out = append(out, doc("max", c.Capped.Max, "maxSize", c.Capped.Size)...)
+	}
+	return out, nil
 }
 
 func cmdValidate(d *mongod, r *request) (bson.D, error) {
@@ -248,17 +257,7 @@ func cmdReplSetGetConfig(d *mongod, r *request) (bson.D, error) {
 	if err := d.needSet(); err != nil {
 		return nil, err
 	}
-	members := bson.A{}
-	for _, m := range d.set.members {
-		tags := bson.D{}
-		for _, t := range m.cfg.tags {
-			tags = append(tags, bson.E{Key: t[0], Value: t[1]})
-		}
-		members = append(members, doc("_id", int32(m.index), "host", m.host, "arbiterOnly", m.cfg.arbiter, "hidden", m.cfg.hidden,
-			"priority", m.cfg.priority, "tags", tags, "votes", int32(m.cfg.votes)))
-	}
-	return doc("config", doc("_id", d.set.name, "version", int32(1), "term", d.set.term, "members", members,
-		"settings", doc("electionTimeoutMillis", d.dep.cfg.electionTimeout.Milliseconds(), "replicaSetId", d.set.id))), nil
+	return doc("config", d.set.config(d)), nil
 }
 
 func cmdStepDown(d *mongod, r *request) (bson.D, error) {

@@ -25,7 +25,10 @@ var open = map[string]bool{
 }
 
 // ofRouters are the commands that only a mongos has.
-var ofRouters = map[string]bool{"enableSharding": true, "shardCollection": true, "listShards": true, "isdbgrid": true}
+var ofRouters = map[string]bool{
+	"enableSharding": true, "shardCollection": true, "listShards": true, "isdbgrid": true, "getShardMap": true, "balancerStatus": true,
+	"balancerStart": true, "balancerStop": true, "flushRouterConfig": true, "checkMetadataConsistency": true,
+}
 
 // authorize refuses what a connection may not do before somebody logged in.
 func (r *request) authorize() error {

@@ -50,20 +50,15 @@ func (s *stream) events(d *mongod, e *entry, op *engine.Op) ([]bson.D, error) {
 
 // noteEvents are the events of notes in the oplog.
 func (s *stream) noteEvents(e *entry, op *engine.Op) []bson.D {
-	switch {
-	case op.Name == "dropDatabase" && s.coll == "" && (s.db == op.NS || s.db == ""):
-		ev := s.head(e, "dropDatabase", "")
-		ev = append(ev, doc("ns", doc("db", op.NS))...)
-		if s.db == "" {
-			return []bson.D{ev}
-		}
-		s.invalidated = true
-		return []bson.D{ev, s.head(e, "invalidate", "")}
-	case op.Name == "shardCollection" && s.expanded && s.covers(op.NS):
-		ev := append(s.head(e, "shardCollection", op.NS), s.uuid(op)...)
-		return []bson.D{append(ev, doc("operationDescription", bson.Raw(op.Change))...)}
+	if op.Name != "dropDatabase" || s.coll != "" || s.db != op.NS && s.db != "" {
+		return nil
 	}
-	return nil
+	ev := append(s.head(e, "dropDatabase", ""), doc("ns", doc("db", op.NS))...)
+	if s.db == "" {
+		return []bson.D{ev}
+	}
+	s.invalidated = true
+	return []bson.D{ev, s.head(e, "invalidate", "")}
 }
 
 // invalidating adds to an event that a stream on one collection ends with it.
@@ -194,11 +189,13 @@ func (s *stream) describe(c *engine.Description) bson.D {
 
 func (s *stream) definitionEvent(e *entry, op *engine.Op) bson.D {
 	kind := map[engine.Kind]string{engine.Create: "create", engine.Modify: "modify",
-		engine.CreateIndex: "createIndexes", engine.DropIndex: "dropIndexes"}[op.Kind]
+		engine.CreateIndex: "createIndexes", engine.DropIndex: "dropIndexes", engine.ShardCollection: "shardCollection"}[op.Kind]
 	out := append(s.head(e, kind, op.NS), s.uuid(op)...)
 	switch op.Kind {
 	case engine.CreateIndex, engine.DropIndex:
 		return append(out, doc("operationDescription", doc("indexes", bson.A{bson.Raw(op.Index.Spec)}))...)
+	case engine.ShardCollection:
+		return append(out, doc("operationDescription", bson.Raw(op.Change))...)
 	case engine.Modify:
 		return append(out, doc("operationDescription", orEmpty(op.Change),
 			"stateBeforeChange", doc("collectionOptions", orEmpty(op.Before.Options)))...)

@@ -151,6 +151,19 @@ type writeConcern struct {
 	timeout time.Duration
 }
 
+// describe is the write concern as errors tell it.
+func (wc writeConcern) describe() bson.D {
+	var w any = int32(wc.w)
+	if wc.mode != "" {
+		w = wc.mode
+	}
+	from := "implicitDefault"
+	if wc.given {
+		from = "clientSupplied"
+	}
+	return doc("w", w, "wtimeout", wc.timeout.Milliseconds(), "provenance", from)
+}
+
 func parseWriteConcern(raw bson.Raw) (writeConcern, error) {
 	wc := writeConcern{w: 1}
 	elems, err := raw.Elements()
@@ -185,9 +198,17 @@ func parseWriteConcern(raw bson.Raw) (writeConcern, error) {
 	return wc, nil
 }
 
-// defaultWriteConcern is majority, unless arbiters could make it unreachable
-// as soon as one member is down.
+// defaultWriteConcern is what setDefaultRWConcern has set, or the implicit one.
 func (s *replSet) defaultWriteConcern() writeConcern {
+	if s.defaults.write != nil {
+		return *s.defaults.write
+	}
+	return s.implicitWriteConcern()
+}
+
+// implicitWriteConcern is majority, unless arbiters could make it unreachable
+// as soon as one member is down.
+func (s *replSet) implicitWriteConcern() writeConcern {
 	data := 0
 	for _, m := range s.members {
 		if !m.cfg.arbiter {
@@ -226,9 +247,11 @@ func (d *mongod) awaitWriteConcern(r *request) error {
 	switch {
 	case wc.mode != "" && wc.mode != "majority":
 		r.wce = failf(codeUnknownReplWriteConcern, "No write concern mode named '%s' found in replica set configuration", wc.mode)
+		r.wce.extra = doc("errInfo", doc("writeConcern", wc.describe()))
 		return nil
 	case wc.mode == "" && wc.w > int64(data):
 		r.wce = failf(codeUnsatisfiableWriteConcern, "Not enough data-bearing nodes")
+		r.wce.extra = doc("errInfo", doc("writeConcern", wc.describe()))
 		return nil
 	}
 	at := d.log.last()
@@ -252,7 +275,7 @@ func (d *mongod) awaitWriteConcern(r *request) error {
 	}
 	r.wce = asCommandError(err)
 	if r.wce.code == codeWriteConcernTimeout {
-		r.wce.extra = doc("errInfo", doc("wtimeout", true))
+		r.wce.extra = doc("errInfo", doc("wtimeout", true, "writeConcern", wc.describe()))
 	}
 	return nil
 }

@@ -190,6 +190,9 @@ func (d *mongod) awaitMore(r *request, c *cursor) error {
 	err := d.set.wait(ctx, func() bool {
 		if d.cursors[c.id] != c {
 			failed = failf(codeCursorKilled, "cursor was killed")
+			if cause := context.Cause(r.ctx); cause != nil {
+				failed = interruption(cause)
+			}
 			return true
 		}
 		failed = d.refill(c)
@@ -212,12 +215,18 @@ func (d *mongod) refill(c *cursor) error {
 		return c.watch.refill(d, c)
 	}
 	t := c.tail
-	coll := d.store.Collection(t.ns)
+	store := d.store
+	if system, err := d.systemStore(t.ns); err != nil {
+		return err
+	} else if system != nil {
+		store = system
+	}
+	coll := store.Collection(t.ns)
 	if coll == nil || coll.UUID != t.uuid {
 		delete(d.cursors, c.id)
 		return failf(175, "collection dropped. UUID changed")
 	}
-	if first := coll.FirstID(); t.after > 0 && first > t.after+1 {
+	if t.after > 0 && coll.LostAfter(t.after) {
 		delete(d.cursors, c.id)
 		return failf(136, "CollectionScan died due to position in capped collection being deleted. ")
 	}

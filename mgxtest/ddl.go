@@ -1,6 +1,9 @@
 package mgxtest
 
 import (
+	"maps"
+	"slices"
+
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx/mgxtest/internal/engine"
@@ -277,6 +280,12 @@ func cmdListCollections(d *mongod, r *request) (bson.D, error) {
 			}
 		}
 	})
+	for _, name := range d.systemNames(r.db) {
+		raw, err := bson.Marshal(doc("name", name, "type", "collection", "options", doc(), "info", doc("readOnly", false)))
+		if err == nil {
+			infos = append(infos, raw)
+		}
+	}
 	infos, err := filtered(infos, r.document("filter"))
 	if err != nil {
 		return nil, err
@@ -313,15 +322,16 @@ func filtered(docs [][]byte, filter bson.Raw) ([][]byte, error) {
 }
 
 func cmdListDatabases(d *mongod, r *request) (bson.D, error) {
-	sizes := map[string]int64{}
-	var names []string
+	sizes := map[string]int64{"admin": 0, "config": 0}
+	if len(d.dep.routers) == 0 {
+		// A router does not show the shards' own data.
+		sizes["local"] = 0
+	}
 	d.store.Collections(func(c *engine.Collection) {
 		db, _ := splitNS(c.NS)
-		if _, ok := sizes[db]; !ok {
-			names = append(names, db)
-		}
 		sizes[db] += c.Size()
 	})
+	names := slices.Sorted(maps.Keys(sizes))
 	var infos [][]byte
 	for _, name := range names {
 		raw, err := bson.Marshal(doc("name", name, "sizeOnDisk", max(sizes[name], 4096), "empty", false))

@@ -32,13 +32,15 @@ type Deployment struct {
 	options string
 	users   users
 
-	mu       sync.Mutex
-	closed   bool
-	done     chan struct{} // closed with the deployment
-	wg       sync.WaitGroup
-	hooks    map[int]hook
-	nextHook int
-	handlers map[string]func(*Command) (bson.D, error)
+	mu     sync.Mutex
+	closed bool
+	// balancerOff means that balancerStop was called.
+	balancerOff bool
+	done        chan struct{} // closed with the deployment
+	wg          sync.WaitGroup
+	hooks       map[int]hook
+	nextHook    int
+	handlers    map[string]func(*Command) (bson.D, error)
 }
 
 // Standalone starts a single server without replication and closes it when

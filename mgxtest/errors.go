@@ -15,6 +15,8 @@ const (
 	codeBadValue                        = 2
 	codeHostUnreachable                 = 6
 	codeShardNotFound                   = 70
+	codeInvalidReplicaSetConfig         = 93
+	codeNewConfigIncompatible           = 103
 	codeHostNotFound                    = 7
 	codeFailedToParse                   = 9
 	codeUnauthorized                    = 13
@@ -74,13 +76,13 @@ const (
 var codeNames = map[int32]string{
 	1: "InternalError", 2: "BadValue", 6: "HostUnreachable", 7: "HostNotFound", 9: "FailedToParse",
 	11: "UserNotFound", 13: "Unauthorized", 14: "TypeMismatch", 15: "Overflow", 16: "InvalidLength", 17: "ProtocolError", 18: "AuthenticationFailed",
-	20: "IllegalOperation", 24: "LockTimeout", 26: "NamespaceNotFound", 27: "IndexNotFound", 28: "PathNotViable",
+	20: "IllegalOperation", 23: "AlreadyInitialized", 24: "LockTimeout", 26: "NamespaceNotFound", 27: "IndexNotFound", 28: "PathNotViable",
 	40: "ConflictingUpdateOperators", 43: "CursorNotFound", 47: "NoMatchingDocument", 48: "NamespaceExists", 50: "MaxTimeMSExpired",
 	52: "DollarPrefixedFieldName", 53: "InvalidIdField", 56: "EmptyFieldName", 57: "DottedFieldName", 59: "CommandNotFound",
 	63: "StaleShardVersion", 64: "WriteConcernTimeout", 66: "ImmutableField", 67: "CannotCreateIndex", 70: "ShardNotFound", 72: "InvalidOptions",
-	73: "InvalidNamespace", 79: "UnknownReplWriteConcern", 85: "IndexOptionsConflict", 86: "IndexKeySpecsConflict",
-	89: "NetworkTimeout", 91: "ShutdownInProgress", 94: "NotYetInitialized", 95: "NotSecondary", 96: "OperationFailed",
-	100: "UnsatisfiableWriteConcern", 112: "WriteConflict", 117: "ConflictingOperationInProgress", 121: "DocumentValidationFailure", 123: "NotAReplicaSet",
+	73: "InvalidNamespace", 74: "NodeNotFound", 76: "NoReplicationEnabled", 79: "UnknownReplWriteConcern", 85: "IndexOptionsConflict", 86: "IndexKeySpecsConflict",
+	89: "NetworkTimeout", 91: "ShutdownInProgress", 93: "InvalidReplicaSetConfig", 94: "NotYetInitialized", 95: "NotSecondary", 96: "OperationFailed",
+	100: "UnsatisfiableWriteConcern", 103: "NewReplicaSetConfigurationIncompatible", 104: "NodeNotElectable", 112: "WriteConflict", 117: "ConflictingOperationInProgress", 121: "DocumentValidationFailure", 123: "NotAReplicaSet",
 	125: "CommandFailed", 133: "FailedToSatisfyReadPreference", 134: "ReadConcernMajorityNotAvailableYet", 136: "CappedPositionLost",
 	169: "CommandOnShardedViewNotSupportedOnMongod", 150: "StaleEpoch", 166: "CommandNotSupportedOnView", 168: "InvalidPipelineOperator",
 	175: "QueryPlanKilled", 189: "PrimarySteppedDown", 202: "NetworkInterfaceExceededTimeLimit",

@@ -160,7 +160,7 @@ func (d *mongod) helloSet() bson.D {
 	if len(arbiters) > 0 {
 		out = append(out, doc("arbiters", arbiters)...)
 	}
-	out = append(out, doc("setName", s.name, "setVersion", int32(1), "secondary", d.role == secondary)...)
+	out = append(out, doc("setName", s.name, "setVersion", s.version, "secondary", d.role == secondary)...)
 	if p := d.primaryOf(); p != nil {
 		out = append(out, doc("primary", p.host)...)
 	}

@@ -25,6 +25,9 @@ func (d *mongod) run(r *request) (bson.D, error) {
 	if r.lsid != "" {
 		d.live[r.lsid] = time.Now()
 	}
+	if !r.rcGiven && !r.inTxn && r.cmd.reads("majority") {
+		r.rcLevel = s.defaults.read
+	}
 	if err := d.admit(r); err != nil {
 		return nil, err
 	}

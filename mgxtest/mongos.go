@@ -115,17 +115,8 @@ func (m *router) finish(r *request, out bson.D, err error) (bson.D, error) {
 }
 
 func (m *router) run(r *request) (bson.D, error) {
-	switch r.name {
-	case "enableSharding", "shardCollection":
-		return doc(), nil
-	case "listShards":
-		var hosts []string
-		for _, d := range m.shard.members {
-			hosts = append(hosts, d.host)
-		}
-		return doc("shards", bson.A{doc("_id", m.shard.name, "host", m.shard.name+"/"+strings.Join(hosts, ","), "state", int32(1))}), nil
-	case "isdbgrid":
-		return doc("isdbgrid", int32(1), "hostname", m.host), nil
+	if out, done, err := m.sharding(r); done {
+		return out, err
 	}
 	if err := r.check(); err != nil {
 		return nil, err

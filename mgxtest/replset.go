@@ -23,6 +23,8 @@ type replSet struct {
 	members  []*mongod
 	closed   bool
 	term     int64
+	version  int32 // of the configuration
+	defaults rwDefaults
 	clock    timestamp
 	progress chan struct{}
 	timers   map[string]*time.Timer
@@ -87,7 +89,7 @@ type mongod struct {
 }
 
 func newReplSet(d *Deployment, name string) *replSet {
-	return &replSet{dep: d, name: name, id: bson.NewObjectID(), progress: make(chan struct{}), timers: map[string]*time.Timer{}}
+	return &replSet{dep: d, name: name, version: 1, id: bson.NewObjectID(), progress: make(chan struct{}), timers: map[string]*time.Timer{}}
 }
 
 func (s *replSet) add(m *Member, cfg memberConfig) *mongod {
@@ -191,7 +193,11 @@ func (d *mongod) syncFrom(src *mongod) {
 	for id, rec := range src.sessions {
 		d.sessions[id] = rec.clone()
 	}
+	// A roll-back interrupts all that runs and ends all cursors.
 	d.cursors = map[int64]*cursor{}
+	for _, op := range d.ops {
+		op.cancel(failf(codeInterruptedDueToReplStateChange, "operation was interrupted"))
+	}
 }
 
 // voters counts the members that vote; majority is more than half of them.

@@ -23,6 +23,9 @@ type sessionRecord struct {
 	stmts     map[int32]stmtResult
 	isTxn     bool
 	committed bool
+	// at and wall are when the session wrote last.
+	at   opTime
+	wall time.Time
 }
 
 func (s *sessionRecord) clone() *sessionRecord {
@@ -44,6 +47,7 @@ func (d *mongod) remember(e *entry) {
 	for _, st := range e.stmts {
 		rec.stmts[st.id] = st
 	}
+	rec.at, rec.wall = e.opTime, e.wall
 	if e.committed {
 		rec.isTxn, rec.committed = true, true
 	}

@@ -241,6 +241,9 @@ func (d *mongod) viewFor(r *request, ns string) (*engine.Store, timestamp, error
 	if t != nil {
 		return t.view, timestamp{}, d.touch(r, t, ns)
 	}
+	if system, err := d.systemStore(ns); system != nil || err != nil {
+		return system, timestamp{}, err
+	}
 	switch r.rcLevel {
 	case "majority":
 		view, err := d.committedStore()

@@ -44,6 +44,8 @@ func (s *Store) Revert(op *Op) {
 		c.removeIndex(op.Index.Name)
 	case DropIndex:
 		c.addIndex(op.Index)
+	case ShardCollection:
+		c.ShardKey = nil
 	}
 }
 

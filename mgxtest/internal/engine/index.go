@@ -119,6 +119,12 @@ func (c *Collection) HasIndexes(specs [][]byte) bool {
 	return true
 }
 
+// BeginsWith reports whether a key pattern is that of the index or its beginning.
+func (ix *Index) BeginsWith(raw []byte) bool {
+	d, err := decode(raw)
+	return err == nil && len(d) <= len(ix.key) && Key(d) == Key(ix.key[:len(d)])
+}
+
 // same tells whether two definitions agree in all that matters.
 func (ix *Index) same(o *Index) bool {
 	return Key(ix.key) == Key(o.key) && ix.Unique == o.Unique && ix.sparse == o.sparse

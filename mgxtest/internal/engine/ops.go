@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -19,6 +20,8 @@ const (
 	CreateIndex
 	DropIndex
 	Noop
+	// ShardCollection notes how a collection is sharded.
+	ShardCollection
 )
 
 // Op is a change that has happened to one store and can happen in the same
@@ -92,7 +95,28 @@ func (s *Store) Apply(op *Op) {
 		c.addIndex(op.Index)
 	case DropIndex:
 		c.removeIndex(op.Name)
+	case ShardCollection:
+		c.ShardKey = op.Change
 	}
+}
+
+// Shard notes how a collection is sharded.
+func (s *Store) Shard(ns string, description []byte) *Op {
+	op := &Op{Kind: ShardCollection, NS: ns, Change: description, UUID: s.colls[ns].UUID}
+	s.Apply(op)
+	return op
+}
+
+// Put stores a document at a natural position, without a check.
+func (s *Store) Put(ns string, id int64, raw []byte) error {
+	r, err := newRecord(id, raw)
+	if err == nil {
+		if r.Key == Key(nil) {
+			r.Key = "position " + strconv.FormatInt(id, 10)
+		}
+		s.colls[ns].put(r)
+	}
+	return err
 }
 
 // insert stores a record and returns those that a capped collection lost to it.

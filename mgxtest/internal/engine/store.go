@@ -55,6 +55,8 @@ type Collection struct {
 	// TimeSeries marks a time series collection.
 	TimeSeries bool
 	Indexes    []*Index
+	// ShardKey says how the collection is sharded, nil if it is not.
+	ShardKey []byte
 
 	validator *Filter
 	warnOnly  bool
@@ -250,12 +252,18 @@ func (c *Collection) validate(r *Record) error {
 	return &Error{Code: CodeDocumentValidation, Message: "Document failed validation", Info: info}
 }
 
-// FirstID returns the natural position of the oldest document, 0 if there is
-// none.
-func (c *Collection) FirstID() int64 {
-	id, _, _ := c.records.Min()
-	return id
+// LostAfter reports whether documents behind a position that was read are gone
+// already.
+func (c *Collection) LostAfter(id int64) bool {
+	first, _, ok := c.records.Min()
+	if c.Capped != nil && c.Capped.Size == Unbounded {
+		return ok && first > id
+	}
+	return first > id+1
 }
+
+// Unbounded is the size of a capped collection whose positions have gaps.
+const Unbounded = 1 << 40
 
 // Readable returns the collection of a namespace as queries see it: itself, or
 // for a view a collection that holds what it shows. It is nil where there is
