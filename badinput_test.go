@@ -204,7 +204,7 @@ func TestInvalidDocuments(t *testing.T) {
 	for name, doc := range bad {
 		for call, err := range map[string]error{
 			"insert one":       second(c.InsertOne(ctx, doc)),
-			"insert many":      second(c.InsertMany(ctx, []any{bson.D{}, doc})),
+			"insert many":      second(c.InsertMany(ctx, []any{doc, bson.D{}})),
 			"replace":          second(c.ReplaceOne(ctx, bson.D{}, doc)),
 			"update":           second(c.UpdateOne(ctx, bson.D{}, bson.D{{"$set", doc}, {"$inc", doc}, {"x", doc}, {"$y", make(chan int)}})),
 			"update's filter":  second(c.UpdateOne(ctx, bson.D{{"$and", bson.A{doc, make(chan int)}}}, set)),

@@ -9,6 +9,7 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/reply"
+	"github.com/mgxdb/mgx/internal/write"
 )
 
 // WriteModel is one write of a BulkWrite.
@@ -112,7 +113,12 @@ type BulkWriteResult struct {
 
 // BulkWrite runs writes of several kinds. In order, it stops at the first that is
 // refused; with Unordered, writes of one kind go together and all are tried. The
-// error is then a *BulkWriteError, with the indexes of the models.
+// error is then a *BulkWriteError, with the indexes of the models. So it is with a
+// model that cannot be sent, because it cannot be encoded or is above the server's size
+// limit: those before it are sent, and with Unordered those behind it.
+//
+// The messages without an UpdateManyModel and a DeleteManyModel are retried like other
+// writes.
 func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options ...BulkOption) (BulkWriteResult, error) {
 	s := collect(c.base, options)
 	if c.err != nil {
@@ -121,28 +127,29 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 	if len(models) == 0 {
 		return BulkWriteResult{}, failure(ErrInvalidArgument, "bulk write: there are no models")
 	}
-	b := bulk{c: c, s: &s, models: models, ids: make([]any, len(models)), newIDs: newIDs{total: len(models)}, unsent: len(models)}
+	b := bulk{
+		severalWrites: newSeveralWrites(len(models)),
+		c:             c, s: &s, models: models, ids: make([]any, len(models)), newIDs: newIDs{total: len(models)},
+	}
 	groups := b.groups()
 	name, _ := models[0].kind.command()
 	var err error
 	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Operation: "bulkWrite", Database: c.db.name, Collection: c.name}); err != nil {
 		return BulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
-	for i, group := range groups {
+	for _, group := range groups {
 		if !b.runGroup(group) {
-			for _, unsent := range groups[i+1:] {
-				b.unsent = min(b.unsent, unsent[0])
-			}
 			break
 		}
 	}
-	res, err := b.finish()
+	res, err := b.result()
 	b.operation.end(err)
 	return res, err
 }
 
 // bulk is a BulkWrite under way.
 type bulk struct {
+	severalWrites
 	c      *Collection
 	s      *settings
 	models []WriteModel
@@ -150,9 +157,6 @@ type bulk struct {
 	ids    []any // of inserted documents
 	newIDs newIDs
 	res    BulkWriteResult
-	errs   BulkWriteError
-	unsent int
-	sent   bool
 }
 
 // groups are the models that go together, by index: neighbours of one command in
@@ -175,47 +179,37 @@ func (b *bulk) groups() [][]int {
 	return groups
 }
 
-// runGroup sends models of one command, and tells whether to go on.
+// runGroup sends models of one command, and reports whether to go on.
 func (b *bulk) runGroup(group []int) bool {
 	name, sequence := b.models[group[0]].kind.command()
-	run := batches{
-		total: len(group), ordered: !b.s.unordered, extra: statementOverhead,
-		append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
-		index:  func(i int) int { return group[i] },
-		op: exec.Op{
-			Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, Sequence: sequence, RawData: b.s.rawData,
-			Retryable: !slices.ContainsFunc(group, func(i int) bool { return b.models[i].many() }),
-			Body:      func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
-		},
+	split := write.Split{
+		Total: len(group), Ordered: !b.s.unordered, Extra: write.StatementOverhead, Account: &b.account,
+		Append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
+		Index:  func(i int) int { return group[i] },
 	}
 	if name == "insert" {
-		run.extra = 0
+		split.Extra = 0
+	}
+	op := exec.Op{
+		Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, RawData: b.s.rawData,
+		Body:     func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
+		Sequence: sequence, Documents: split.Fill,
 	}
 	for _, i := range group {
-		run.op.MinWireUnacknowledged = max(run.op.MinWireUnacknowledged, b.models[i].options().wireHint(name))
+		op.MinWireUnacknowledged = max(op.MinWireUnacknowledged, b.models[i].options().wireHint(name))
 	}
-	run.run(&b.operation, func(reply []byte, first int) { b.read(reply, group[first:]) })
-	b.sent = b.sent || run.first > 0
-	b.res.Acknowledged = b.res.Acknowledged || run.acked
-	for _, we := range run.errs.WriteErrors {
-		we.Index = group[we.Index]
-		if b.models[we.Index].kind == writeInsert {
-			b.ids[we.Index] = nil
-		}
-		b.errs.WriteErrors = append(b.errs.WriteErrors, we)
-	}
-	b.errs.WriteConcernErrors = append(b.errs.WriteConcernErrors, run.errs.WriteConcernErrors...)
-	if run.errs.Unsent < len(group) {
-		b.unsent = min(b.unsent, group[run.errs.Unsent])
-		for _, i := range group[run.errs.Unsent:] {
-			b.ids[i] = nil
-		}
-	}
-	if run.errs.Err != nil {
-		b.errs.Err = run.errs.Err
-		return false
-	}
-	return b.s.unordered || len(run.errs.WriteErrors) == 0
+	refusals := len(b.account.Refusals) + len(b.errs.WriteErrors)
+	b.send(&split, func() (exec.Result, error) {
+		from, to := split.Upcoming()
+		op.Retryable = !slices.ContainsFunc(group[from:to], func(i int) bool { return b.models[i].many() })
+		return b.operation.run(&op)
+	}, func(res exec.Result) bool {
+		defer res.Release()
+		b.read(name, &split, res.Body)
+		return b.takeErrors(&split, name, res.Body)
+	})
+	b.res.Acknowledged = b.account.Acknowledged
+	return b.errs.Err == nil && (b.s.unordered || len(b.account.Refusals)+len(b.errs.WriteErrors) == refusals)
 }
 
 func (m *WriteModel) many() bool { return m.kind == writeUpdateMany || m.kind == writeDeleteMany }
@@ -265,9 +259,8 @@ func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 	return bsonwire.End(dst, at), nil
 }
 
-// read adds a reply's counts. group are the models from the batch's first on.
-func (b *bulk) read(body []byte, group []int) {
-	name, _ := b.models[group[0]].kind.command()
+// read adds a reply's counts.
+func (b *bulk) read(name string, split *write.Split, body []byte) {
 	counts := reply.ReadCounts(body)
 	switch name {
 	case "insert":
@@ -279,32 +272,29 @@ func (b *bulk) read(body []byte, group []int) {
 		b.res.ModifiedCount += counts.Modified
 		b.res.UpsertedCount += int64(len(counts.Upserted))
 		for _, u := range counts.Upserted {
-			if u.Index >= 0 && u.Index < len(group) {
+			if i, ok := split.Write(u.Index); ok {
 				if b.res.UpsertedIDs == nil {
 					b.res.UpsertedIDs = map[int]any{}
 				}
-				b.res.UpsertedIDs[group[u.Index]] = decodeID(u.ID, b.c.db.client.decode(b.s))
+				b.res.UpsertedIDs[i] = decodeID(u.ID, b.c.db.client.decode(b.s))
 			}
 		}
 	}
 }
 
-// finish returns result and error.
-func (b *bulk) finish() (BulkWriteResult, error) {
-	for i := range b.models {
-		if b.models[i].kind == writeInsert && b.ids[i] != nil {
+// result returns result and error.
+func (b *bulk) result() (BulkWriteResult, error) {
+	for i, o := range b.account.Outcomes {
+		if b.models[i].kind == writeInsert && (o == write.Done || o == write.Sent) {
 			if b.res.InsertedIDs == nil {
 				b.res.InsertedIDs = map[int]any{}
 			}
 			b.res.InsertedIDs[i] = b.ids[i]
 		}
 	}
-	b.errs.Unsent = b.unsent
-	switch {
-	case b.errs.Err != nil && !b.sent && len(b.errs.WriteErrors) == 0:
-		return b.res, fmt.Errorf("bulk write: %w", b.errs.Err)
-	case b.errs.Err == nil && len(b.errs.WriteErrors) == 0 && len(b.errs.WriteConcernErrors) == 0:
-		return b.res, nil
+	err := b.finish()
+	if err != nil && err != error(&b.errs) {
+		err = fmt.Errorf("bulk write: %w", err)
 	}
-	return b.res, &b.errs
+	return b.res, err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/scripted"
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 // Errors name a model by its place among all, not among those of its command.
@@ -13,7 +14,7 @@ func TestBulkErrorNamesTheModel(t *testing.T) {
 	c := openClient(t, s).Database("db").Collection("c")
 	for _, options := range [][]BulkOption{nil, {Unordered()}} {
 		_, err := c.BulkWrite(t.Context(), []WriteModel{DeleteOneModel(nil), InsertOneModel(bson.D{}), InsertOneModel(nil)}, options...)
-		is(t, err, []error{ErrInvalidArgument}, "document 2")
+		is(t, err, []error{ErrInvalidArgument}, "write 2")
 	}
 }
 
@@ -33,7 +34,7 @@ func TestBulkIsAcknowledgedThoughAGroupFails(t *testing.T) {
 }
 
 // A server's count of inserted documents is not believed where memory depends on it.
-func TestInsertRawWithAbsurdCounts(t *testing.T) {
+func TestTransferWithAbsurdCounts(t *testing.T) {
 	for n, want := range map[int64]int64{-1: 0, -1 << 63: 0, 1: 12, 2: 24, 1<<63 - 1: 24} {
 		s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
 			return p.Answer(r, bson.D{{"ok", 1}, {"n", n}}) == nil
@@ -42,9 +43,9 @@ func TestInsertRawWithAbsurdCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := openClient(t, s).Database("db").Collection("c")
-		if _, size, err := c.insertRaw(t.Context(), []bson.Raw{raw, raw}, false); err != nil || size != want {
-			t.Errorf("n: %d: %d bytes, %v; want %d", n, size, err, want)
+		db := transferred(openClient(t, s).Database("db"))
+		if res, err := db.Insert(t.Context(), "c", []bson.Raw{raw, raw}, transfer.InsertOptions{}); err != nil || res.Bytes != want {
+			t.Errorf("n: %d: %+v, %v; want %d bytes", n, res, err, want)
 		}
 	}
 }

@@ -37,7 +37,10 @@ type settings struct {
 	readPreference *sdam.ReadPreference
 	readConcern    *string
 	writeConcern   *exec.WriteConcern
-	decode         func(*bson.DecodeOptions)
+	// own… tells that the call says so, not a handle.
+	ownReadConcern, ownReadPreference bool
+
+	decode func(*bson.DecodeOptions)
 }
 
 // statementOptions are those of one statement, such as a write of a bulk.
@@ -72,6 +75,12 @@ func derive(base *settings, options []HandleOption) *settings {
 		return base
 	}
 	s := collect(base, options)
+	s.ownReadConcern, s.ownReadPreference = false, false
+	if w := s.writeConcern; w != nil && w.Explicit {
+		inherited := *w
+		inherited.Explicit = false
+		s.writeConcern = &inherited
+	}
 	return &s
 }
 
@@ -248,13 +257,13 @@ func AuthorizedOnly(only bool) AuthorizedOption {
 // the primary unless the call says otherwise.
 func WithReadPreference(p ReadPreference) ReadPreferenceOption {
 	rp := p.internal()
-	return option(func(s *settings) { s.readPreference = rp })
+	return option(func(s *settings) { s.readPreference, s.ownReadPreference = rp, true })
 }
 
 // WithReadConcern says how durable what is read must be: "local", "available",
 // "majority", "linearizable" or "snapshot"; "" is the server's default.
 func WithReadConcern(level string) ReadConcernOption {
-	return option(func(s *settings) { s.readConcern = &level })
+	return option(func(s *settings) { s.readConcern, s.ownReadConcern = &level, true })
 }
 
 // WithWriteConcern says what a write waits for. On an aggregation it is for
@@ -262,6 +271,7 @@ func WithReadConcern(level string) ReadConcernOption {
 // ErrConfiguration of the first operation that uses it.
 func WithWriteConcern(w WriteConcern) WriteConcernOption {
 	wc := w.internal()
+	wc.Explicit = true
 	return option(func(s *settings) { s.writeConcern = wc })
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/wire"
 	"github.com/mgxdb/mgx/internal/wireversion"
+	"github.com/mgxdb/mgx/internal/write"
 )
 
 // ClientWrite is one write of a Client.BulkWrite.
@@ -77,33 +78,39 @@ type ClientBulkWriteError struct {
 // DeleteManyModel.
 func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ...ClientBulkOption) (ClientBulkWriteResult, error) {
 	s := collect(c.base, options)
-	w := clientBulk{c: c, s: &s, writes: writes}
-	if err := w.check(); err != nil {
+	w := clientBulk{severalWrites: newSeveralWrites(len(writes)), c: c, s: &s, writes: writes}
+	if err := w.check(c.inTransaction(ctx)); err != nil {
 		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
-	w.batches = batches{
-		total: len(writes), ordered: !s.unordered, extra: statementOverhead,
-		append: w.appendWrite, prepare: w.startBatch, begin: w.startMessage, place: w.placeWrite,
-		op: exec.Op{
-			Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
-			MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
-			Sequence: "ops", Second: "nsInfo", MoreDocuments: w.appendNamespaces,
-		},
+	w.split = write.Split{
+		Total: len(writes), Ordered: !s.unordered, Extra: write.StatementOverhead, Account: &w.account,
+		Append: w.appendWrite, Begin: w.startMessage, Cost: w.cost, Place: w.placeWrite,
 	}
-	o, err := c.begin(ctx, &w.op)
+	op := exec.Op{
+		Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
+		MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
+		Sequence: "ops", Documents: w.split.Fill, Second: "nsInfo", MoreDocuments: w.appendNamespaces,
+	}
+	o, err := c.begin(ctx, &op)
 	if err != nil {
 		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
 	o.bind(&w.binding)
-	w.each(&o, func(res exec.Result) (stop bool) { return w.read(o.ctx, res) })
-	res, err := w.finish()
+	w.send(&w.split, func() (exec.Result, error) {
+		w.binding = exec.Binding{Cursor: true, Request: w.binding.Request}
+		from, to := w.split.Upcoming()
+		op.Retryable = !slices.ContainsFunc(writes[from:to], func(each ClientWrite) bool { return each.Model.many() })
+		return o.run(&op)
+	}, func(res exec.Result) (stop bool) { return w.read(o.ctx, res) })
+	res, err := w.result()
 	o.end(err)
 	return res, err
 }
 
 // clientBulk is a Client.BulkWrite under way.
 type clientBulk struct {
-	batches
+	severalWrites
+	split  write.Split
 	c      *Client
 	s      *settings
 	writes []ClientWrite
@@ -115,8 +122,8 @@ type clientBulk struct {
 	names []string // the namespaces, each once
 	ns    []int    // of each write, an index of names
 	// The namespaces of the message at hand: slot is where each of names is in it,
-	// or -1, used the way back, firstUse the write that needs it first.
-	slot, used, firstUse []int
+	// or -1, used the way back.
+	slot, used []int
 
 	unacknowledged bool
 	maxDocument    int
@@ -124,10 +131,11 @@ type clientBulk struct {
 
 	res  ClientBulkWriteResult
 	some bool // at least one write succeeded
+	seen int  // results come in order: so many of the message's writes they have told of
 }
 
 // check refuses what cannot be, and finds the namespaces.
-func (w *clientBulk) check() error {
+func (w *clientBulk) check(inTransaction bool) error {
 	if len(w.writes) == 0 {
 		return failure(ErrInvalidArgument, "there are no writes")
 	}
@@ -136,12 +144,12 @@ func (w *clientBulk) check() error {
 		concern = w.c.writeConcern.Load()
 		w.s.writeConcern = concern
 	}
-	w.unacknowledged = !concern.Acknowledged()
+	w.unacknowledged = !inTransaction && !concern.Acknowledged()
 	switch {
 	case w.unacknowledged && w.s.verbose:
-		return failure(ErrInvalidArgument, "a write concern of w=0 has no results, and so no verbose ones")
+		return failure(ErrInvalidArgument, "Cannot request unacknowledged write concern and verbose results: with w=0 there are none")
 	case w.unacknowledged && !w.s.unordered:
-		return failure(ErrInvalidArgument, "a write concern of w=0 needs Unordered: nobody is told where an ordered bulk stops")
+		return failure(ErrInvalidArgument, "Cannot request unacknowledged write concern and ordered writes: w=0 needs Unordered, as nobody is told where an ordered bulk stops")
 	}
 	if err := w.findNamespaces(); err != nil {
 		return err
@@ -187,22 +195,11 @@ func (w *clientBulk) appendBody(dst []byte) ([]byte, error) {
 	start := len(dst)
 	dst = bsonwire.AppendInt32(dst, "bulkWrite", 1)
 	dst = bsonwire.AppendBoolean(dst, "errorsOnly", !w.s.verbose)
-	dst = bsonwire.AppendBoolean(dst, "ordered", w.ordered)
+	dst = bsonwire.AppendBoolean(dst, "ordered", !w.s.unordered)
 	dst = appendBool(dst, "bypassDocumentValidation", w.s.bypassValidation)
 	dst, err := appendAll(dst, field{"let", w.s.let}, field{"comment", w.s.comment})
 	w.bodySize = len(dst) - start + len(emptyDocument)
 	return dst, err
-}
-
-// lookAhead is how many writes a message has at most, with the limits of current
-// servers.
-const lookAhead = 100_000
-
-// startBatch decides whether the next message may be sent twice.
-func (w *clientBulk) startBatch() {
-	w.binding = exec.Binding{Cursor: true, Request: w.binding.Request}
-	next := w.writes[w.first:min(w.first+lookAhead, w.total)]
-	w.op.Retryable = !slices.ContainsFunc(next, func(each ClientWrite) bool { return each.Model.many() })
 }
 
 // messageOverhead is what the specification sets aside for all that is in a
@@ -210,17 +207,22 @@ func (w *clientBulk) startBatch() {
 const messageOverhead = 1000
 
 // startMessage starts over with the namespaces of a message.
-func (w *clientBulk) startMessage(limits *exec.Limits) {
+func (w *clientBulk) startMessage(limits *exec.Limits) error {
 	for _, at := range w.used {
 		w.slot[at] = -1
 	}
-	w.used, w.firstUse = w.used[:0], w.firstUse[:0]
-	w.maxDocument = limits.MaxDocument - w.extra
+	w.used = w.used[:0]
 	limits.Room = min(limits.Room-wire.SequenceOverhead("nsInfo"), limits.MaxMessage-messageOverhead-w.bodySize)
 	if !w.unacknowledged {
 		// The server says by itself what is too large, of this write alone.
 		limits.MaxDocument = math.MaxInt
+		return nil
 	}
+	w.maxDocument = limits.MaxDocument - write.StatementOverhead
+	if w.bodySize > limits.MaxDocument {
+		return failure(ErrDocumentTooLarge, "the command takes %d bytes, the server accepts %d; it was not sent", w.bodySize, limits.MaxDocument)
+	}
+	return nil
 }
 
 // appendWrite encodes a write. All three commands' names have six letters: see
@@ -260,29 +262,33 @@ func (w *clientBulk) appendWrite(dst []byte, i int) ([]byte, error) {
 // document's length, and the type and the name of the first field.
 const slotOffset = 4 + 1 + len("insert\x00")
 
-// placeWrite gives a write the number that its namespace has in this message, which is
-// another one in each.
-func (w *clientBulk) placeWrite(i int, statement []byte) (more int, err error) {
+// cost is what the message needs for a write's namespace, if it is the first one of
+// it. What the server would refuse, where it cannot say so, is an error.
+func (w *clientBulk) cost(i int, statement []byte) (more int, err error) {
 	if w.unacknowledged {
 		if err := w.checkSizes(i, statement); err != nil {
 			return 0, err
 		}
 	}
-	at := w.ns[i]
-	if w.slot[at] < 0 {
-		w.slot[at] = len(w.used)
-		w.used, w.firstUse = append(w.used, at), append(w.firstUse, i)
+	if at := w.ns[i]; w.slot[at] < 0 {
 		more = namespaceSize(w.names[at])
 	}
-	binary.LittleEndian.PutUint32(statement[slotOffset:], uint32(w.slot[at]))
 	return more, nil
 }
 
-// checkSizes refuses what the server would, where it cannot say so.
-func (w *clientBulk) checkSizes(i int, statement []byte) error {
-	if w.bodySize > w.maxDocument+statementOverhead {
-		return failure(ErrDocumentTooLarge, "the command takes %d bytes, the server accepts %d; nothing was sent", w.bodySize, w.maxDocument+statementOverhead)
+// placeWrite gives a write the number that its namespace has in this message, which is
+// another one in each.
+func (w *clientBulk) placeWrite(i int, statement []byte) {
+	at := w.ns[i]
+	if w.slot[at] < 0 {
+		w.slot[at] = len(w.used)
+		w.used = append(w.used, at)
 	}
+	binary.LittleEndian.PutUint32(statement[slotOffset:], uint32(w.slot[at]))
+}
+
+// checkSizes refuses a document that the server would.
+func (w *clientBulk) checkSizes(i int, statement []byte) error {
 	var key string
 	switch w.writes[i].Model.kind {
 	case writeInsert:
@@ -293,20 +299,16 @@ func (w *clientBulk) checkSizes(i int, statement []byte) error {
 		return nil
 	}
 	v, _ := bsonwire.Lookup(statement, key)
-	return checkSize(len(v.Data), exec.Limits{MaxDocument: w.maxDocument, Room: math.MaxInt})
+	return write.Fits(len(v.Data), 0, exec.Limits{MaxDocument: w.maxDocument, Room: math.MaxInt})
 }
 
 func namespaceSize(name string) int {
 	return len(emptyDocument) + len("\x02ns\x00") + 4 + len(name) + 1
 }
 
-// appendNamespaces appends the namespaces of the writes that went into the
-// message: the last that was tried may not have fitted.
+// appendNamespaces appends the namespaces of the writes in the message.
 func (w *clientBulk) appendNamespaces(dst []byte) []byte {
-	for i, at := range w.used {
-		if w.firstUse[i] >= w.first+w.n {
-			break
-		}
+	for _, at := range w.used {
 		var in int
 		dst, in = bsonwire.Begin(dst)
 		dst = bsonwire.End(bsonwire.AppendString(dst, "ns", w.names[at]), in)

@@ -126,14 +126,14 @@ func bulkReply(id int64, n int, batch bson.A, more ...bson.E) bson.D {
 	return d
 }
 
-// write is a write whose handle comes later, from the client: see on.
-type write struct {
+// bulkWrite is a write whose handle comes later, from the client: see on.
+type bulkWrite struct {
 	ns    string
 	model WriteModel
 }
 
 // on makes the writes those of a client.
-func on(c *Client, list []write) []ClientWrite {
+func on(c *Client, list []bulkWrite) []ClientWrite {
 	var writes []ClientWrite
 	for _, w := range list {
 		database, collection, _ := strings.Cut(w.ns, ".")
@@ -142,10 +142,10 @@ func on(c *Client, list []write) []ClientWrite {
 	return writes
 }
 
-func inserts(ns string, n int) []write {
-	list := make([]write, n)
+func inserts(ns string, n int) []bulkWrite {
+	list := make([]bulkWrite, n)
 	for i := range list {
-		list[i] = write{ns, InsertOneModel(bson.D{{"_id", i}})}
+		list[i] = bulkWrite{ns, InsertOneModel(bson.D{{"_id", i}})}
 	}
 	return list
 }
@@ -154,21 +154,21 @@ func inserts(ns string, n int) []write {
 // the one before.
 func TestClientBulkWriteMessages(t *testing.T) {
 	pad := strings.Repeat("x", 600)
-	wide := func(ns string) write { return write{ns, InsertOneModel(bson.D{{"_id", 1}, {"pad", pad}})} }
+	wide := func(ns string) bulkWrite { return bulkWrite{ns, InsertOneModel(bson.D{{"_id", 1}, {"pad", pad}})} }
 	for name, tt := range map[string]struct {
 		limits []bson.E
-		writes []write
+		writes []bulkWrite
 		want   []string
 	}{
-		"one": {nil, []write{
+		"one": {nil, []bulkWrite{
 			{"a.x", InsertOneModel(bson.D{{"_id", 1}})}, {"b.y", UpdateOneModel(nil, bson.D{{"$set", bson.D{{"a", 1}}}})},
 			{"a.x", DeleteManyModel(nil)}, {"b.y.z", ReplaceOneModel(nil, bson.D{{"a", 1}})},
 		}, []string{"insert a.x, update b.y, delete a.x, update b.y.z"}},
-		"by count": {[]bson.E{{Key: "maxWriteBatchSize", Value: 2}}, []write{
+		"by count": {[]bson.E{{Key: "maxWriteBatchSize", Value: 2}}, []bulkWrite{
 			{"a.x", DeleteOneModel(nil)}, {"a.y", DeleteOneModel(nil)}, {"a.z", DeleteOneModel(nil)}, {"a.y", DeleteOneModel(nil)}, {"a.x", DeleteOneModel(nil)},
 		}, []string{"delete a.x, delete a.y", "delete a.z, delete a.y", "delete a.x"}},
 		"by size": {[]bson.E{{Key: "maxMessageSizeBytes", Value: 2500}},
-			[]write{wide("a.x"), wide("a.y"), wide("a.z"), wide("a.x"), wide("a.y")},
+			[]bulkWrite{wide("a.x"), wide("a.y"), wide("a.z"), wide("a.x"), wide("a.y")},
 			[]string{"insert a.x, insert a.y", "insert a.z, insert a.x", "insert a.y"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestClientBulkWriteRoom(t *testing.T) {
 			if second != "a.x" {
 				room -= ns
 			}
-			writes := []write{
+			writes := []bulkWrite{
 				{"a.x", InsertOneModel(bson.D{{"_id", int32(1)}, {"pad", strings.Repeat("x", room/2)}})},
 				{second, InsertOneModel(bson.D{{"_id", int32(1)}, {"pad", strings.Repeat("x", room-room/2+extra)}})},
 			}
@@ -217,11 +217,11 @@ func TestClientBulkWriteRoom(t *testing.T) {
 // A write that no message has room for ends the bulk; the ones before it are done.
 func TestClientBulkWriteWithoutRoom(t *testing.T) {
 	s := startBulkServer(t, bson.E{Key: "maxMessageSizeBytes", Value: 3000})
-	writes := append(inserts("a.x", 2), write{"a.x", InsertOneModel(bson.D{{"pad", strings.Repeat("x", 3000)}})})
+	writes := append(inserts("a.x", 2), bulkWrite{"a.x", InsertOneModel(bson.D{{"pad", strings.Repeat("x", 3000)}})})
 	c := openClient(t, s.Server)
 	res, err := c.BulkWrite(t.Context(), on(c, writes))
 	var e *ClientBulkWriteError
-	if !errors.As(err, &e) || !errors.Is(err, ErrDocumentTooLarge) || e.Unsent != 2 || e.PartialResult == nil || res.InsertedCount != 2 {
+	if !errors.As(err, &e) || !errors.Is(err, ErrDocumentTooLarge) || e.Unsent != 3 || e.Outcome(2) != WriteRefused || e.PartialResult == nil || res.InsertedCount != 2 {
 		t.Errorf("%+v, %v", res, err)
 	}
 }
@@ -229,7 +229,7 @@ func TestClientBulkWriteWithoutRoom(t *testing.T) {
 func TestClientBulkWriteCommand(t *testing.T) {
 	s := startBulkServer(t, bson.E{Key: "maxWireVersion", Value: 27})
 	c := openClient(t, s.Server)
-	_, err := c.BulkWrite(t.Context(), on(c, []write{
+	_, err := c.BulkWrite(t.Context(), on(c, []bulkWrite{
 		{"a.x", UpdateOneModel(bson.D{{"q", 1}}, bson.A{bson.D{{"$set", bson.D{{"a", 1}}}}}, Upsert(), Hint("h"), Sort("-b"), WithCollation(Collation{Locale: "de"}))},
 		{"a.x", UpdateManyModel(bson.D{{"q", 1}}, bson.D{{"$set", bson.D{{"a.$[i]", 1}}}}, ArrayFilters(bson.D{{"i", 1}}))},
 		{"a.x", ReplaceOneModel(nil, bson.D{{"r", 1}})},
@@ -263,26 +263,26 @@ func TestClientBulkWriteRefusals(t *testing.T) {
 	c := openClient(t, s.Server)
 	one := inserts("a.x", 1)
 	for name, tt := range map[string]struct {
-		writes  []write
+		writes  []bulkWrite
 		options []ClientBulkOption
 		kind    error
 		says    string
 	}{
 		"none":                   {nil, nil, ErrInvalidArgument, "no writes"},
-		"no namespace":           {[]write{{"", InsertOneModel(bson.D{})}}, nil, ErrInvalidName, "write 0"},
-		"no collection":          {append(one[:1:1], write{"a", InsertOneModel(bson.D{})}), nil, ErrInvalidName, "write 1"},
+		"no namespace":           {[]bulkWrite{{"", InsertOneModel(bson.D{})}}, nil, ErrInvalidName, "write 0"},
+		"no collection":          {append(one[:1:1], bulkWrite{"a", InsertOneModel(bson.D{})}), nil, ErrInvalidName, "write 1"},
 		"bad database":           {inserts("a b.x", 1), nil, ErrInvalidName, "a b"},
 		"bad collection":         {inserts("a.x$", 1), nil, ErrInvalidName, "x$"},
-		"no model":               {[]write{{ns: "a.x"}}, nil, ErrInvalidArgument, "nil"},
-		"no operators":           {[]write{{"a.x", UpdateOneModel(nil, bson.D{{"a", 1}})}}, nil, ErrInvalidArgument, "no operator"},
-		"empty update":           {[]write{{"a.x", UpdateManyModel(nil, bson.D{})}}, nil, ErrInvalidArgument, "empty"},
-		"operators":              {[]write{{"a.x", ReplaceOneModel(nil, bson.D{{"$set", 1}})}}, nil, ErrInvalidArgument, "operator"},
-		"no document":            {[]write{{"a.x", InsertOneModel(3)}}, nil, ErrInvalidArgument, "document 0"},
+		"no model":               {[]bulkWrite{{ns: "a.x"}}, nil, ErrInvalidArgument, "nil"},
+		"no operators":           {[]bulkWrite{{"a.x", UpdateOneModel(nil, bson.D{{"a", 1}})}}, nil, ErrInvalidArgument, "no operator"},
+		"empty update":           {[]bulkWrite{{"a.x", UpdateManyModel(nil, bson.D{})}}, nil, ErrInvalidArgument, "empty"},
+		"operators":              {[]bulkWrite{{"a.x", ReplaceOneModel(nil, bson.D{{"$set", 1}})}}, nil, ErrInvalidArgument, "operator"},
+		"no document":            {[]bulkWrite{{"a.x", InsertOneModel(3)}}, nil, ErrInvalidArgument, "write 0"},
 		"w=0 in order":           {one, []ClientBulkOption{WithWriteConcern(Unacknowledged())}, ErrInvalidArgument, "Unordered"},
 		"w=0 verbose":            {one, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered(), VerboseResults()}, ErrInvalidArgument, "verbose"},
-		"w=0, large insert":      {[]write{{"a.x", InsertOneModel(bson.D{{"p", strings.Repeat("x", 1000)}})}}, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered()}, ErrDocumentTooLarge, "server accepts 1000"},
-		"w=0, large replacement": {[]write{{"a.x", ReplaceOneModel(nil, bson.D{{"p", strings.Repeat("x", 1000)}})}}, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered()}, ErrDocumentTooLarge, "server accepts 1000"},
-		"w=0, large filter":      {[]write{{"a.x", DeleteOneModel(bson.D{{"p", strings.Repeat("x", 18_000)}})}}, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered()}, ErrDocumentTooLarge, "server accepts 17384"},
+		"w=0, large insert":      {[]bulkWrite{{"a.x", InsertOneModel(bson.D{{"p", strings.Repeat("x", 1000)}})}}, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered()}, ErrDocumentTooLarge, "server accepts 1000"},
+		"w=0, large replacement": {[]bulkWrite{{"a.x", ReplaceOneModel(nil, bson.D{{"p", strings.Repeat("x", 1000)}})}}, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered()}, ErrDocumentTooLarge, "server accepts 1000"},
+		"w=0, large filter":      {[]bulkWrite{{"a.x", DeleteOneModel(bson.D{{"p", strings.Repeat("x", 18_000)}})}}, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered()}, ErrDocumentTooLarge, "server accepts 17384"},
 		"w=0, large command":     {one, []ClientBulkOption{WithWriteConcern(Unacknowledged()), Unordered(), Comment(strings.Repeat("x", 18_000))}, ErrDocumentTooLarge, "command"},
 	} {
 		_, err := c.BulkWrite(t.Context(), on(c, tt.writes), tt.options...)
@@ -357,7 +357,7 @@ func TestClientBulkWriteResults(t *testing.T) {
 		bson.D{{"ok", 1}, {"idx", 4}, {"n", 4}},
 	}}}}}
 	c := openClient(t, s.Server)
-	res, err := c.BulkWrite(t.Context(), on(c, []write{
+	res, err := c.BulkWrite(t.Context(), on(c, []bulkWrite{
 		{"a.x", InsertOneModel(bson.D{{"_id", "one"}})}, {"a.x", InsertOneModel(bson.D{{"_id", "two"}})},
 		{"a.x", UpdateManyModel(nil, bson.D{{"$set", bson.D{{"a", 1}}}})}, {"a.y", ReplaceOneModel(nil, bson.D{}, Upsert())}, {"a.y", DeleteManyModel(nil)},
 	}), Unordered(), VerboseResults())
@@ -477,9 +477,9 @@ func TestClientBulkWriteRetries(t *testing.T) {
 			}
 			return bulkReply(0, len(m.ops), nil)
 		}
-		writes := []write{{"a.x", InsertOneModel(bson.D{{"a", 1}})}}
+		writes := []bulkWrite{{"a.x", InsertOneModel(bson.D{{"a", 1}})}}
 		if many {
-			writes = append(writes, write{"a.x", DeleteManyModel(nil)})
+			writes = append(writes, bulkWrite{"a.x", DeleteManyModel(nil)})
 		}
 		c := openClient(t, s.Server, func(o *Options) { yes := true; o.DirectConnection = &yes })
 		_, err := c.BulkWrite(context.Background(), on(c, writes))

@@ -10,27 +10,30 @@ import (
 	"github.com/mgxdb/mgx/internal/fault"
 )
 
-// read takes in the reply to a message, with all that its cursor holds, and tells
+// read takes in the reply to a message, with all that its cursor holds, and reports
 // whether to stop.
 func (w *clientBulk) read(ctx context.Context, res exec.Result) (stop bool) {
-	w.res.Acknowledged = true
 	if _, concern := readWriteErrors(res.Body); concern != nil {
 		w.errs.WriteConcernErrors = append(w.errs.WriteConcernErrors, concern)
 	}
 	refused := w.count(res.Body)
-	w.some = w.some || refused == 0 || !w.ordered && refused < int64(w.n)
+	w.seen = 0
+	w.some = w.some || refused == 0 || w.s.unordered && refused < int64(w.split.Count())
 
 	cur := w.c.newCursor(ctx, "admin", "$cmd.bulkWrite", w.s, nil)
-	cur.batches.Command.Name, cur.batches.Binding = w.op.Name, w.binding
+	cur.batches.Command.Name, cur.batches.Binding = "bulkWrite", w.binding
 	cur.started = true
 	if err := cur.batches.Adopt(res); err != nil {
 		cur.fail(ctx, cur.public(err))
 	}
 	for !stop && cur.Next() {
-		stop = w.result(cur.Current())
+		stop = w.outcome(cur.Current())
 	}
 	if err := cur.Close(); err != nil && w.errs.Err == nil {
 		w.errs.Err = err
+		if refused > 0 {
+			w.split.Doubt(w.seen) // which they are was in the rest
+		}
 	}
 	return stop || w.errs.Err != nil
 }
@@ -55,8 +58,8 @@ func (w *clientBulk) count(reply []byte) (refused int64) {
 	return refused
 }
 
-// result takes in what became of one write, and tells whether to stop.
-func (w *clientBulk) result(doc []byte) (stop bool) {
+// outcome takes in what became of one write, and reports whether to stop.
+func (w *clientBulk) outcome(doc []byte) (stop bool) {
 	var (
 		idx, n, modified int64 = -1, 0, 0
 		ok, upserted     bool
@@ -77,13 +80,19 @@ func (w *clientBulk) result(doc []byte) (stop bool) {
 			id, upserted = bsonwire.Lookup(d, "_id")
 		}
 	}
-	if idx < 0 || idx >= int64(w.n) {
-		w.errs.Err = failure(ErrProtocol, "bulkWrite: the server has a result of write %d of %d", idx, w.n)
+	i, known := w.split.Write(int(idx))
+	if !known {
+		w.split.Doubt(0)
+		w.errs.Err = failure(ErrProtocol, "bulkWrite: the server has a result of write %d of %d", idx, w.split.Count())
 		return true
 	}
-	i := w.first + int(idx)
+	w.seen = int(idx) + 1
 	if !ok {
-		return w.refuse(i, doc)
+		failed := fault.Parse(bytes.Clone(doc))
+		we := newWriteError(&failed)
+		// In order, those before it were done.
+		w.some = w.some || !w.s.unordered && idx > 0
+		return !w.refuse(&w.split, "bulkWrite", we) || !w.s.unordered
 	}
 	w.some = true
 	if !w.s.verbose {
@@ -104,32 +113,17 @@ func (w *clientBulk) result(doc []byte) (stop bool) {
 	return false
 }
 
-// refuse takes in the error of a write.
-func (w *clientBulk) refuse(i int, doc []byte) (stop bool) {
-	failed := fault.Parse(bytes.Clone(doc))
-	we := newWriteError(&failed)
-	we.Index = i
-	w.errs.WriteErrors = append(w.errs.WriteErrors, we)
-	if !w.ordered {
-		return false
-	}
-	// The server stopped at this write: those before it were done.
-	w.some = w.some || i > w.first
-	w.n = i - w.first + 1
-	return true
-}
-
-// finish returns result and error.
-func (w *clientBulk) finish() (ClientBulkWriteResult, error) {
-	e := &w.errs
-	known := w.some || len(e.WriteErrors) > 0 || len(e.WriteConcernErrors) > 0
+// result returns result and error.
+func (w *clientBulk) result() (ClientBulkWriteResult, error) {
+	w.res.Acknowledged = w.account.Acknowledged
+	err := w.finish()
 	switch {
-	case e.Err != nil && !known && w.first == 0:
-		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", e.Err)
-	case e.Err == nil && len(e.WriteErrors) == 0 && len(e.WriteConcernErrors) == 0:
+	case err == nil:
 		return w.res, nil
+	case err != error(&w.errs):
+		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
-	failed := &ClientBulkWriteError{BulkWriteError: *e}
+	failed := &ClientBulkWriteError{BulkWriteError: w.errs}
 	if !w.some {
 		return ClientBulkWriteResult{Acknowledged: w.res.Acknowledged}, failed
 	}

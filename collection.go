@@ -38,6 +38,7 @@ func (c *Collection) read(name string, s *settings) exec.Op {
 		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
 		MaxTime: s.maxTime, RawData: s.rawData,
 	}
+	op.ExplicitReadConcern, op.ExplicitReadPreference = s.ownReadConcern, s.ownReadPreference
 	if s.readConcern != nil {
 		op.ReadConcern = *s.readConcern
 	}
@@ -251,6 +252,7 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 		MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
 	}
+	op.ExplicitReadConcern, op.ExplicitReadPreference = s.ownReadConcern, s.ownReadPreference
 	if s.readConcern != nil {
 		op.ReadConcern = *s.readConcern
 	}

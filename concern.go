@@ -3,13 +3,13 @@ package mgx
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Mode says which members of a replica set may answer a read.
@@ -143,26 +143,12 @@ func clonePointer[T any](p *T) *T {
 
 // validate reports a write concern that no server accepts.
 func (w WriteConcern) validate() error {
-	switch v := w.W.(type) {
-	case nil, string:
-	case int:
-		if v < 0 {
-			return failure(ErrConfiguration, "write concern: w is %d, it cannot be negative", v)
-		}
-		if v > math.MaxInt32 {
-			return failure(ErrConfiguration, "write concern: w is %d, there cannot be that many members", v)
-		}
-		if v == 0 && (w.Journal != nil && *w.Journal || w.Fsync != nil && *w.Fsync) {
-			return failure(ErrConfiguration, "write concern: w=0 asks for no answer, journal and fsync for one")
-		}
-	default:
-		return failure(ErrConfiguration, "write concern: w is a %s, it must be an int or a string", fmt.Sprintf("%T", v))
-	}
-	if w.Journal != nil && *w.Journal && w.Fsync != nil && *w.Fsync {
-		return failure(ErrConfiguration, "write concern: journal and fsync cannot be used together")
-	}
-	if w.Timeout < 0 {
-		return failure(ErrConfiguration, "write concern: the timeout %v is negative", w.Timeout)
+	if err := w.rules().Check(); err != nil {
+		return category(fmt.Errorf("write concern: %w", err), ErrConfiguration)
 	}
 	return nil
+}
+
+func (w WriteConcern) rules() *setup.Writes {
+	return &setup.Writes{W: w.W, Journal: w.Journal, Fsync: w.Fsync, Timeout: w.Timeout}
 }

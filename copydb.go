@@ -1,16 +1,14 @@
 package mgx
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/catalog"
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 // CopyOptions say how CopyDatabase works. The zero value copies within the
@@ -34,9 +32,10 @@ type CopyOptions struct {
 	// stay.
 	Drop bool
 	// Merge copies into collections that exist already, and leaves views that do as
-	// they are. Without Drop or Merge, one that exists is an ErrNamespaceExists, before
-	// anything is copied; with Merge, a view in the place of a collection is, or the
-	// other way round.
+	// they are, and documents whose _id or other unique key is there: it counts them as
+	// duplicates. Without Drop or Merge, a collection that exists is an
+	// ErrNamespaceExists, before anything is copied; with Merge, a view in the place of
+	// a collection is, or the other way round.
 	Merge bool
 	// Only names the collections and views to copy, all if empty; one that the
 	// source does not have is an ErrNamespaceNotFound. Exclude names those to leave
@@ -72,8 +71,10 @@ type CopyProgress struct {
 	// Documents and Bytes were copied so far. Total is how many documents there
 	// were at the start, by the collection's metadata; 0 if that is not known.
 	Documents, Bytes, Total int64
-	Elapsed                 time.Duration
-	// Done tells that nothing more comes for this collection; Err is why it ended
+	// Duplicates were left out so far: see CopyOptions.Merge.
+	Duplicates int64
+	Elapsed    time.Duration
+	// Done is set when nothing more comes for this collection; Err is why it ended
 	// early, nil otherwise.
 	Done bool
 	Err  error
@@ -92,8 +93,10 @@ type CopiedCollection struct {
 	Name             string
 	View             bool
 	Documents, Bytes int64
-	Indexes          int
-	// Begun tells that something was changed in the target: a collection was
+	// Duplicates are documents that were left out: see CopyOptions.Merge.
+	Duplicates int64
+	Indexes    int
+	// Begun is set if something was changed in the target: a collection was
 	// dropped or made, or documents were written.
 	Begun bool
 	// Err is why it was not, or not wholly, copied; nil: it was, and the count in
@@ -103,9 +106,9 @@ type CopiedCollection struct {
 
 // CopyResult is what CopyDatabase did, by collection name.
 type CopyResult struct {
-	Collections      []CopiedCollection
-	Documents, Bytes int64
-	Elapsed          time.Duration
+	Collections                  []CopiedCollection
+	Documents, Bytes, Duplicates int64
+	Elapsed                      time.Duration
 }
 
 // CopyError says what of a database was and was not copied.
@@ -176,16 +179,17 @@ func (c *Client) CopyDatabase(ctx context.Context, from, to string, options Copy
 	if source == c && from == to {
 		return CopyResult{}, failure(ErrInvalidArgument, "copy database: source and target are both %s", from)
 	}
-	cp := copier{
-		from: source.Database(from), options: options,
-		// What was just written is counted, so not on a secondary.
-		to: c.Database(to, WithWriteConcern(copyConcern(c)), WithReadPreference(ReadPreference{Mode: Primary})),
+	t := transfer.New(options.transfer())
+	read := transfer.Server{Database: transferred(source.Database(from))}
+	// What was just written is counted, so not on a secondary.
+	write := transfer.Server{Database: transferred(c.Database(to, WithReadPreference(ReadPreference{Mode: Primary})))}
+	if _, err := t.Add(ctx, &read, &write, ""); err != nil {
+		return CopyResult{}, fmt.Errorf("copy database %s: %w", from, planError(err))
 	}
-	if err := cp.plan(ctx); err != nil {
-		return CopyResult{}, fmt.Errorf("copy database %s: %w", from, err)
+	if err := t.Missing(); err != nil {
+		return CopyResult{}, fmt.Errorf("copy database %s: %w", from, planError(err))
 	}
-	cp.run(ctx)
-	res := cp.result()
+	res := copyResult(t.Run(ctx))
 	res.Elapsed = time.Since(began)
 	for _, col := range res.Collections {
 		if col.Err != nil {
@@ -193,16 +197,6 @@ func (c *Client) CopyDatabase(ctx context.Context, from, to string, options Copy
 		}
 	}
 	return res, nil
-}
-
-// copyConcern is the client's write concern, unless that asks for no answer: a
-// copy must know what became of its writes.
-func copyConcern(c *Client) WriteConcern {
-	w := c.WriteConcern()
-	if !w.internal().Acknowledged() {
-		return WriteConcern{W: 1}
-	}
-	return w
 }
 
 // copySource returns the client to read from, and what to do with it in the end.
@@ -248,129 +242,46 @@ func (c *Client) sourceOptions(o *CopyOptions) (*Options, error) {
 	return options, nil
 }
 
-// copier copies one database.
-type copier struct {
-	from, to    *Database
-	options     CopyOptions
-	collections []copyTask
-	views       []copyTask
-	progress    sync.Mutex
+// transfer returns the options as the room below knows them.
+func (o *CopyOptions) transfer() transfer.Options {
+	t := transfer.Options{Parallel: o.Parallel, Drop: o.Drop, Merge: o.Merge, Only: o.Only, Exclude: o.Exclude, Verb: "copied"}
+	if o.Progress != nil {
+		t.Progress = func(p transfer.Progress) {
+			o.Progress(CopyProgress{
+				Collection: p.Name, Stage: CopyStage(p.Stage), Documents: p.Documents, Bytes: p.Bytes, Duplicates: p.Duplicates,
+				Total: p.Total, Elapsed: p.Elapsed, Done: p.Done, Err: interruption(p.Err),
+			})
+		}
+	}
+	return t
 }
 
-type copyTask struct {
-	spec     catalog.Collection
-	existing bool // in the target
-	out      CopiedCollection
-}
-
-// plan lists what to copy, and refuses to overwrite.
-func (cp *copier) plan(ctx context.Context) error {
-	specs, err := Collect[catalog.Collection](cp.from.ListCollections(ctx, nil))
-	if err != nil {
-		return err
-	}
-	if len(specs) == 0 {
-		return failure(ErrNamespaceNotFound, "there is no such database, or it has no collections")
-	}
-	existing, err := Collect[catalog.Collection](cp.to.ListCollections(ctx, nil))
-	if err != nil {
-		return err
-	}
-	for _, name := range cp.options.Only {
-		if !slices.ContainsFunc(specs, func(s catalog.Collection) bool { return s.Name == name }) {
-			return failure(ErrNamespaceNotFound, "it has no collection %q; nothing was copied", name)
-		}
-	}
-	for _, s := range specs {
-		if catalog.Internal(s.Name) || slices.Contains(cp.options.Exclude, s.Name) ||
-			len(cp.options.Only) > 0 && !slices.Contains(cp.options.Only, s.Name) {
-			continue
-		}
-		task := copyTask{spec: s, out: CopiedCollection{Name: s.Name, View: s.View()}}
-		if i := slices.IndexFunc(existing, func(e catalog.Collection) bool { return e.Name == s.Name }); i >= 0 {
-			task.existing = true
-			if err := cp.checkTarget(&s, &existing[i]); err != nil {
-				return err
-			}
-		}
-		if s.View() {
-			cp.views = append(cp.views, task)
-		} else {
-			cp.collections = append(cp.collections, task)
-		}
-	}
-	return nil
-}
-
-// checkTarget decides about a collection that the target has already.
-func (cp *copier) checkTarget(source, target *catalog.Collection) error {
-	switch {
-	case cp.options.Merge && source.View() != target.View():
-		return failure(ErrNamespaceExists,
-			"of %q, one of source and target is a view and the other a collection, which cannot be merged; nothing was copied", source.Name)
-	case cp.options.Merge:
-		return nil
-	case !cp.options.Drop:
-		return failure(ErrNamespaceExists, "the target %s has a collection %q already; nothing was copied", cp.to.Name(), source.Name)
-	case len(source.Info.UUID.Data) > 0 && bytes.Equal(source.Info.UUID.Data, target.Info.UUID.Data):
-		// Two addresses may lead to one server.
-		return failure(ErrInvalidArgument, "the collection %q has the same UUID in source and target, so they seem to be one; nothing was dropped or copied", source.Name)
-	}
-	return nil
-}
-
-const defaultParallelCopies = 4
-
-func (cp *copier) run(ctx context.Context) {
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, cmp.Or(max(cp.options.Parallel, 0), defaultParallelCopies))
-	for i := range cp.collections {
-		select {
-		case turns <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			cp.collections[i].out.Err = notBegun(ctx)
-			continue
-		}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			cp.copyCollection(ctx, &cp.collections[i])
+func copyResult(r transfer.Result) CopyResult {
+	res := CopyResult{Documents: r.Documents, Bytes: r.Bytes, Duplicates: r.Duplicates}
+	for i := range r.Collections {
+		m := &r.Collections[i]
+		res.Collections = append(res.Collections, CopiedCollection{
+			Name: m.Name, View: m.View, Documents: m.Documents, Bytes: m.Bytes, Duplicates: m.Duplicates,
+			Indexes: m.Indexes, Begun: m.Begun, Err: interruption(m.Err),
 		})
 	}
-	wg.Wait()
-	// Views come last, since servers check what they are on.
-	for i := range cp.views {
-		task := &cp.views[i]
-		if ctx.Err() != nil {
-			task.out.Err = notBegun(ctx)
-			continue
-		}
-		task.out.Err = cp.create(ctx, task)
-		cp.report(CopyProgress{Collection: task.spec.Name, Done: true, Err: task.out.Err})
-	}
-}
-
-func notBegun(ctx context.Context) error {
-	return fmt.Errorf("not begun: %w", toPublic("", context.Cause(ctx)))
-}
-
-func (cp *copier) result() CopyResult {
-	var res CopyResult
-	for _, task := range slices.Concat(cp.collections, cp.views) {
-		res.Collections = append(res.Collections, task.out)
-		res.Documents += task.out.Documents
-		res.Bytes += task.out.Bytes
-	}
-	slices.SortFunc(res.Collections, func(a, b CopiedCollection) int { return strings.Compare(a.Name, b.Name) })
 	return res
 }
 
-func (cp *copier) report(p CopyProgress) {
-	if cp.options.Progress == nil {
-		return
+// planError gives a plan that was refused its category.
+func planError(err error) error {
+	var r *transfer.Refusal
+	if !errors.As(err, &r) {
+		return err
 	}
-	cp.progress.Lock()
-	defer cp.progress.Unlock()
-	cp.options.Progress(p)
+	return category(err, [...]error{transfer.Missing: ErrNamespaceNotFound, transfer.Exists: ErrNamespaceExists, transfer.Same: ErrInvalidArgument}[r.Kind])
+}
+
+// interruption gives an error of the context its category.
+func interruption(err error) error {
+	var done *categorized
+	if errors.As(err, &done) || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return toPublic("", err)
 }

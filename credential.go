@@ -7,6 +7,7 @@ import (
 
 	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/auth"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Credential is who a client authenticates as, and how.
@@ -54,21 +55,15 @@ func (c *Credential) fill(cs *connstring.ConnString) {
 	cs.AuthSource, cs.AuthMechanism, cs.AuthMechanismProperties = c.Source, c.Mechanism, c.Properties
 }
 
-// validate checks what the mechanism needs and refuses.
-func (c *Credential) validate(database string) error {
+// rules returns the credential for the rules that it has to keep.
+func (c *Credential) rules(database string) *setup.Credential {
 	if c == nil {
 		return nil
 	}
-	cs := connstring.ConnString{Database: database}
-	c.fill(&cs)
-	cred := cs.Credential()
-	if cred == nil {
-		return failure(ErrConfiguration, "credential: it has neither a user name nor a mechanism (authMechanism)")
+	return &setup.Credential{
+		Mechanism: c.Mechanism, Source: c.Source, Database: database,
+		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
 	}
-	if err := cred.Validate(c.OIDCCallback != nil || c.OIDCHumanCallback != nil); err != nil {
-		return category(err, ErrConfiguration)
-	}
-	return nil
 }
 
 func (c *Credential) authenticator(database string) (*auth.Authenticator, error) {

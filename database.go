@@ -112,6 +112,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 			return append(dst, body[4:len(body)-1]...), nil
 		},
 	}
+	op.ExplicitReadPreference = s.ownReadPreference
 	if s.asRead {
 		db.makeRead(&op, body, options)
 	}
@@ -127,6 +128,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 func (db *Database) makeRead(op *exec.Op, body []byte, options []RunCommandOption) {
 	s := collect(db.base, options)
 	op.Access, op.Retryable, op.ReadPreference = exec.Read, true, s.readPreference
+	op.ExplicitReadConcern = s.ownReadConcern
 	if _, given := bsonwire.Lookup(body, "readConcern"); !given && s.readConcern != nil {
 		op.ReadConcern = *s.readConcern
 	}

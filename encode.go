@@ -1,7 +1,6 @@
 package mgx
 
 import (
-	"fmt"
 	"reflect"
 	"strings"
 
@@ -219,6 +218,3 @@ func (e elements) at(i int) any {
 	}
 	return v.Interface()
 }
-
-// indexed names a document by its position, in errors.
-func indexed(i int, err error) error { return fmt.Errorf("document %d: %w", i, err) }

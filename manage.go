@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -123,7 +124,7 @@ func (c *Collection) CreateSearchIndexes(ctx context.Context, indexes []SearchIn
 			dst = appendNonEmpty(dst, "type", index.Type)
 			var err error
 			if dst, err = appendField(dst, "definition", index.Definition); err != nil {
-				return dst, indexed(i, err)
+				return dst, fmt.Errorf("search index %d: %w", i, err)
 			}
 			dst = bsonwire.End(dst, in)
 		}

@@ -12,13 +12,9 @@ import (
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/topology"
 )
-
-const maxAppName = conn.MaxAppName
-
-// defaultAdaptiveRetries is the specification's: see "Client Backpressure".
-const defaultAdaptiveRetries = 2
 
 // open puts the layers below the client together.
 func (c *Client) open() error {
@@ -36,7 +32,7 @@ func (c *Client) open() error {
 	c.exec = &exec.Executor{
 		Topology: c.topology, API: cfg.API,
 		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
-		MaxAdaptiveRetries: defaultAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
+		MaxAdaptiveRetries: setup.MaxAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
 		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval,
 	}
 	if n := o.MaxAdaptiveRetries; n != nil {

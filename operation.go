@@ -14,7 +14,7 @@ import (
 // context binds it to.
 type operation struct {
 	client  *Client
-	name    string
+	session *Session        // the user's; nil: none
 	ctx     context.Context // with the deadline of timeoutMS
 	cancel  context.CancelFunc
 	timed   bool
@@ -28,7 +28,19 @@ func (c *Client) begin(ctx context.Context, what *exec.Op) (operation, error) {
 	if ctx == nil {
 		return operation{}, nilContext(what.Name)
 	}
-	o := operation{client: c, name: what.Name, ctx: ctx}
+	s, err := c.sessionOf(ctx, what.Name)
+	if err != nil {
+		return operation{}, err
+	}
+	return c.beginIn(ctx, what, s)
+}
+
+// beginIn begins an operation in a session; nil: in none.
+func (c *Client) beginIn(ctx context.Context, what *exec.Op, s *Session) (operation, error) {
+	if ctx == nil {
+		return operation{}, nilContext(what.Name)
+	}
+	o := operation{client: c, ctx: ctx, session: s}
 	if t := c.options.Timeout; t > 0 {
 		o.timed = true
 		if _, ok := ctx.Deadline(); !ok {
@@ -41,24 +53,45 @@ func (c *Client) begin(ctx context.Context, what *exec.Op) (operation, error) {
 		o.end(err)
 		return operation{}, err
 	}
-	if q := c.requestOf(ctx); q != nil {
-		o.binding = q.Binding()
-	}
+	o.binding = c.bindingOf(ctx, what, s)
 	return o, nil
+}
+
+// bindingOf is what the context binds an operation to: a session, a request, or both;
+// but a transaction is nothing of a request.
+func (c *Client) bindingOf(ctx context.Context, what *exec.Op, s *Session) *exec.Binding {
+	if s != nil && !what.Ends && what.Name != "killCursors" {
+		s.inner.Used()
+	}
+	if s != nil && (what.Ends || s.inner.State().Active()) {
+		return &s.binding
+	}
+	q := c.requestOf(ctx)
+	switch {
+	case s != nil && q != nil:
+		return &exec.Binding{Session: s.inner, Request: q}
+	case s != nil:
+		return &s.binding
+	case q != nil:
+		return q.Binding()
+	}
+	return nil
 }
 
 // bind binds the operation's commands to what a cursor is bound to, or to a server,
 // beside what its context binds them to.
 func (o *operation) bind(b *exec.Binding) {
-	b.Request = nil // the context's may have ended since the cursor was opened
-	if o.binding != nil {
-		b.Request = o.binding.Request
-	}
+	b.Bind(o.binding)
 	o.binding = b
 }
 
 // run runs one command of the operation. Its errors are public.
 func (o *operation) run(op *exec.Op) (exec.Result, error) {
+	if o.session != nil {
+		if err := o.session.fit(op); err != nil {
+			return exec.Result{}, err
+		}
+	}
 	if op.WriteConcern == nil && (op.Access == exec.Write || op.Access == exec.ReadThenWrite) {
 		op.WriteConcern = o.client.writeConcern.Load()
 	}
@@ -90,6 +123,9 @@ func (o *operation) watch(what *exec.Op) {
 		if info.Name = operationNames[what.Name]; info.Name == "" {
 			info.Name = what.Name
 		}
+	}
+	if o.session != nil {
+		info.Transaction = o.session.watched.Context()
 	}
 	o.ctx, o.watched = o.client.exec.Monitor.Begin(o.ctx, info)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/socks5"
 )
 
@@ -42,12 +43,13 @@ func (p Proxy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 // LogValue hides the password.
 func (p Proxy) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
-func (p Proxy) address() string {
-	port := p.Port
-	if port == 0 {
-		port = socks5.DefaultPort
+func (p Proxy) address() string { return p.rules().Address() }
+
+func (p *Proxy) rules() *setup.Proxy {
+	if p == nil {
+		return nil
 	}
-	return net.JoinHostPort(p.Host, strconv.Itoa(port))
+	return &setup.Proxy{Host: p.Host, Port: p.Port, Username: p.Username, Password: p.Password}
 }
 
 func proxyFrom(cs *connstring.ConnString) *Proxy {
@@ -55,19 +57,6 @@ func proxyFrom(cs *connstring.ConnString) *Proxy {
 		return nil
 	}
 	return &Proxy{Host: cs.ProxyHost, Port: value(cs.ProxyPort), Username: cs.ProxyUsername, Password: cs.ProxyPassword}
-}
-
-func (p *Proxy) validate() error {
-	if p == nil {
-		return nil
-	}
-	if p.Port < 0 || p.Port > 65535 {
-		return failure(ErrConfiguration, "proxyPort: %d is no number from 1 to 65535", p.Port)
-	}
-	if err := p.dialer(nil).Validate(); err != nil {
-		return category(err, ErrConfiguration)
-	}
-	return nil
 }
 
 // dialer opens connections through the proxy. dial opens those to the proxy.

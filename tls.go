@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/connstring"
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/tlsclient"
 )
 
@@ -119,9 +120,11 @@ func tlsFrom(cs *connstring.ConnString) *TLS {
 func (t *TLS) client(dial func(ctx context.Context, network, address string) (net.Conn, error)) (*tlsclient.Client, error) {
 	c, err := tlsclient.New(tlsclient.Options{
 		Config: t.Config,
-		CAFile: t.CAFile, CertificateKeyFile: t.CertificateKeyFile, CertFile: t.CertFile, KeyFile: t.KeyFile, Password: t.KeyPassword,
-		Insecure: t.Insecure, AllowInvalidCertificates: t.AllowInvalidCertificates, AllowInvalidHostnames: t.AllowInvalidHostnames,
-		DisableOCSPEndpointCheck: t.DisableOCSPEndpointCheck, DisableRevocationCheck: t.DisableRevocationCheck,
+		TLS: setup.TLS{
+			CAFile: t.CAFile, CertificateKeyFile: t.CertificateKeyFile, CertFile: t.CertFile, KeyFile: t.KeyFile, KeyPassword: t.KeyPassword,
+			Insecure: t.Insecure, AllowInvalidCertificates: t.AllowInvalidCertificates, AllowInvalidHostnames: t.AllowInvalidHostnames,
+			DisableOCSPEndpointCheck: t.DisableOCSPEndpointCheck, DisableRevocationCheck: t.DisableRevocationCheck,
+		},
 		DialContext: dial,
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/wireversion"
+	"github.com/mgxdb/mgx/internal/write"
 )
 
 // InsertOneResult is what InsertOne did.
@@ -19,19 +20,6 @@ type InsertOneResult struct {
 	// not asked; otherwise the _id is what to look for, to know whether the document
 	// is there.
 	InsertedID any
-	// Acknowledged is false for a write concern of w=0.
-	Acknowledged bool
-}
-
-// InsertManyResult is what InsertMany did.
-type InsertManyResult struct {
-	// InsertedIDs are the _ids of the documents, in their order; nil where a
-	// document was not inserted. Those of a message that failed are there: whether
-	// its documents are is not known.
-	InsertedIDs []any
-	// InsertedCount is how many the server says it inserted; 0 if it was not
-	// asked.
-	InsertedCount int64
 	// Acknowledged is false for a write concern of w=0.
 	Acknowledged bool
 }
@@ -71,7 +59,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 		at := len(dst)
 		dst, err := appendInsert(dst, document, &res.InsertedID, nil)
 		if err == nil {
-			err = checkSize(len(dst)-at, limits)
+			err = sizeError(write.Fits(len(dst)-at, 0, limits))
 		}
 		if err != nil {
 			err = fmt.Errorf("insert into %s: %w", c.Namespace(), err)
@@ -106,41 +94,6 @@ func (c *Collection) insertOp(s *settings) exec.Op {
 			return appendOptional(dst, "comment", s.comment)
 		},
 	}
-}
-
-// checkSize refuses a document that the server would refuse.
-func checkSize(size int, limits exec.Limits) error {
-	if size > limits.MaxDocument {
-		return failure(ErrDocumentTooLarge, "the document takes %d bytes, the server accepts %d; nothing was sent", size, limits.MaxDocument)
-	}
-	if size > limits.Room {
-		return failure(ErrDocumentTooLarge, "the document takes %d bytes, a message has room for %d; nothing was sent", size, limits.Room)
-	}
-	return nil
-}
-
-// InsertMany inserts the documents of a slice, in as few messages as the
-// server's limits allow. Documents without _id get new ObjectIDs.
-//
-// It stops at the first document that is refused; with Unordered, it goes on
-// behind it. The error is then a *BulkWriteError, which tells what happened to
-// which document. A document above the server's size limit ends the operation
-// before the message that it would be in.
-func (c *Collection) InsertMany(ctx context.Context, documents any, options ...InsertManyOption) (InsertManyResult, error) {
-	s := collect(c.base, options)
-	if c.err != nil {
-		return InsertManyResult{}, c.err
-	}
-	docs, err := elementsOf(documents)
-	if err != nil {
-		return InsertManyResult{}, err
-	}
-	if docs.len() == 0 {
-		return InsertManyResult{}, failure(ErrInvalidArgument, "insert many: there are no documents")
-	}
-	in := inserter{c: c, docs: docs, newIDs: newIDs{total: docs.len()}, res: InsertManyResult{InsertedIDs: make([]any, docs.len())}}
-	err = in.run(ctx, &s)
-	return in.res, err
 }
 
 // UpdateOne changes the first document that matches the filter, by a document
@@ -271,8 +224,8 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 				return dst, err
 			}
 			dst = bsonwire.End(dst, at)
-			limits.MaxDocument += statementOverhead
-			return dst, checkSize(len(dst)-at, limits)
+			limits.MaxDocument += write.StatementOverhead
+			return dst, sizeError(write.Fits(len(dst)-at, 0, limits))
 		},
 	}
 	return c.db.client.run(ctx, &op)
@@ -286,9 +239,6 @@ func (s *statementOptions) wireHint(command string) int32 {
 	}
 	return wireversion.HintRefused
 }
-
-// statementOverhead is what a server accepts around a document of maximum size.
-const statementOverhead = 16 << 10
 
 // singleWriteError returns the errors in the reply to a single write.
 func singleWriteError(command string, reply *exec.Result) error {

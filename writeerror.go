@@ -7,15 +7,20 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/write"
 )
 
-// WriteError is one write of an operation that the server refused.
+// WriteError is one write of an operation that the server refused, or that could not
+// be sent.
 type WriteError struct {
 	// Index is the position of the write in the operation, from 0.
 	Index   int
 	Code    int32
 	Name    string
 	Message string
+	// Err is why the write was not sent: it cannot be encoded (ErrInvalidArgument), or
+	// is too large (ErrDocumentTooLarge). nil: the server refused it.
+	Err error
 	// Details is what the server added: why a document failed validation, which
 	// key was duplicate.
 	Details bson.Raw
@@ -27,6 +32,9 @@ type WriteError struct {
 
 // Error implements error.
 func (e *WriteError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("write %d: %v", e.Index, e.Err)
+	}
 	if e.command != "" {
 		return fmt.Sprintf("%s on %s: %s (%s)", e.command, e.address, e.Message, codeText(e.Code, e.Name))
 	}
@@ -34,7 +42,12 @@ func (e *WriteError) Error() string {
 }
 
 // Is reports whether the error belongs to a category.
-func (e *WriteError) Is(target error) bool { return fault.Is(e.Code, e.Message, target) }
+func (e *WriteError) Is(target error) bool {
+	return e.Err == nil && fault.Is(e.Code, e.Message, target)
+}
+
+// Unwrap returns Err.
+func (e *WriteError) Unwrap() error { return e.Err }
 
 func newWriteError(d *fault.Document) *WriteError {
 	return &WriteError{Index: d.Index, Code: d.Code, Name: d.Name, Message: d.Message, Details: d.Details, Raw: d.Raw}
@@ -80,19 +93,20 @@ func newWriteConcernError(d *fault.Document) *WriteConcernError {
 // BulkWriteError is an operation of several writes some of which failed. The
 // operation's result, returned beside it, tells what the others did.
 type BulkWriteError struct {
-	// WriteErrors are the writes that were refused, by index. After the first one
-	// an ordered operation stops.
+	// WriteErrors are the writes that were refused, or could not be sent, by index.
+	// After the first one an ordered operation stops.
 	WriteErrors []*WriteError
 	// WriteConcernErrors are the batches that were not confirmed as asked for.
 	WriteConcernErrors []*WriteConcernError
 	// Err is what ended the operation early, nil otherwise: a lost connection, a
-	// refused command. The writes before Unsent are done or in WriteErrors. Of those
-	// that were in the message which failed, it is not known; the others were not
-	// attempted.
+	// refused command. Outcome says of each write what is known of it.
 	Err error
-	// Unsent is the index of the first write that the server has not answered for, or
-	// the number of writes.
+	// Unsent is the index of the first write that was not attempted, or whose outcome
+	// is not known; the number of writes, if there is none. All before it are done or
+	// in WriteErrors, or sent with a write concern of w=0.
 	Unsent int
+
+	outcomes []write.Outcome
 }
 
 // Error implements error.

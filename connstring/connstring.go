@@ -1,8 +1,9 @@
 package connstring
 
 import (
-	"slices"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // The schemes.
@@ -133,33 +134,19 @@ func (c *ConnString) Namespace() (database, collection string) {
 }
 
 // UseTLS reports whether connections use TLS; the package comment has the rule.
-func (c *ConnString) UseTLS() bool {
-	switch {
-	case c.TLS != nil:
-		return *c.TLS
-	case c.Scheme == SchemeSRV, len(c.tlsFiles()) > 0, c.SSLCertReqs != "":
-		return true
-	}
-	relaxed := []*bool{
-		c.TLSInsecure, c.TLSAllowInvalidCerts, c.TLSAllowInvalidHostnames,
-		c.TLSDisableOCSPEndpoint, c.TLSDisableRevocation,
-	}
-	return slices.ContainsFunc(relaxed, isTrue)
-}
+func (c *ConnString) UseTLS() bool { return c.tls(nil).On() }
 
-// tlsFiles returns the names of the options given that name a file of TLS.
-func (c *ConnString) tlsFiles() []string {
-	var names []string
-	for name, value := range map[string]string{
-		"tlsCAFile": c.TLSCAFile, "tlsCertificateKeyFile": c.TLSCertificateKeyFile,
-		"ssl_certfile": c.SSLCertFile, "ssl_keyfile": c.SSLKeyFile,
-	} {
-		if value != "" {
-			names = append(names, name)
-		}
+// tls returns what the URI says of TLS.
+func (c *ConnString) tls(has func(name string) bool) *setup.TLS {
+	return &setup.TLS{
+		Enabled: c.TLS, SRV: c.Scheme == SchemeSRV,
+		CAFile: c.TLSCAFile, CertificateKeyFile: c.TLSCertificateKeyFile, CertFile: c.SSLCertFile, KeyFile: c.SSLKeyFile,
+		KeyPassword: c.TLSCertificateKeyPass, CertReqs: c.SSLCertReqs,
+		Insecure: isTrue(c.TLSInsecure), AllowInvalidCertificates: isTrue(c.TLSAllowInvalidCerts),
+		AllowInvalidHostnames:    isTrue(c.TLSAllowInvalidHostnames),
+		DisableOCSPEndpointCheck: isTrue(c.TLSDisableOCSPEndpoint), DisableRevocationCheck: isTrue(c.TLSDisableRevocation),
+		Given: has,
 	}
-	slices.Sort(names)
-	return names
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // String returns the connection string with canonical names, in the order of
@@ -119,7 +121,7 @@ func formatPairs(pairs map[string]string, hide bool) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		value := pairs[name]
-		if hide && !harmless(name) {
+		if hide && !setup.PublicProperty(name) {
 			value = mask
 		}
 		list = append(list, escape(name, "")+":"+escape(value, ":/"))

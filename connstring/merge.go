@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // ParseList reads what the classic client takes: a list of hosts ("db1",
@@ -14,7 +16,7 @@ func ParseList(list []string, defaultPort int) (*ConnString, error) {
 	if defaultPort == 0 {
 		defaultPort = DefaultPort
 	}
-	if defaultPort < 1 || defaultPort > 65535 {
+	if !setup.ValidPort(defaultPort) {
 		return nil, problem("port", "must be a number from 1 to 65535")
 	}
 	if len(list) == 0 {

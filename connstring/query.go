@@ -154,6 +154,8 @@ func (p *parser) setOption(e entry) error {
 		p.warn(e.at, e.name, "%s", note)
 	case errors.Is(err, errIgnore):
 		p.warn(e.at, e.name, "%v", err)
+	case err != nil && e.row.Fatal && e.at <= p.at:
+		return p.fail(e.at, e.row.Name, "has a value that cannot be used") // what err says may be part of a password
 	case err != nil && e.row.Fatal:
 		return p.fail(e.at, e.row.Name, "%v", err)
 	case err != nil && e.row.Secret, err != nil && e.row.Type == TypePairs, err != nil && e.at <= p.at:

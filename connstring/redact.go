@@ -3,6 +3,8 @@ package connstring
 import (
 	"net/url"
 	"strings"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // mask stands where a secret was.
@@ -142,20 +144,11 @@ func harmlessPairs(value string) bool {
 	}
 	for pair := range strings.SplitSeq(decoded, ",") {
 		name, _, _ := strings.Cut(pair, ":")
-		if !harmless(name) {
+		if !setup.PublicProperty(name) {
 			return false
 		}
 	}
 	return true
-}
-
-// harmless reports whether a property of that name holds no secret.
-func harmless(name string) bool {
-	switch name {
-	case "SERVICE_NAME", "SERVICE_REALM", "SERVICE_HOST", "CANONICALIZE_HOST_NAME", "ENVIRONMENT", "TOKEN_RESOURCE":
-		return true
-	}
-	return false
 }
 
 // item is one name=value of the options, by its places in the URI. nameEnd is

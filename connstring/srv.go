@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Resolver looks up DNS records. [*net.Resolver] is one. A name that has no
@@ -93,7 +95,7 @@ func (c *ConnString) srvService() string {
 	if c.SRVServiceName != "" {
 		return c.SRVServiceName
 	}
-	return "mongodb"
+	return setup.SRVServiceName
 }
 
 // LookupHosts looks up the SRV records alone, for polling them. It returns the

@@ -2,10 +2,15 @@ package connstring
 
 import (
 	"math"
+	"strconv"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 const maxInt = math.MaxInt32
+
+func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // table documents the options and drives the parser.
 var table = []option{
@@ -14,7 +19,7 @@ var table = []option{
 		Default: "the database of the URI, else admin; $external for MONGODB-X509, MONGODB-AWS, MONGODB-OIDC and GSSAPI, and for PLAIN without a database",
 		Meaning: "The database where the user is defined."}, parse: parseAuthSource},
 	{OptionInfo: OptionInfo{Name: "authMechanism", Field: "AuthMechanism", Type: TypeString, Fatal: true, Classic: "authMechanism",
-		Values:  mechanisms,
+		Values:  setup.Mechanisms,
 		Default: "negotiated: SCRAM-SHA-256 where the user has it, else SCRAM-SHA-1", Meaning: "How to authenticate."}, parse: parseMechanism},
 	{OptionInfo: OptionInfo{Name: "authMechanismProperties", Field: "AuthMechanismProperties", Type: TypePairs, Classic: "authMechanismProperties",
 		Default: "none", Meaning: "Details for the mechanism: AWS_SESSION_TOKEN; ENVIRONMENT and TOKEN_RESOURCE for MONGODB-OIDC; SERVICE_NAME, SERVICE_REALM, SERVICE_HOST and CANONICALIZE_HOST_NAME for GSSAPI. A value cannot contain a comma."}},
@@ -24,12 +29,12 @@ var table = []option{
 	// Connections.
 	{OptionInfo: OptionInfo{Name: "appName", Field: "AppName", Type: TypeString,
 		Default: "none", Meaning: "A name for the application in the server's log and profile, at most 128 bytes."}, parse: parseAppName},
-	{OptionInfo: OptionInfo{Name: "compressors", Field: "Compressors", Type: TypeList, Values: []string{"snappy", "zlib", "zstd"},
+	{OptionInfo: OptionInfo{Name: "compressors", Field: "Compressors", Type: TypeList, Values: setup.Compressors,
 		Default: "none", Meaning: "The compressions to offer to the servers, the preferred one first."}, parse: parseCompressors},
-	{OptionInfo: OptionInfo{Name: "zlibCompressionLevel", Field: "ZlibCompressionLevel", Type: TypeInt, Min: -1, Max: 9,
+	{OptionInfo: OptionInfo{Name: "zlibCompressionLevel", Field: "ZlibCompressionLevel", Type: TypeInt, Min: setup.MinZlibLevel, Max: setup.MaxZlibLevel,
 		Default: "-1, the library's own", Meaning: "The zlib level: 0 none, 1 fastest, 9 smallest."}},
 	{OptionInfo: OptionInfo{Name: "connectTimeoutMS", Field: "ConnectTimeout", Type: TypeDuration, Unit: "ms", Max: maxInt, Classic: "connectTimeoutMS",
-		Default: "10000", Meaning: "How long to wait for a connection to open, and for the answer of a monitoring check; 0 is no limit."}},
+		Default: ms(setup.ConnectTimeout), Meaning: "How long to wait for a connection to open, and for the answer of a monitoring check; 0 is no limit."}},
 	{OptionInfo: OptionInfo{Name: "socketTimeoutMS", Field: "SocketTimeout", Type: TypeDuration, Unit: "ms", Max: maxInt, Classic: "socketTimeoutMS",
 		Default: "0", Meaning: "How long one send or receive of an operation may take; 0 is no limit. Prefer timeoutMS or a context."}},
 	{OptionInfo: OptionInfo{Name: "network_timeout", Field: "SocketTimeout", Type: TypeDuration, Unit: "s", Max: maxInt, Classic: "network_timeout",
@@ -37,11 +42,11 @@ var table = []option{
 	{OptionInfo: OptionInfo{Name: "timeoutMS", Field: "Timeout", Type: TypeDuration, Unit: "ms", Max: maxInt,
 		Default: "none", Meaning: "How long an operation may take in all, retries included, where its context has no deadline; 0 is no limit."}},
 	{OptionInfo: OptionInfo{Name: "maxPoolSize", Field: "MaxPoolSize", Type: TypeInt, Max: maxInt, Classic: "max_pool_size", Aliases: []string{"max_pool_size"},
-		Default: "100", Meaning: "The most connections to one server; 0 is no limit."}},
+		Default: strconv.Itoa(setup.MaxPoolSize), Meaning: "The most connections to one server; 0 is no limit."}},
 	{OptionInfo: OptionInfo{Name: "minPoolSize", Field: "MinPoolSize", Type: TypeInt, Max: maxInt,
 		Default: "0", Meaning: "The connections to one server that are kept open without being needed."}},
 	{OptionInfo: OptionInfo{Name: "maxConnecting", Field: "MaxConnecting", Type: TypeInt, Min: 1, Max: maxInt,
-		Default: "2", Meaning: "The most connections that one pool opens at the same time."}},
+		Default: strconv.Itoa(setup.MaxConnecting), Meaning: "The most connections that one pool opens at the same time."}},
 	{OptionInfo: OptionInfo{Name: "maxIdleTimeMS", Field: "MaxIdleTime", Type: TypeDuration, Unit: "ms", Max: maxInt,
 		Default: "0", Meaning: "How long a connection may be idle before it is closed; 0 is no limit."}},
 	{OptionInfo: OptionInfo{Name: "waitQueueTimeoutMS", Field: "WaitQueueTimeout", Type: TypeDuration, Unit: "ms", Min: 1, Max: maxInt, Classic: "waitQueueTimeoutMS",
@@ -55,7 +60,7 @@ var table = []option{
 	{OptionInfo: OptionInfo{Name: "proxyHost", Field: "ProxyHost", Type: TypeString,
 		Default: "none", Meaning: "The SOCKS5 proxy to connect through."}},
 	{OptionInfo: OptionInfo{Name: "proxyPort", Field: "ProxyPort", Type: TypeInt, Min: 1, Max: 65535, Fatal: true,
-		Default: "1080", Meaning: "The proxy's port."}},
+		Default: strconv.Itoa(setup.ProxyPort), Meaning: "The proxy's port."}},
 	{OptionInfo: OptionInfo{Name: "proxyUsername", Field: "ProxyUsername", Type: TypeString,
 		Default: "none", Meaning: "The user name for the proxy; needs proxyPassword."}},
 	{OptionInfo: OptionInfo{Name: "proxyPassword", Field: "ProxyPassword", Type: TypeString, Secret: true,
@@ -97,24 +102,24 @@ var table = []option{
 	{OptionInfo: OptionInfo{Name: "srvMaxHosts", Field: "SRVMaxHosts", Type: TypeInt, Max: maxInt,
 		Default: "0", Meaning: "With mongodb+srv, the most hosts to use of those that the records name; 0 is all."}},
 	{OptionInfo: OptionInfo{Name: "srvServiceName", Field: "SRVServiceName", Type: TypeString, Fatal: true,
-		Default: "mongodb", Meaning: "With mongodb+srv, the service to look up."}, parse: parseServiceLabel},
-	{OptionInfo: OptionInfo{Name: "heartbeatFrequencyMS", Field: "HeartbeatFrequency", Type: TypeDuration, Unit: "ms", Min: 500, Max: maxInt,
-		Default: "10000", Meaning: "The time between two checks of a server."}},
-	{OptionInfo: OptionInfo{Name: "serverMonitoringMode", Field: "ServerMonitoringMode", Type: TypeString, Values: []string{"auto", "stream", "poll"},
+		Default: setup.SRVServiceName, Meaning: "With mongodb+srv, the service to look up."}, parse: parseServiceLabel},
+	{OptionInfo: OptionInfo{Name: "heartbeatFrequencyMS", Field: "HeartbeatFrequency", Type: TypeDuration, Unit: "ms", Min: setup.MinHeartbeatInterval.Milliseconds(), Max: maxInt,
+		Default: ms(setup.HeartbeatInterval), Meaning: "The time between two checks of a server."}},
+	{OptionInfo: OptionInfo{Name: "serverMonitoringMode", Field: "ServerMonitoringMode", Type: TypeString, Values: setup.MonitoringModes,
 		Default: "auto", Meaning: "Whether servers push their changes (stream) or are asked (poll); auto polls in function-as-a-service environments only."}},
 	{OptionInfo: OptionInfo{Name: "serverSelectionTimeoutMS", Field: "ServerSelectionTimeout", Type: TypeDuration, Unit: "ms", Min: 1, Max: maxInt,
-		Default: "30000", Meaning: "How long an operation waits for a suitable server."}},
+		Default: ms(setup.ServerSelectionTimeout), Meaning: "How long an operation waits for a suitable server."}},
 	{OptionInfo: OptionInfo{Name: "serverSelectionTryOnce", Field: "ServerSelectionTryOnce", Type: TypeBool,
 		Default: "false", Meaning: "Accepted for other clients' sake; monitoring in the background makes it pointless."}},
 	{OptionInfo: OptionInfo{Name: "localThresholdMS", Field: "LocalThreshold", Type: TypeDuration, Unit: "ms", Max: maxInt,
-		Default: "15", Meaning: "How much slower than the nearest suitable server another one may be and still be used."}},
+		Default: ms(setup.LocalThreshold), Meaning: "How much slower than the nearest suitable server another one may be and still be used."}},
 	{OptionInfo: OptionInfo{Name: "secondaryAcceptableLatencyMS", Field: "LocalThreshold", Type: TypeDuration, Unit: "ms", Max: maxInt,
 		Classic: "secondary_acceptable_latency_ms", Aliases: []string{"secondary_acceptable_latency_ms"}, ReplacedBy: "localThresholdMS",
-		Default: "15", Meaning: "localThresholdMS, which may have a fraction."}, decimal: true, shared: true},
+		Default: ms(setup.LocalThreshold), Meaning: "localThresholdMS, which may have a fraction."}, decimal: true, shared: true},
 
 	// Reads.
 	{OptionInfo: OptionInfo{Name: "readPreference", Field: "ReadPreference", Type: TypeString, Classic: "read_preference", Aliases: []string{"read_preference"},
-		Values:  []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"},
+		Values:  setup.ReadModes,
 		Default: "primary", Meaning: "Which members serve reads."}, parse: parseReadPreference},
 	{OptionInfo: OptionInfo{Name: "readPreferenceTags", Field: "ReadPreferenceTags", Type: TypeTagSet, Classic: "tag_sets", Aliases: []string{"tag_sets"},
 		Default: "none", Meaning: "The tags that members must have to serve reads; repeat it for second and further choices."}},
@@ -143,7 +148,7 @@ var table = []option{
 
 	// Overload.
 	{OptionInfo: OptionInfo{Name: "maxAdaptiveRetries", Field: "MaxAdaptiveRetries", Type: TypeInt, Max: maxInt,
-		Default: "2", Meaning: "How often an operation is tried again that an overloaded server turned away, or that got no connection; 0 is never."}},
+		Default: strconv.Itoa(setup.MaxAdaptiveRetries), Meaning: "How often an operation is tried again that an overloaded server turned away, or that got no connection; 0 is never."}},
 	{OptionInfo: OptionInfo{Name: "enableOverloadRetargeting", Field: "EnableOverloadRetargeting", Type: TypeBool,
 		Default: "false", Meaning: "Whether such an attempt goes to another server where one is suitable."}},
 

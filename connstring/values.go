@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // errIgnore tells that a value is empty where that means absent.
@@ -165,14 +167,11 @@ func parseAuthSource(c *ConnString, value string) error {
 }
 
 func parseMechanism(c *ConnString, value string) error {
-	switch value {
-	case "":
+	if value == "" {
 		return errIgnore
-	case "MONGODB-CR":
-		return errors.New("servers no longer have MONGODB-CR; leave the option away to negotiate SCRAM")
 	}
-	if !slices.Contains(mechanisms, value) {
-		return fmt.Errorf("must be one of %s", strings.Join(mechanisms, ", "))
+	if err := setup.CheckMechanism(value); err != nil {
+		return errors.New(err.Message)
 	}
 	c.AuthMechanism = value
 	return nil
@@ -196,12 +195,9 @@ func parseServiceName(c *ConnString, value string) error {
 	return nil
 }
 
-// maxAppName is the handshake specification's limit, in bytes.
-const maxAppName = 128
-
 func parseAppName(c *ConnString, value string) error {
-	if len(value) > maxAppName {
-		return fmt.Errorf("has %d bytes, more than %d", len(value), maxAppName)
+	if len(value) > setup.MaxAppName {
+		return fmt.Errorf("has %d bytes, more than %d", len(value), setup.MaxAppName)
 	}
 	c.AppName = value
 	return nil
@@ -216,7 +212,7 @@ func parseCompressors(c *ConnString, value string) error {
 	var err error
 	for name := range strings.SplitSeq(value, ",") {
 		switch name = strings.TrimSpace(name); {
-		case name != "snappy" && name != "zlib" && name != "zstd":
+		case !slices.Contains(setup.Compressors, name):
 			err = errCompressor
 		case !slices.Contains(known, name):
 			known = append(known, name)
@@ -258,7 +254,7 @@ func parseReadPreference(c *ConnString, value string) error {
 	if value == "" {
 		return errIgnore
 	}
-	modes := []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"}
+	modes := setup.ReadModes
 	i := slices.IndexFunc(modes, func(mode string) bool {
 		return value == mode || value == strings.ToUpper(strings.Replace(mode, "Preferred", "_Preferred", 1))
 	})

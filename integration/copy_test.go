@@ -153,6 +153,23 @@ func TestCopyDropsTheTarget(t *testing.T) {
 	}
 }
 
+// Documents that are there already stay as they are, and the others come.
+func TestCopyMerges(t *testing.T) {
+	source, target, _ := copyServers(t)
+	orders := target.Database("copy").Collection("orders")
+	insert(t, orders, bson.D{{"_id", 0}, {"mine", true}}, bson.D{{"_id", 57}}, bson.D{{"_id", "x"}})
+	res, err := target.CopyDatabase(t.Context(), "shop", "copy", mgx.CopyOptions{Source: source, Merge: true})
+	if c := res.Collections[2]; err != nil || c.Name != "orders" || c.Documents != 98 || c.Duplicates != 2 || c.Indexes != 1 || res.Duplicates != 2 {
+		t.Fatalf("%+v: %v", res, err)
+	}
+	if n, err := orders.CountDocuments(t.Context(), nil); n != 101 || err != nil {
+		t.Errorf("there are %d (%v)", n, err)
+	}
+	if one, err := orders.FindOne(t.Context(), bson.D{{"_id", 0}}).Raw(); err != nil || !one.Lookup("mine").Boolean() {
+		t.Errorf("%v %v", one, err)
+	}
+}
+
 // Two clients may well be of one server.
 func TestCopyOntoItself(t *testing.T) {
 	server := mgxtest.Standalone(t)

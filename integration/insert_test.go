@@ -3,6 +3,7 @@ package integration
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,8 +170,8 @@ func TestInsertManyRefusals(t *testing.T) {
 		"empty":         []bson.D{},
 		"one document":  bson.D{{"a", 1}},
 		"no slice":      order{},
-		"nil inside":    []any{bson.D{{"a", 1}}, nil},
-		"no document":   []any{bson.D{{"a", 1}}, 3},
+		"nil at first":  []any{nil, bson.D{{"a", 1}}},
+		"no document":   []any{3, bson.D{{"a", 1}}},
 		"cannot encode": []any{bson.D{{"a", make(chan int)}}},
 	} {
 		if _, err := c.InsertMany(t.Context(), docs); !errors.Is(err, mgx.ErrInvalidArgument) {
@@ -182,7 +183,8 @@ func TestInsertManyRefusals(t *testing.T) {
 	}
 }
 
-// A document above the server's limit is refused before anything is sent.
+// A document above the server's limit is not sent; those before it are, and with
+// Unordered those behind it.
 func TestDocumentTooLarge(t *testing.T) {
 	var r recorder
 	c := database(t, r.watch).Collection("c")
@@ -199,15 +201,19 @@ func TestDocumentTooLarge(t *testing.T) {
 	}
 	_, err := c.InsertOne(t.Context(), huge)
 	check("insert one", err)
-	res, err := c.InsertMany(t.Context(), []bson.D{{{"_id", 1}}, huge, {{"_id", 3}}})
-	check("insert many", err)
-	if !strings.Contains(err.Error(), "document 1") {
-		t.Errorf("the error does not say which: %v", err)
-	}
-	if res.InsertedIDs[0] != nil || res.InsertedIDs[1] != nil {
-		t.Errorf("ids of what was not inserted: %v", res.InsertedIDs)
-	}
 	if sent := r.names(); len(sent) > 0 {
 		t.Errorf("%v was sent", sent)
 	}
+	res, err := c.InsertMany(t.Context(), []bson.D{{{"_id", 1}}, huge, {{"_id", 3}}})
+	check("insert many", err)
+	if !strings.Contains(err.Error(), "write 1") || res.InsertedCount != 1 || !slices.Equal(res.InsertedIDs, []any{int32(1), nil, nil}) {
+		t.Errorf("%+v, %v", res, err)
+	}
+	expect(t, found(t, c, nil), `{"_id":1}`)
+	res, err = c.InsertMany(t.Context(), []bson.D{{{"_id", 4}}, huge, {{"_id", 5}}}, mgx.Unordered())
+	check("insert many, unordered", err)
+	if res.InsertedCount != 2 || !slices.Equal(res.InsertedIDs, []any{int32(4), nil, int32(5)}) {
+		t.Errorf("%+v, %v", res, err)
+	}
+	expect(t, found(t, c, nil), `{"_id":1}`, `{"_id":4}`, `{"_id":5}`)
 }

@@ -122,7 +122,9 @@ func codesOf(err error) []code {
 		case *mgx.ServerError:
 			list = append(list, code{e.Code, e.Name})
 		case *mgx.WriteError:
-			list = append(list, code{e.Code, e.Name})
+			if e.Err == nil { // otherwise it was not sent
+				list = append(list, code{e.Code, e.Name})
+			}
 		case *mgx.WriteConcernError:
 			list = append(list, code{e.Code, e.Name})
 		}

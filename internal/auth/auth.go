@@ -24,15 +24,15 @@ type Authenticator struct {
 	random func([]byte)
 }
 
-// New checks the credential, whose faults are reported as *[ConfigError], and
+// New checks the credential, whose faults are reported as *setup.Error, and
 // returns its authenticator. It does no I/O.
 func New(cred Credential) (*Authenticator, error) {
-	cred, err := cred.resolve()
+	full, err := cred.resolve()
 	if err != nil {
 		return nil, err
 	}
 	a := &Authenticator{
-		cred:   &cred,
+		cred:   full,
 		now:    time.Now,
 		random: func(b []byte) { rand.Read(b) }, // never fails
 	}

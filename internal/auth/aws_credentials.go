@@ -14,9 +14,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-)
 
-const propSessionToken = "AWS_SESSION_TOKEN"
+	"github.com/mgxdb/mgx/internal/setup"
+)
 
 // AWSCredentials are what AWS requests are signed with.
 type AWSCredentials struct {
@@ -80,7 +80,7 @@ func newAWSSource(a *Authenticator) *awsSource {
 		random:   func(b []byte) { a.random(b) },
 	}
 	if a.cred.Username != "" {
-		token, _ := a.cred.property(propSessionToken)
+		token := a.cred.Properties[setup.SessionToken]
 		s.static = &AWSCredentials{AccessKeyID: a.cred.Username, SecretAccessKey: a.cred.Password, SessionToken: token}
 	}
 	return s

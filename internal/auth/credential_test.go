@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 func staticToken(token string) OIDCCallback {
@@ -79,21 +81,21 @@ func TestBadCredentials(t *testing.T) {
 		option string
 		want   string
 	}{
-		{Credential{}, "username", "missing"},
+		{Credential{}, "user name", "missing"},
 		{Credential{Username: "u"}, "password", "missing"},
-		{Credential{Password: secret}, "username", "missing"},
+		{Credential{Password: secret}, "user name", "missing"},
 		{Credential{Username: "u", Password: secret, Properties: props("SERVICE_NAME", secret)}, "authMechanismProperties", `takes none, but "SERVICE_NAME"`},
-		{Credential{Mechanism: ScramSHA1, Password: secret}, "username", "SCRAM-SHA-1"},
+		{Credential{Mechanism: ScramSHA1, Password: secret}, "user name", "SCRAM-SHA-1"},
 		{Credential{Mechanism: ScramSHA256, Username: "u"}, "password", "SCRAM-SHA-256"},
 		{Credential{Mechanism: Plain, Username: "u"}, "password", "PLAIN"},
-		{Credential{Mechanism: Plain, Password: secret}, "username", "PLAIN"},
+		{Credential{Mechanism: Plain, Password: secret}, "user name", "PLAIN"},
 		{Credential{Mechanism: Plain, Username: "u", Password: secret + "\x00"}, "password", "NUL"},
-		{Credential{Mechanism: Plain, Username: "u\x00", Password: secret}, "username", "NUL"},
+		{Credential{Mechanism: Plain, Username: "u\x00", Password: secret}, "user name", "NUL"},
 		{Credential{Mechanism: X509, Password: secret}, "password", "certificate"},
 		{Credential{Mechanism: X509, Source: "bar"}, "authSource", "$external"},
 		{Credential{Mechanism: X509, Properties: props("X", secret)}, "authMechanismProperties", "X"},
 		{Credential{Mechanism: AWS, Username: "id"}, "password", "secret access key"},
-		{Credential{Mechanism: AWS, Password: secret}, "username", "access key ID"},
+		{Credential{Mechanism: AWS, Password: secret}, "user name", "access key ID"},
 		{Credential{Mechanism: AWS, Source: "admin"}, "authSource", "$external"},
 		{Credential{Mechanism: AWS, Properties: props("AWS_SESSION_TOKEN", secret)}, "authMechanismProperties", "AWS_SESSION_TOKEN"},
 		{Credential{Mechanism: AWS, Properties: props("REGION", secret)}, "authMechanismProperties", "REGION"},
@@ -103,9 +105,9 @@ func TestBadCredentials(t *testing.T) {
 		{Credential{Mechanism: OIDC, Properties: props("ENVIRONMENT", "moon")}, "authMechanismProperties", `"moon" is not known`},
 		{Credential{Mechanism: OIDC, Properties: props("ENVIRONMENT", "azure")}, "authMechanismProperties", "TOKEN_RESOURCE is missing"},
 		{Credential{Mechanism: OIDC, Properties: props("ENVIRONMENT", "gcp")}, "authMechanismProperties", "TOKEN_RESOURCE is missing"},
-		{Credential{Mechanism: OIDC, Properties: map[string]string{"ENVIRONMENT": "k8s", "TOKEN_RESOURCE": "x"}}, "authMechanismProperties", "azure and gcp only"},
-		{Credential{Mechanism: OIDC, OIDCCallback: staticToken("t"), Properties: props("TOKEN_RESOURCE", "x")}, "authMechanismProperties", "azure and gcp only"},
-		{Credential{Mechanism: OIDC, Properties: props("ENVIRONMENT", "test"), Username: "u"}, "username", "test"},
+		{Credential{Mechanism: OIDC, Properties: map[string]string{"ENVIRONMENT": "k8s", "TOKEN_RESOURCE": "x"}}, "authMechanismProperties", "only"},
+		{Credential{Mechanism: OIDC, OIDCCallback: staticToken("t"), Properties: props("TOKEN_RESOURCE", "x")}, "authMechanismProperties", "only"},
+		{Credential{Mechanism: OIDC, Properties: props("ENVIRONMENT", "test"), Username: "u"}, "user name", "test"},
 		{Credential{Mechanism: OIDC, Properties: props("ENVIRONMENT", "test"), Password: secret}, "password", "access token"},
 		{Credential{Mechanism: OIDC, Properties: props("UnsupportedProperty", "x"), OIDCCallback: staticToken("t")}, "authMechanismProperties", "UnsupportedProperty"},
 		{Credential{Mechanism: OIDC, Properties: props("ALLOWED_HOSTS", "*"), OIDCHumanCallback: staticToken("t")}, "authMechanismProperties", "connection string"},
@@ -124,7 +126,7 @@ func TestBadCredentials(t *testing.T) {
 			t.Errorf("%v is accepted", test.cred)
 			continue
 		}
-		var config *ConfigError
+		var config *setup.Error
 		if !errors.As(err, &config) || config.Option != test.option || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error is %q, want option %s and %q", test.cred, err, test.option, test.want)
 		}

@@ -9,19 +9,6 @@ import (
 	"github.com/mgxdb/mgx/internal/fault"
 )
 
-// ConfigError reports a credential that cannot work.
-type ConfigError struct {
-	// Option is the connection string's name of what is wrong: authMechanism,
-	// authSource, authMechanismProperties, username or password; or a field of
-	// [Credential] that has no such name.
-	Option string
-	Reason string
-}
-
-func (e *ConfigError) Error() string { return e.Option + ": " + e.Reason }
-
-func configError(option, reason string) error { return &ConfigError{Option: option, Reason: reason} }
-
 // Error is a failed authentication. It says what was tried and never holds a
 // secret in what it prints.
 type Error struct {

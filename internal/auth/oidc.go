@@ -8,13 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-)
 
-// The properties of MONGODB-OIDC.
-const (
-	propEnvironment   = "ENVIRONMENT"
-	propTokenResource = "TOKEN_RESOURCE"
-	propAllowedHosts  = "ALLOWED_HOSTS"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 const (
@@ -126,7 +121,7 @@ func newOIDCCache(cred *Credential) *oidcCache {
 		username: cred.Username,
 		turn:     make(chan struct{}, 1),
 	}
-	if env, ok := cred.property(propEnvironment); ok {
+	if env := cred.Properties[setup.Environment]; env != "" {
 		c.callback = oidcEnvironments[env](cred)
 	}
 	if cred.OIDCHumanCallback != nil {

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // oidcEnvironments are the values of the property ENVIRONMENT: built-in
@@ -19,56 +21,6 @@ var oidcEnvironments = map[string]func(*Credential) OIDCCallback{
 	"azure": azureToken,
 	"gcp":   gcpToken,
 	"k8s":   kubernetesToken,
-}
-
-func checkOIDC(c *Credential) error {
-	if err := c.needExternal(); err != nil {
-		return err
-	}
-	if c.hasPassword() {
-		return configError("password", "must not be given with MONGODB-OIDC: the access token is the proof")
-	}
-	if _, ok := c.property(propAllowedHosts); ok {
-		return configError("authMechanismProperties", "ALLOWED_HOSTS cannot be set in a connection string: use the option in code")
-	}
-	if err := c.allowProperties(OIDC, propEnvironment, propTokenResource); err != nil {
-		return err
-	}
-	env, hasEnv := c.property(propEnvironment)
-	sources := 0
-	for _, given := range []bool{hasEnv, c.OIDCCallback != nil, c.OIDCHumanCallback != nil} {
-		if given {
-			sources++
-		}
-	}
-	if sources != 1 {
-		return configError("authMechanismProperties", "MONGODB-OIDC needs exactly one of the property ENVIRONMENT, "+
-			"a callback and a human callback")
-	}
-	if err := checkOIDCEnvironment(c, env, hasEnv); err != nil {
-		return err
-	}
-	if c.OIDCAllowedHosts != nil && c.OIDCHumanCallback == nil {
-		return configError("ALLOWED_HOSTS", "is for human callbacks only")
-	}
-	return hostList(c.OIDCAllowedHosts).check()
-}
-
-func checkOIDCEnvironment(c *Credential, env string, hasEnv bool) error {
-	const option = "authMechanismProperties"
-	resource, hasResource := c.property(propTokenResource)
-	needsResource := env == "azure" || env == "gcp"
-	switch {
-	case hasEnv && oidcEnvironments[env] == nil:
-		return configError(option, fmt.Sprintf("ENVIRONMENT %q is not known; it is azure, gcp or k8s", env))
-	case needsResource && resource == "":
-		return configError(option, "TOKEN_RESOURCE is missing: ENVIRONMENT "+env+" needs the audience that the server expects")
-	case !needsResource && hasResource:
-		return configError(option, "TOKEN_RESOURCE is for ENVIRONMENT azure and gcp only")
-	case env == "test" && c.Username != "":
-		return configError("username", "must not be given with ENVIRONMENT test")
-	}
-	return nil
 }
 
 // testToken is for tests of drivers.
@@ -109,7 +61,7 @@ func fileToken(env Environment, file func() (string, error)) OIDCCallback {
 // azureToken asks the Azure instance metadata service. The user name is the
 // client ID of a managed identity.
 func azureToken(c *Credential) OIDCCallback {
-	resource, _ := c.property(propTokenResource)
+	resource := c.Properties[setup.TokenResource]
 	query := url.Values{"api-version": {"2018-02-01"}, "resource": {resource}}
 	if c.Username != "" {
 		query.Set("client_id", c.Username)
@@ -134,7 +86,7 @@ func azureToken(c *Credential) OIDCCallback {
 // gcpToken asks the Google Cloud metadata server, whose whole answer is the
 // token.
 func gcpToken(c *Credential) OIDCCallback {
-	resource, _ := c.property(propTokenResource)
+	resource := c.Properties[setup.TokenResource]
 	target := "http://metadata/computeMetadata/v1/instance/service-accounts/default/identity?" +
 		url.Values{"audience": {resource}}.Encode()
 	return func(ctx context.Context, _ OIDCArgs) (OIDCToken, error) {
@@ -172,7 +124,7 @@ func (l hostList) String() string {
 func (l hostList) check() error {
 	for _, p := range l {
 		if rest := strings.TrimPrefix(p, "*."); rest == "" || strings.Contains(rest, "*") {
-			return configError("ALLOWED_HOSTS", fmt.Sprintf("%q is neither a host nor \"*.\" and a domain", p))
+			return &setup.Error{Option: setup.AllowedHosts, Message: fmt.Sprintf("%q is neither a host nor \"*.\" and a domain", p)}
 		}
 	}
 	return nil

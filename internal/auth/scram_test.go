@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // The examples of RFC 5802, section 5, and RFC 7677, section 3.
@@ -149,7 +150,7 @@ func TestScramUsersAndPasswords(t *testing.T) {
 func TestForbiddenPassword(t *testing.T) {
 	const password = "sec\u0007ret"
 	_, err := New(Credential{Mechanism: ScramSHA256, Username: "u", Password: password})
-	var config *ConfigError
+	var config *setup.Error
 	if !errors.As(err, &config) || config.Option != "password" {
 		t.Errorf("New returned %v", err)
 	}

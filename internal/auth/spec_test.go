@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/spectest"
 )
 
@@ -43,9 +44,9 @@ func TestSpecificationCredentials(t *testing.T) {
 				cred.Password, cred.PasswordSet = *c.Password, true
 			}
 			a, err := New(cred)
-			var config *ConfigError
+			var config *setup.Error
 			switch {
-			case c.Mechanism == gssapi:
+			case c.Mechanism == setup.GSSAPI:
 				if !errors.As(err, &config) || config.Option != "authMechanism" {
 					t.Errorf("%s: %v", test.Description, err)
 				}

@@ -14,18 +14,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // The names of the compressors, in the compressors option and in hello.
 const (
-	Snappy = "snappy"
-	Zlib   = "zlib"
-	Zstd   = "zstd"
+	Snappy = setup.Snappy
+	Zlib   = setup.Zlib
+	Zstd   = setup.Zstd
 )
 
 // DefaultLevel is zlib's own choice of its level.
-const DefaultLevel = -1
+const DefaultLevel = setup.DefaultZlibLevel
 
 // Compressor compresses and decompresses the payload of messages.
 type Compressor interface {
@@ -54,18 +55,21 @@ func corrupt(c Compressor, format string, args ...any) error {
 // New returns the compressor of a name. The level, from -1 (zlib's own choice)
 // and 0 (none) to 9 (best), is zlib's; the others do not look at it.
 func New(name string, zlibLevel int) (Compressor, error) {
+	asked := setup.Connections{Compressors: []string{name}}
+	if name == Zlib {
+		asked.ZlibLevel = &zlibLevel
+	}
+	if err := asked.Check(); err != nil {
+		return nil, err
+	}
 	switch name {
 	case Snappy:
 		return snappyCompressor{}, nil
 	case Zlib:
-		if zlibLevel < minLevel || zlibLevel > maxLevel {
-			return nil, fmt.Errorf("zlibCompressionLevel: %d is not between %d and %d", zlibLevel, minLevel, maxLevel)
-		}
 		return zlibCompressor{level: zlibLevel}, nil
-	case Zstd:
+	default:
 		return zstdCompressor{}, nil
 	}
-	return nil, fmt.Errorf("compressors: %q is not known; it is one of %s", name, strings.Join([]string{Snappy, Zlib, Zstd}, ", "))
 }
 
 // NewList returns the compressors of names in their order, duplicates left

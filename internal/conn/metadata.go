@@ -12,11 +12,8 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 )
 
-// The limits of the specification "MongoDB Handshake", in bytes.
-const (
-	MaxAppName  = 128
-	maxMetadata = 512
-)
+// maxMetadata is the limit of the specification "MongoDB Handshake", in bytes.
+const maxMetadata = 512
 
 // DriverInfo names a library that wraps mgx.
 type DriverInfo struct {

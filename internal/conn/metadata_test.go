@@ -69,7 +69,7 @@ func TestMetadataSize(t *testing.T) {
 	for _, wrappers := range [][]DriverInfo{
 		nil, {{Name: "odm", Version: "2", Platform: "p"}}, {{Name: "odm", Platform: long}}, {{Name: long, Version: long, Platform: long}},
 	} {
-		doc := bson.Raw(metadataIn(env, strings.Repeat("a", MaxAppName), "1.0", wrappers))
+		doc := bson.Raw(metadataIn(env, strings.Repeat("a", 128), "1.0", wrappers))
 		if len(doc) > maxMetadata {
 			t.Errorf("%d bytes with %v", len(doc), wrappers)
 		}

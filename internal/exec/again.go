@@ -55,11 +55,11 @@ func (r *run) worthRetrying(f *failure) bool {
 	switch {
 	case f.overloaded && f.refused:
 		// The server has not looked at the command, whatever it is.
-		return r.enabled()
-	case r.b.fixed():
+		return op.Ends || r.enabled()
+	case r.b.fixed(), r.inTransaction && !op.Ends:
 		return false
 	case f.turnedAway():
-		return r.enabled()
+		return op.Ends || r.enabled()
 	case !op.Retryable:
 		return false
 	}
@@ -68,7 +68,7 @@ func (r *run) worthRetrying(f *failure) bool {
 		retry, _ := retryableWrite(*f)
 		// Before the first attempt got a connection there is no number yet, and
 		// none is needed: nothing was sent.
-		return retry && r.x.RetryWrites && (r.txnNumber != 0 || !f.sent && (f.pool || f.handshake)) && op.WriteConcern.Acknowledged()
+		return retry && (r.x.RetryWrites || op.Ends) && (r.txnNumber != 0 || !f.sent && (f.pool || f.handshake)) && op.WriteConcern.Acknowledged()
 	case Read, Other:
 		// Of the others, those that list something.
 		return r.x.RetryReads && retryableRead(*f)
@@ -186,14 +186,18 @@ func backoff(base time.Duration, retry int, jitter float64) time.Duration {
 	return time.Duration(jitter * float64(min(base, maxBackoff)))
 }
 
+// Random is what spreads pauses: from 0 to 1.
+func (x *Executor) Random() float64 {
+	if x.Jitter != nil {
+		return x.Jitter()
+	}
+	return rand.Float64()
+}
+
 // backOff waits before an overloaded server is asked again. It returns false if
 // there is no time for that.
 func (r *run) backOff(ctx context.Context, err error) bool {
-	jitter := rand.Float64
-	if r.x.Jitter != nil {
-		jitter = r.x.Jitter
-	}
-	pause := backoff(baseBackoff(err), max(r.retries, 1), jitter())
+	pause := backoff(baseBackoff(err), max(r.retries, 1), r.x.Random())
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return false
 	}
@@ -238,15 +242,50 @@ func (r *run) avoid(server *Server, f *failure) {
 // attaches tells of a write concern error in a reply that a newer server would
 // have labelled.
 func (r *run) attaches(f *failure) bool {
-	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.x.RetryWrites {
+	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.op.Ends && (!r.x.RetryWrites || r.inTransaction) {
 		return false
 	}
 	_, attach := retryableWrite(*f)
 	return attach
 }
 
-// label attaches RetryableWriteError where the driver is to do so.
+// again prepares another attempt.
+func (r *run) again(f *failure) {
+	if !r.op.Ends {
+		return
+	}
+	r.b.Session.Unpin() // another mongos may know the outcome
+	if r.op.Again != nil && !f.overloaded {
+		r.op.Again()
+	}
+}
+
+// label attaches the labels that the driver is to attach.
 func (r *run) label(f *failure, err error) error {
+	if r.inTransaction && r.op.Name != "commitTransaction" {
+		err = r.labelTransient(err)
+	}
+	return r.labelRetryable(f, err)
+}
+
+// labelTransient attaches TransientTransactionError to a failure of the network or of
+// the selection. A transaction that has met one is over, and bound to nobody.
+func (r *run) labelTransient(err error) error {
+	var se *ServerError
+	var cleared *pool.PoolClearedError
+	switch answered := errors.As(err, &se) && !errors.As(err, &cleared); {
+	case answered && se.HasLabel(fault.LabelTransientTransaction):
+	case answered, errors.Is(err, topology.ErrClosed):
+		return err
+	default:
+		err = &OperationError{Command: r.op.Name, Labels: []string{fault.LabelTransientTransaction}, Err: err}
+	}
+	r.b.Session.Unpin()
+	return err
+}
+
+// labelRetryable attaches RetryableWriteError where the driver is to do so.
+func (r *run) labelRetryable(f *failure, err error) error {
 	if !r.attaches(f) {
 		return err
 	}

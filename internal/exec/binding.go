@@ -19,6 +19,10 @@ type Binding struct {
 	// Lease is the connection that all commands take; nil: any to the server.
 	Lease *Lease
 
+	// Session is the user's session; nil: each command has one of its own. While it is
+	// in a transaction, that says where commands go, and there is no Request.
+	Session *Session
+
 	// Cursor tells that the first command opens a cursor. Those that come after it are
 	// bound to its server and its session; behind a load balancer, and while the server
 	// sends by itself, to its connection too. End unbinds them.
@@ -36,6 +40,19 @@ var free Binding
 // fixed reports whether there is only one server that commands can go to, and with
 // it no point in looking for another.
 func (b *Binding) fixed() bool { return b.Server != nil || b.Request != nil }
+
+// Bind joins what an operation's context binds it to. A cursor that is open keeps its
+// session.
+func (b *Binding) Bind(to *Binding) {
+	b.Request = nil // the context's may have ended since the cursor was opened
+	if to == nil {
+		return
+	}
+	b.Request = to.Request
+	if !b.opened {
+		b.Session = to.Session
+	}
+}
 
 // Streaming reports whether the server sends further replies by itself: the next
 // command only waits for one.

@@ -73,3 +73,6 @@ func networkError(err error) (*conn.Error, bool) {
 	}
 	return nil, false
 }
+
+// HasLabel reports whether the error carries a label.
+func (e *OperationError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }

@@ -101,6 +101,10 @@ func (x *Executor) Run(ctx context.Context, op *Op, b *Binding) (Result, error) 
 		defer b.Request.give()
 	}
 	r := run{x: x, op: op, b: b}
+	if s := b.Session; s != nil {
+		state := s.State()
+		r.inTransaction, r.starts = op.Ends || state.Active(), state == session.Starting
+	}
 	defer r.end()
 	res, err := r.attempts(ctx)
 	if res.Sent = r.asked; err == nil {
@@ -117,6 +121,7 @@ func (r *run) attempts(ctx context.Context) (Result, error) {
 			return r.settle(ctx, res, f, err)
 		}
 		r.remember(res, f, err)
+		r.again(f)
 		if f.overloaded && !r.backOff(ctx, err) {
 			return r.last.res, r.last.err
 		}
@@ -143,6 +148,10 @@ type run struct {
 	implicit  bool
 	txnNumber int64
 	opID      int64
+
+	// inTransaction tells that the command is part of the session's transaction, or
+	// ends it; starts, that the server first hears of it with this command.
+	inTransaction, starts bool
 }
 
 func (r *run) end() {
@@ -176,7 +185,7 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 	r.sent = false
 	server, err := r.selectServer(ctx)
 	if err != nil {
-		return Result{}, nil, err
+		return Result{}, nil, r.label(nil, err)
 	}
 	lease, err := r.checkOut(ctx, server)
 	if err != nil {
@@ -206,7 +215,9 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 			err = cut
 		}
 		r.release(server, lease)
-		err = r.label(f, err)
+		if r.sent {
+			err = r.label(f, err)
+		}
 		if errors.Is(err, topology.ErrClosed) {
 			f = nil // there is no second attempt, not even if the client is open again
 		}
@@ -223,6 +234,11 @@ func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 func (r *run) selectServer(ctx context.Context) (*Server, error) {
 	if r.b.Server != nil {
 		return r.b.Server, nil
+	}
+	if r.inTransaction {
+		if s := r.b.Session.Pinned(); s != nil {
+			return s, nil
+		}
 	}
 	sel := r.x.Selection(r.op)
 	sel.Deprioritized, sel.OperationID = r.avoided, r.operationID()
@@ -243,7 +259,11 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 }
 
 func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
-	if l := r.b.Lease; l != nil {
+	l := r.b.Lease
+	if l == nil && r.inTransaction {
+		l = r.b.Session.where().lease
+	}
+	if l != nil {
 		if c := l.Conn(); c.Pending() { // of a call that was cut off
 			if err := c.Drain(ctx); err != nil {
 				return nil, err
@@ -260,7 +280,7 @@ func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 // release gives the connection back, unless the operation is bound to it.
 func (r *run) release(server *Server, lease *Lease) {
 	switch b := r.b; {
-	case b.Lease == lease:
+	case b.Lease == lease, r.inTransaction && b.Session.where().lease == lease:
 	case b.Request != nil:
 		b.Request.settle(server, lease)
 	default:
@@ -272,7 +292,8 @@ func (r *run) release(server *Server, lease *Lease) {
 // reply promises more.
 func (r *run) keepOrReturn(res *Result, server *Server, lease *Lease) {
 	b := r.b
-	if b.Cursor && b.Lease == nil && b.Request == nil && !res.Unacknowledged && (res.More || res.Desc.ServiceID != nil) {
+	kept := b.Lease != nil || r.inTransaction && b.Session.where().lease != nil
+	if b.Cursor && !kept && b.Request == nil && !res.Unacknowledged && (res.More || res.Desc.ServiceID != nil) {
 		res.lease = lease
 		return
 	}
@@ -298,6 +319,10 @@ func (r *run) prepare(desc *sdam.Server) error {
 	}
 	if r.session == nil {
 		switch {
+		case r.b.Session != nil && !op.NoSession:
+			if err := r.prepareExplicit(desc, sessions, acknowledged); err != nil {
+				return err
+			}
 		case r.b.session != nil:
 			r.session = r.b.session
 			r.session.Used(time.Now())
@@ -306,7 +331,7 @@ func (r *run) prepare(desc *sdam.Server) error {
 			r.session, r.implicit = r.x.Sessions.Get(r.x.sessionTimeout(), r.taken), true
 		}
 	}
-	if op.Access != Write || !op.Retryable || !r.x.RetryWrites || !acknowledged || r.session == nil {
+	if r.inTransaction || op.Access != Write || !op.Retryable || !r.x.RetryWrites || !acknowledged || r.session == nil {
 		return nil
 	}
 	supported := sessions && desc.Kind != sdam.Standalone && desc.MaxWireVersion >= wireversion.Sessions
@@ -327,8 +352,12 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if r.session != nil && op.acknowledged() {
 		env.lsid = r.session.LSID
 	}
+	env.transaction, env.starts, env.read = r.inTransaction, r.starts && !op.Ends, r.readConcern(env.desc)
 	if gossips(env.desc.Kind) {
 		env.clusterTime = x.Time.Load()
+		if s := r.b.Session; s != nil {
+			env.clusterTime = laterClusterTime(env.clusterTime, s.ClusterTime())
+		}
 	}
 	if op.Access == ReadThenWrite {
 		env.needPrimary = x.Topology.Description().WritesNeedPrimary()
@@ -343,6 +372,9 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	defer f.buf.Release()
 
 	r.sent, r.asked = true, true
+	if r.inTransaction && !op.Ends {
+		r.b.Session.sent(env.topology, server, lease)
+	}
 	watch := x.Monitor.start(ctx, r, &f, lease)
 	res := Result{Server: server, Desc: env.desc, Unacknowledged: !f.ack}
 	if !f.ack {
@@ -364,6 +396,9 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	}
 	if h.ClusterTime != nil {
 		x.Time.Advance(h.ClusterTime)
+	}
+	if s := r.b.Session; s != nil {
+		s.saw(&h, res.Body, r.inTransaction)
 	}
 	if !h.OK {
 		err := newServerError(op, c.Address(), res.Body)

@@ -64,7 +64,11 @@ type Op struct {
 
 	ReadPreference *sdam.ReadPreference // nil: primary
 	ReadConcern    string               // "": the server's default
-	WriteConcern   *WriteConcern        // nil: the server's default
+	// ExplicitReadConcern tells that it was said for this very call.
+	ExplicitReadConcern bool
+	WriteConcern        *WriteConcern // nil: the server's default
+	// ExplicitReadPreference tells that it was said for this very call.
+	ExplicitReadPreference bool
 	// MaxTime bounds the server's work; 0: nothing does but the deadline.
 	MaxTime time.Duration
 	// AwaitMS is maxTimeMS for a command that has its own notion of it.
@@ -72,6 +76,11 @@ type Op struct {
 	// Timed tells that timeoutMS bounds the operation: it is retried as often as the
 	// context's deadline allows, and the server is to stop there too.
 	Timed bool
+	// Ends tells that the command ends the session's transaction. It is retried
+	// whatever the user says of retries, and Again, if any, is called before it is
+	// retried for another reason than an overloaded server.
+	Ends  bool
+	Again func()
 	// NoSession sends the command outside of any session.
 	NoSession bool
 	// ID is shared by the commands of one operation, for their events; 0 takes
@@ -111,6 +120,8 @@ type WriteConcern struct {
 	Timeout time.Duration
 	Journal *bool
 	Fsync   *bool
+	// Explicit tells that it was said for this very call.
+	Explicit bool
 	// Err is why no server would take it, for the first use to report.
 	Err error
 }
@@ -170,6 +181,9 @@ type envelope struct {
 	api         *conn.API
 	lsid        []byte
 	txnNumber   int64 // 0: none
+	transaction bool  // the command is part of one
+	starts      bool  // it is its first
+	read        readConcern
 	clusterTime []byte
 	deadline    time.Time // for maxTimeMS; zero: none
 }
@@ -278,12 +292,7 @@ func (f *frame) sequences(op *Op) []wire.Sequence {
 // appendEnvelope appends what every command carries, to the document that begins at
 // at.
 func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byte {
-	if op.ReadConcern != "" && (op.Access == Read || op.Access == ReadThenWrite) {
-		var in int
-		b, in = bsonwire.BeginDocument(b, "readConcern")
-		b = bsonwire.AppendString(b, "level", op.ReadConcern)
-		b = bsonwire.End(b, in)
-	}
+	b = env.read.append(b)
 	if writes {
 		b = op.WriteConcern.append(b)
 	}
@@ -295,6 +304,10 @@ func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byt
 		if env.txnNumber != 0 {
 			b = bsonwire.AppendInt64(b, "txnNumber", env.txnNumber)
 		}
+		if env.transaction {
+			b = appendTrue(b, "startTransaction", env.starts)
+			b = bsonwire.AppendBoolean(b, "autocommit", false)
+		}
 	}
 	if env.clusterTime != nil {
 		b = bsonwire.AppendDocument(b, "$clusterTime", env.clusterTime)
@@ -305,6 +318,13 @@ func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byt
 	b = op.appendReadPreference(b, env)
 	b = env.api.Append(b)
 	return bsonwire.AppendString(b, "$db", op.Database)
+}
+
+func appendTrue(dst []byte, key string, v bool) []byte {
+	if !v {
+		return dst
+	}
+	return bsonwire.AppendBoolean(dst, key, true)
 }
 
 // maxTimeMS is how long the server may work, by the operation's own bound and by the

@@ -7,6 +7,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Conn is what a pool needs of a connection. It may also be a [Breakable], a
@@ -122,7 +123,7 @@ type Options[C Conn] struct {
 }
 
 const (
-	defaultMaxConnecting = 2
+	defaultMaxConnecting = setup.MaxConnecting
 	defaultMaxDraining   = 100
 	defaultDrainTimeout  = 3 * time.Second
 	defaultAliveAfter    = time.Second

@@ -1,18 +1,19 @@
 package sdam
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Mode says which members of a replica set may serve a read.
 type Mode uint8
 
-// The read preference modes.
+// The read preference modes, in the order of setup.ReadModes.
 const (
 	// Primary reads from the primary only.
 	Primary Mode = iota
@@ -28,18 +29,10 @@ const (
 	Nearest
 )
 
-var modeNames = [...]string{
-	Primary:            "primary",
-	PrimaryPreferred:   "primaryPreferred",
-	Secondary:          "secondary",
-	SecondaryPreferred: "secondaryPreferred",
-	Nearest:            "nearest",
-}
-
 // String returns the mode's name as it goes over the wire.
 func (m Mode) String() string {
-	if int(m) < len(modeNames) {
-		return modeNames[m]
+	if int(m) < len(setup.ReadModes) {
+		return setup.ReadModes[m]
 	}
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
@@ -129,20 +122,16 @@ func (p *ReadPreference) Validate() error {
 	if p == nil {
 		return nil
 	}
-	if int(p.Mode) >= len(modeNames) {
-		return fmt.Errorf("read preference: %v is no mode: use primary, primaryPreferred, secondary, secondaryPreferred or nearest", p.Mode)
-	}
-	if p.Mode == Primary {
-		switch {
-		case p.hasTags():
-			return errors.New("read preference primary takes no tag sets: choose another mode or drop the tags")
-		case p.MaxStaleness > 0:
-			return errors.New("read preference primary takes no maxStalenessSeconds: choose another mode or drop it")
-		case p.Hedge != nil:
-			return errors.New("read preference primary takes no hedge: choose another mode or drop it")
-		}
+	reads := p.Rules()
+	if err := reads.Check(); err != nil {
+		return err
 	}
 	return nil
+}
+
+// Rules returns the preference for the rules that it has to keep.
+func (p *ReadPreference) Rules() setup.Reads {
+	return setup.Reads{Mode: p.Mode.String(), Tagged: p.hasTags(), MaxStaleness: p.MaxStaleness, Hedged: p.Hedge != nil}
 }
 
 // String returns the preference in a form for logs and errors.

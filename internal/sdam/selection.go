@@ -5,16 +5,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
-// The bounds of a read preference's MaxStaleness.
-const (
-	// smallestMaxStaleness is the least that a replica set takes.
-	smallestMaxStaleness = 90 * time.Second
-	// idleWritePeriod is how often an idle primary writes to its oplog.
-	idleWritePeriod = 10 * time.Second
-)
+// idleWritePeriod is how often an idle primary writes to its oplog.
+const idleWritePeriod = 10 * time.Second
 
 // Selection is what an operation asks of a server.
 type Selection struct {
@@ -87,7 +83,7 @@ func (q *Selection) validate(kind TopologyKind) error {
 	if limit <= 0 || kind != ReplicaSetNoPrimary && kind != ReplicaSetWithPrimary {
 		return nil
 	}
-	if limit < smallestMaxStaleness {
+	if limit < setup.MinMaxStaleness {
 		return fmt.Errorf("maxStalenessSeconds %v is too low: a replica set takes at least 90 seconds", limit.Seconds())
 	}
 	if least := q.HeartbeatInterval + idleWritePeriod; limit < least {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/spectest"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
@@ -99,7 +100,7 @@ func modeOf(t *testing.T, name string) Mode {
 	if name == "" {
 		return Primary
 	}
-	for i, n := range modeNames {
+	for i, n := range setup.ReadModes {
 		if strings.EqualFold(n, name) {
 			return Mode(i)
 		}

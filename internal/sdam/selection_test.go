@@ -78,10 +78,10 @@ func TestSelectionReportsWhatWaitingDoesNotCure(t *testing.T) {
 		pref ReadPreference
 		want string
 	}{
-		{ReadPreference{Mode: 77}, "is no mode"},
-		{ReadPreference{TagSets: []TagSet{{"a": "b"}}}, "takes no tag sets"},
-		{ReadPreference{MaxStaleness: time.Hour}, "takes no maxStalenessSeconds"},
-		{ReadPreference{Hedge: new(bool)}, "takes no hedge"},
+		{ReadPreference{Mode: 77}, "is not known"},
+		{ReadPreference{TagSets: []TagSet{{"a": "b"}}}, "readPreferenceTags: needs a readPreference other than primary"},
+		{ReadPreference{MaxStaleness: time.Hour}, "maxStalenessSeconds: needs"},
+		{ReadPreference{Hedge: new(bool)}, "hedge: needs"},
 		{ReadPreference{Mode: Nearest, MaxStaleness: time.Minute}, "at least 90 seconds"},
 		{ReadPreference{Mode: Nearest, MaxStaleness: 95 * time.Second}, "at least 110 seconds"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
@@ -25,17 +26,12 @@ type Settings struct {
 
 // Validate reports combinations that contradict each other.
 func (s *Settings) Validate() error {
-	switch {
-	case len(s.Seeds) == 0:
+	if len(s.Seeds) == 0 {
 		return errors.New("no server address given: name at least one host")
-	case s.Direct && len(s.Seeds) > 1:
-		return errors.New("directConnection takes one host: name one, or drop directConnection to discover the deployment")
-	case s.LoadBalanced && len(s.Seeds) > 1:
-		return errors.New("loadBalanced takes one host: name the load balancer alone")
-	case s.LoadBalanced && s.Direct:
-		return errors.New("loadBalanced and directConnection exclude each other: drop one")
-	case s.LoadBalanced && s.SetName != "":
-		return errors.New("loadBalanced and replicaSet exclude each other: drop one")
+	}
+	d := setup.Deployment{Hosts: len(s.Seeds), Direct: s.Direct, LoadBalanced: s.LoadBalanced, ReplicaSet: s.SetName}
+	if err := d.Check(); err != nil {
+		return err
 	}
 	return nil
 }

@@ -35,10 +35,10 @@ func TestSettingsValidate(t *testing.T) {
 		want     string
 	}{
 		{Settings{}, "name at least one host"},
-		{Settings{Seeds: []string{"a", "b"}, Direct: true}, "directConnection takes one host"},
-		{Settings{Seeds: []string{"a", "b"}, LoadBalanced: true}, "loadBalanced takes one host"},
-		{Settings{Seeds: []string{"a"}, LoadBalanced: true, Direct: true}, "exclude each other"},
-		{Settings{Seeds: []string{"a"}, LoadBalanced: true, SetName: "x"}, "exclude each other"},
+		{Settings{Seeds: []string{"a", "b"}, Direct: true}, "directConnection=true and several hosts"},
+		{Settings{Seeds: []string{"a", "b"}, LoadBalanced: true}, "loadBalanced=true and several hosts"},
+		{Settings{Seeds: []string{"a"}, LoadBalanced: true, Direct: true}, "cannot be used together"},
+		{Settings{Seeds: []string{"a"}, LoadBalanced: true, SetName: "x"}, "cannot be used together"},
 	} {
 		if _, err := NewTopology(c.settings); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %q", c.settings, err, c.want)

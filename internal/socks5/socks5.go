@@ -16,9 +16,6 @@ import (
 	"time"
 )
 
-// DefaultPort is where proxies listen by default.
-const DefaultPort = 1080
-
 // Proxy is a SOCKS5 proxy. It must not change while in use.
 type Proxy struct {
 	// Address is the proxy's "host:port".
@@ -70,26 +67,6 @@ const (
 
 	maxText = 255 // of a name, in bytes
 )
-
-// Validate reports a proxy that cannot be used.
-func (p *Proxy) Validate() error {
-	host, _, err := net.SplitHostPort(p.Address)
-	switch {
-	case err != nil:
-		return fmt.Errorf("proxy: %w", err)
-	case host == "":
-		return errors.New("proxyHost: is empty")
-	case p.Username == "" && p.Password != "":
-		return errors.New("proxyPassword needs proxyUsername")
-	case p.Username != "" && p.Password == "":
-		return errors.New("proxyUsername needs proxyPassword")
-	case len(p.Username) > maxText:
-		return fmt.Errorf("proxyUsername: %d bytes are more than the %d that SOCKS5 allows", len(p.Username), maxText)
-	case len(p.Password) > maxText:
-		return fmt.Errorf("proxyPassword: it has more than the %d bytes that SOCKS5 allows", maxText)
-	}
-	return nil
-}
 
 // DialContext opens a connection to "host:port" through the proxy. Sockets of
 // other networks than TCP are opened directly. The context bounds the whole.

@@ -172,27 +172,6 @@ func TestNoDeadlineStays(t *testing.T) {
 	exchange(t, nc)
 }
 
-func TestValidate(t *testing.T) {
-	for _, tt := range []struct {
-		p    Proxy
-		want string
-	}{
-		{Proxy{Address: "proxy:1080"}, ""},
-		{Proxy{Address: "[::1]:1080", Username: "a", Password: "b"}, ""},
-		{Proxy{Address: "proxy"}, "missing port"},
-		{Proxy{Address: ":1080"}, "proxyHost"},
-		{Proxy{Address: "proxy:1080", Username: "a"}, "needs proxyPassword"},
-		{Proxy{Address: "proxy:1080", Password: "hush"}, "needs proxyUsername"},
-		{Proxy{Address: "proxy:1080", Username: strings.Repeat("a", 256), Password: "hush"}, "proxyUsername: 256 bytes"},
-		{Proxy{Address: "proxy:1080", Username: "a", Password: strings.Repeat("hush", 64)}, "proxyPassword"},
-	} {
-		err := tt.p.Validate()
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hush")) {
-			t.Errorf("%v does not say %q", err, tt.want)
-		}
-	}
-}
-
 // Whatever a proxy answers, the client ends with a verdict and takes no byte of
 // what the target says.
 func FuzzReplies(f *testing.F) {

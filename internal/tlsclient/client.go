@@ -9,6 +9,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Options say whom to trust and who to be. Their names in errors are those of
@@ -17,21 +19,8 @@ type Options struct {
 	// Config is what to begin with; nil is the zero configuration. It is copied.
 	Config *tls.Config
 
-	// CAFile has the authorities to trust, in PEM form; "" is the system's.
-	CAFile string
-	// CertificateKeyFile has the client's certificate, with its chain, and its
-	// private key, in PEM form. Or they are in two files.
-	CertificateKeyFile string
-	CertFile, KeyFile  string
-	// Password decrypts the private key.
-	Password string
-
-	// Insecure and AllowInvalidCertificates check nothing of the server's
-	// certificate; AllowInvalidHostnames checks all but its names.
-	Insecure, AllowInvalidCertificates, AllowInvalidHostnames bool
-	// DisableOCSPEndpointCheck asks no responder whether the certificate was
-	// revoked, DisableRevocationCheck does not look at stapled answers either.
-	DisableOCSPEndpointCheck, DisableRevocationCheck bool
+	// TLS says what the options say.
+	setup.TLS
 	// DialContext opens the sockets to OCSP responders; nil uses a net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -117,23 +106,14 @@ func (o *Options) validate() error {
 		{o.CAFile != "", cfg.RootCAs != nil, "tlsCAFile", "RootCAs of the tls.Config"},
 		{o.CertificateKeyFile != "", ownCertificate, "tlsCertificateKeyFile", "a certificate in the tls.Config"},
 		{o.CertFile != "", ownCertificate, "ssl_certfile", "a certificate in the tls.Config"},
-		{o.CertificateKeyFile != "", o.CertFile != "", "tlsCertificateKeyFile", "ssl_certfile"},
-		{o.CertificateKeyFile != "", o.KeyFile != "", "tlsCertificateKeyFile", "ssl_keyfile"},
-		{o.Insecure, o.AllowInvalidCertificates, "tlsInsecure", "tlsAllowInvalidCertificates"},
-		{o.Insecure, o.AllowInvalidHostnames, "tlsInsecure", "tlsAllowInvalidHostnames"},
-		{o.Insecure, o.DisableOCSPEndpointCheck, "tlsInsecure", "tlsDisableOCSPEndpointCheck"},
-		{o.Insecure, o.DisableRevocationCheck, "tlsInsecure", "tlsDisableCertificateRevocationCheck"},
-		{o.AllowInvalidCertificates, o.DisableOCSPEndpointCheck, "tlsAllowInvalidCertificates", "tlsDisableOCSPEndpointCheck"},
-		{o.AllowInvalidCertificates, o.DisableRevocationCheck, "tlsAllowInvalidCertificates", "tlsDisableCertificateRevocationCheck"},
-		{o.DisableOCSPEndpointCheck, o.DisableRevocationCheck, "tlsDisableOCSPEndpointCheck", "tlsDisableCertificateRevocationCheck"},
 	}
 	for _, c := range conflicts {
 		if c.a && c.b {
 			return fmt.Errorf("%s and %s cannot be used together", c.na, c.nb)
 		}
 	}
-	if o.KeyFile != "" && o.CertFile == "" {
-		return errors.New("ssl_keyfile needs ssl_certfile")
+	if err := o.TLS.Check(); err != nil {
+		return err
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mgxdb/mgx/internal/certtest"
 	"github.com/mgxdb/mgx/internal/scripted"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // echo is a TLS server that sends back what it gets, and says what it saw of each
@@ -97,16 +98,16 @@ func TestServerCertificates(t *testing.T) {
 		{"many names", ca.Issue(t, "db", certtest.For(strings.Fields("a b c d e f g h i j")...)), Options{}, []string{"g, h and 2 more"}, new(x509.HostnameError)},
 		{"no name", ca.Issue(t, "localhost", certtest.For()), Options{}, []string{"names no host at all", `"localhost"`}, new(x509.HostnameError)},
 		{"unknown authority", other.Issue(t, "db"), Options{}, []string{`"CN=db"`, `"CN=Coffee CA"`, "tlsCAFile (" + caFile + ")"}, new(x509.UnknownAuthorityError)},
-		{"self-signed", &certtest.Pair{Cert: other.Cert, Key: other.Key}, Options{AllowInvalidHostnames: true}, []string{`"CN=Coffee CA"`, "self-signed"}, new(x509.UnknownAuthorityError)},
+		{"self-signed", &certtest.Pair{Cert: other.Cert, Key: other.Key}, Options{TLS: setup.TLS{AllowInvalidHostnames: true}}, []string{`"CN=Coffee CA"`, "self-signed"}, new(x509.UnknownAuthorityError)},
 		{"for clients alone", ca.Issue(t, "db", certtest.Usage(x509.ExtKeyUsageClientAuth)), Options{}, []string{`"CN=db"`, "is not accepted"}, new(x509.CertificateInvalidError)},
 
-		{"insecure: expired", ca.Issue(t, "db", certtest.Expired()), Options{Insecure: true}, nil, nil},
-		{"insecure: unknown, wrong name", other.Issue(t, "db", certtest.For("x")), Options{Insecure: true}, nil, nil},
-		{"invalid allowed: unknown", other.Issue(t, "db"), Options{AllowInvalidCertificates: true}, nil, nil},
-		{"names unchecked: wrong name", ca.Issue(t, "db", certtest.For("x")), Options{AllowInvalidHostnames: true}, nil, nil},
-		{"names unchecked: intermediate", below.Issue(t, "db", certtest.For("x")), Options{AllowInvalidHostnames: true}, nil, nil},
-		{"names unchecked: unknown authority", other.Issue(t, "db"), Options{AllowInvalidHostnames: true}, []string{`"CN=Coffee CA"`, "tlsCAFile"}, new(x509.UnknownAuthorityError)},
-		{"names unchecked: expired", ca.Issue(t, "db", certtest.Expired()), Options{AllowInvalidHostnames: true}, []string{"until"}, new(x509.CertificateInvalidError)},
+		{"insecure: expired", ca.Issue(t, "db", certtest.Expired()), Options{TLS: setup.TLS{Insecure: true}}, nil, nil},
+		{"insecure: unknown, wrong name", other.Issue(t, "db", certtest.For("x")), Options{TLS: setup.TLS{Insecure: true}}, nil, nil},
+		{"invalid allowed: unknown", other.Issue(t, "db"), Options{TLS: setup.TLS{AllowInvalidCertificates: true}}, nil, nil},
+		{"names unchecked: wrong name", ca.Issue(t, "db", certtest.For("x")), Options{TLS: setup.TLS{AllowInvalidHostnames: true}}, nil, nil},
+		{"names unchecked: intermediate", below.Issue(t, "db", certtest.For("x")), Options{TLS: setup.TLS{AllowInvalidHostnames: true}}, nil, nil},
+		{"names unchecked: unknown authority", other.Issue(t, "db"), Options{TLS: setup.TLS{AllowInvalidHostnames: true}}, []string{`"CN=Coffee CA"`, "tlsCAFile"}, new(x509.UnknownAuthorityError)},
+		{"names unchecked: expired", ca.Issue(t, "db", certtest.Expired()), Options{TLS: setup.TLS{AllowInvalidHostnames: true}}, []string{"until"}, new(x509.CertificateInvalidError)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,12 +146,12 @@ func TestClientCertificates(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"one file", Options{CertificateKeyFile: good.File(t)}, ""},
-		{"two files", Options{CertFile: cert, KeyFile: key}, ""},
+		{"one file", Options{TLS: setup.TLS{CertificateKeyFile: good.File(t)}}, ""},
+		{"two files", Options{TLS: setup.TLS{CertFile: cert, KeyFile: key}}, ""},
 		{"own configuration", Options{Config: &tls.Config{Certificates: []tls.Certificate{good.TLS()}}}, ""},
 		{"none", Options{}, "set tlsCertificateKeyFile"},
-		{"of an unknown authority", Options{CertificateKeyFile: bad.File(t)}, "does not accept this client's certificate"},
-		{"expired", Options{CertificateKeyFile: ca.Issue(t, "app", certtest.Expired()).File(t)}, "does not accept this client's certificate"},
+		{"of an unknown authority", Options{TLS: setup.TLS{CertificateKeyFile: bad.File(t)}}, "does not accept this client's certificate"},
+		{"expired", Options{TLS: setup.TLS{CertificateKeyFile: ca.Issue(t, "app", certtest.Expired()).File(t)}}, "does not accept this client's certificate"},
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		s := serve(t, &tls.Config{
@@ -206,7 +207,7 @@ func TestOwnConfig(t *testing.T) {
 	if own.MinVersion != 0 || own.ClientSessionCache != nil || own.InsecureSkipVerify {
 		t.Error("the owner's configuration was changed")
 	}
-	skip := newClient(t, Options{Config: &tls.Config{InsecureSkipVerify: true}, AllowInvalidHostnames: true})
+	skip := newClient(t, Options{Config: &tls.Config{InsecureSkipVerify: true}, TLS: setup.TLS{AllowInvalidHostnames: true}})
 	if err := exchange(t.Context(), skip, s.Address); err != nil {
 		t.Error(err)
 	}
@@ -215,7 +216,7 @@ func TestOwnConfig(t *testing.T) {
 func TestResumption(t *testing.T) {
 	ca := certtest.NewAuthority(t, "Tea CA")
 	s := serve(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "db").TLS()}})
-	for name, o := range map[string]Options{"all checks": {}, "names unchecked": {AllowInvalidHostnames: true}} {
+	for name, o := range map[string]Options{"all checks": {}, "names unchecked": {TLS: setup.TLS{AllowInvalidHostnames: true}}} {
 		t.Run(name, func(t *testing.T) {
 			o.CAFile = ca.File(t)
 			c := newClient(t, o)
@@ -234,7 +235,7 @@ func TestResumption(t *testing.T) {
 func TestOldVersions(t *testing.T) {
 	ca := certtest.NewAuthority(t, "Tea CA")
 	s := serve(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "db").TLS()}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
-	err := exchange(t.Context(), newClient(t, Options{CAFile: ca.File(t)}), s.localhost())
+	err := exchange(t.Context(), newClient(t, Options{TLS: setup.TLS{CAFile: ca.File(t)}}), s.localhost())
 	if err == nil || !strings.Contains(err.Error(), "1.2 and later") {
 		t.Errorf("a server of old: %v", err)
 	}
@@ -252,7 +253,7 @@ func TestPlainServers(t *testing.T) {
 				_, _ = p.Conn.Read(make([]byte, 1<<14))
 				_, _ = p.Write([]byte(tt.say))
 			})
-			err := exchange(t.Context(), newClient(t, Options{Insecure: true}), s.Address)
+			err := exchange(t.Context(), newClient(t, Options{TLS: setup.TLS{Insecure: true}}), s.Address)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v does not say %q", err, tt.want)
 			}
@@ -265,7 +266,7 @@ func TestHandshakeContext(t *testing.T) {
 	s := scripted.Listen(t, func(p *scripted.Peer) { _, _ = io.Copy(io.Discard, p.Conn) })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := exchange(ctx, newClient(t, Options{Insecure: true}), s.Address); !errors.Is(err, context.DeadlineExceeded) {
+	if err := exchange(ctx, newClient(t, Options{TLS: setup.TLS{Insecure: true}}), s.Address); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }

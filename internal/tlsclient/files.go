@@ -94,7 +94,7 @@ func (o *Options) certificate() (tls.Certificate, error) {
 	if block == nil {
 		return fail(errors.New("holds no private key in PEM form"))
 	}
-	key, err := privateKey(block, []byte(o.Password))
+	key, err := privateKey(block, []byte(o.KeyPassword))
 	if err != nil {
 		return fail(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/youmark/pkcs8"
 
 	"github.com/mgxdb/mgx/internal/certtest"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 const password = "sésame 1"
@@ -59,7 +60,7 @@ func TestEncryptedKeys(t *testing.T) {
 		p := ca.Issue(t, "app")
 		for way, data := range map[string][]byte{"legacy": encrypted(t, p, true), "PKCS#8": encrypted(t, p, false)} {
 			t.Run(name+" "+way, func(t *testing.T) {
-				o := Options{CertificateKeyFile: file(t, data), Password: password}
+				o := Options{TLS: setup.TLS{CertificateKeyFile: file(t, data), KeyPassword: password}}
 				c, err := New(o)
 				if err != nil {
 					t.Fatal(err)
@@ -71,7 +72,7 @@ func TestEncryptedKeys(t *testing.T) {
 					password string
 					want     error
 				}{{"", errPasswordNeeded}, {"open", errPasswordWrong}, {password + " ", errPasswordWrong}} {
-					o.Password = wrong.password
+					o.KeyPassword = wrong.password
 					_, err := New(o)
 					if !errors.Is(err, wrong.want) || !strings.Contains(err.Error(), "tlsCertificateKeyFilePassword") {
 						t.Errorf("password %q: %v", wrong.password, err)
@@ -101,7 +102,7 @@ func TestKeyForms(t *testing.T) {
 			[]byte("Bag Attributes\n"), ec.KeyPEM(t), []byte("subject=CN=app\n"), ec.CertPEM(), certtest.PEM("DH PARAMETERS", []byte("x")),
 		}, nil),
 	} {
-		if _, err := New(Options{CertificateKeyFile: file(t, data)}); err != nil {
+		if _, err := New(Options{TLS: setup.TLS{CertificateKeyFile: file(t, data)}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -118,18 +119,18 @@ func TestBadFiles(t *testing.T) {
 		o    Options
 		want []string
 	}{
-		{"no such authorities", Options{CAFile: missing}, []string{"tlsCAFile", missing}},
-		{"no such certificate", Options{CertificateKeyFile: missing}, []string{"tlsCertificateKeyFile", missing}},
-		{"no such classic certificate", Options{CertFile: missing}, []string{"ssl_certfile", missing}},
-		{"no such key", Options{CertFile: certOnly, KeyFile: missing}, []string{"ssl_keyfile", missing}},
-		{"authorities without one", Options{CAFile: keyOnly}, []string{"tlsCAFile", "no certificate"}},
-		{"garbage authorities", Options{CAFile: garbage}, []string{"tlsCAFile", garbage, "certificate 1"}},
-		{"garbage certificate", Options{CertificateKeyFile: garbage}, []string{"tlsCertificateKeyFile", garbage, "certificate 1"}},
-		{"no key", Options{CertificateKeyFile: certOnly}, []string{"tlsCertificateKeyFile", "no private key"}},
-		{"no certificate", Options{CertificateKeyFile: keyOnly}, []string{"tlsCertificateKeyFile", "no certificate"}},
-		{"another's key", Options{CertificateKeyFile: file(t, append(p.CertPEM(), q.KeyPEM(t)...))}, []string{"not the one of the certificate", "CN=app"}},
-		{"garbage key", Options{CertificateKeyFile: file(t, append(p.CertPEM(), certtest.PEM("PRIVATE KEY", []byte("x"))...))}, []string{"the private key cannot be read"}},
-		{"garbage encrypted key", Options{CertificateKeyFile: file(t, append(p.CertPEM(), certtest.PEM("ENCRYPTED PRIVATE KEY", []byte("x"))...)), Password: "x"},
+		{"no such authorities", Options{TLS: setup.TLS{CAFile: missing}}, []string{"tlsCAFile", missing}},
+		{"no such certificate", Options{TLS: setup.TLS{CertificateKeyFile: missing}}, []string{"tlsCertificateKeyFile", missing}},
+		{"no such classic certificate", Options{TLS: setup.TLS{CertFile: missing}}, []string{"ssl_certfile", missing}},
+		{"no such key", Options{TLS: setup.TLS{CertFile: certOnly, KeyFile: missing}}, []string{"ssl_keyfile", missing}},
+		{"authorities without one", Options{TLS: setup.TLS{CAFile: keyOnly}}, []string{"tlsCAFile", "no certificate"}},
+		{"garbage authorities", Options{TLS: setup.TLS{CAFile: garbage}}, []string{"tlsCAFile", garbage, "certificate 1"}},
+		{"garbage certificate", Options{TLS: setup.TLS{CertificateKeyFile: garbage}}, []string{"tlsCertificateKeyFile", garbage, "certificate 1"}},
+		{"no key", Options{TLS: setup.TLS{CertificateKeyFile: certOnly}}, []string{"tlsCertificateKeyFile", "no private key"}},
+		{"no certificate", Options{TLS: setup.TLS{CertificateKeyFile: keyOnly}}, []string{"tlsCertificateKeyFile", "no certificate"}},
+		{"another's key", Options{TLS: setup.TLS{CertificateKeyFile: file(t, append(p.CertPEM(), q.KeyPEM(t)...))}}, []string{"not the one of the certificate", "CN=app"}},
+		{"garbage key", Options{TLS: setup.TLS{CertificateKeyFile: file(t, append(p.CertPEM(), certtest.PEM("PRIVATE KEY", []byte("x"))...))}}, []string{"the private key cannot be read"}},
+		{"garbage encrypted key", Options{TLS: setup.TLS{CertificateKeyFile: file(t, append(p.CertPEM(), certtest.PEM("ENCRYPTED PRIVATE KEY", []byte("x"))...)), KeyPassword: "x"}},
 			[]string{"does not decrypt"}},
 	} {
 		_, err := New(tt.o)
@@ -157,15 +158,15 @@ func TestConflicts(t *testing.T) {
 		o    Options
 		a, b string
 	}{
-		{Options{Config: own, CAFile: "x"}, "tlsCAFile", "RootCAs"},
-		{Options{Config: own, CertificateKeyFile: "x"}, "tlsCertificateKeyFile", "tls.Config"},
-		{Options{Config: own, CertFile: "x"}, "ssl_certfile", "tls.Config"},
-		{Options{CertificateKeyFile: "x", CertFile: "y"}, "tlsCertificateKeyFile", "ssl_certfile"},
-		{Options{CertificateKeyFile: "x", KeyFile: "y"}, "tlsCertificateKeyFile", "ssl_keyfile"},
-		{Options{KeyFile: "y"}, "ssl_keyfile", "ssl_certfile"},
-		{Options{Insecure: true, AllowInvalidHostnames: true}, "tlsInsecure", "tlsAllowInvalidHostnames"},
-		{Options{Insecure: true, AllowInvalidCertificates: true}, "tlsInsecure", "tlsAllowInvalidCertificates"},
-		{Options{DisableOCSPEndpointCheck: true, DisableRevocationCheck: true}, "tlsDisableOCSPEndpointCheck", "tlsDisableCertificateRevocationCheck"},
+		{Options{Config: own, TLS: setup.TLS{CAFile: "x"}}, "tlsCAFile", "RootCAs"},
+		{Options{Config: own, TLS: setup.TLS{CertificateKeyFile: "x"}}, "tlsCertificateKeyFile", "tls.Config"},
+		{Options{Config: own, TLS: setup.TLS{CertFile: "x"}}, "ssl_certfile", "tls.Config"},
+		{Options{TLS: setup.TLS{CertificateKeyFile: "x", CertFile: "y"}}, "tlsCertificateKeyFile", "ssl_certfile"},
+		{Options{TLS: setup.TLS{CertificateKeyFile: "x", KeyFile: "y"}}, "tlsCertificateKeyFile", "ssl_keyfile"},
+		{Options{TLS: setup.TLS{KeyFile: "y"}}, "ssl_keyfile", "ssl_certfile"},
+		{Options{TLS: setup.TLS{Insecure: true, AllowInvalidHostnames: true}}, "tlsInsecure", "tlsAllowInvalidHostnames"},
+		{Options{TLS: setup.TLS{Insecure: true, AllowInvalidCertificates: true}}, "tlsInsecure", "tlsAllowInvalidCertificates"},
+		{Options{TLS: setup.TLS{DisableOCSPEndpointCheck: true, DisableRevocationCheck: true}}, "tlsDisableOCSPEndpointCheck", "tlsDisableCertificateRevocationCheck"},
 	} {
 		if _, err := New(tt.o); err == nil || !strings.Contains(err.Error(), tt.a) || !strings.Contains(err.Error(), tt.b) {
 			t.Errorf("%+v: %v does not name %s and %s", tt.o, err, tt.a, tt.b)

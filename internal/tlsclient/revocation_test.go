@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/mgxdb/mgx/internal/certtest"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // responder is an OCSP responder that knows one certificate.
@@ -92,14 +93,14 @@ func testMatrix(t *testing.T, ca *certtest.Authority, signer *certtest.Pair) {
 				cert.OCSPStaple = answer
 			}
 			s := serve(t, &tls.Config{Certificates: []tls.Certificate{cert}})
-			for options, o := range map[string]Options{
+			for options, o := range map[string]setup.TLS{
 				"tls=true": {}, "tlsInsecure=true": {Insecure: true}, "tlsAllowInvalidCertificates=true": {AllowInvalidCertificates: true},
 				"tlsAllowInvalidHostnames=true":             {AllowInvalidHostnames: true},
 				"tlsDisableCertificateRevocationCheck=true": {DisableRevocationCheck: true},
 			} {
 				accepted := tt.accepted || o.Insecure || o.AllowInvalidCertificates || o.DisableRevocationCheck
 				o.CAFile = ca.File(t)
-				err := exchange(t.Context(), newClient(t, o), s.localhost())
+				err := exchange(t.Context(), newClient(t, Options{TLS: o}), s.localhost())
 				if (err == nil) != accepted {
 					t.Errorf("%s: %v", options, err)
 				}
@@ -140,7 +141,7 @@ func TestBadStaples(t *testing.T) {
 			cert.OCSPStaple = tt.staple
 			s := serve(t, &tls.Config{Certificates: []tls.Certificate{cert}})
 			// Stapled answers count whether or not responders are asked.
-			err := exchange(t.Context(), newClient(t, Options{CAFile: ca.File(t), DisableOCSPEndpointCheck: true}), s.localhost())
+			err := exchange(t.Context(), newClient(t, Options{TLS: setup.TLS{CAFile: ca.File(t), DisableOCSPEndpointCheck: true}}), s.localhost())
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -169,14 +170,14 @@ func TestBadResponders(t *testing.T) {
 	} {
 		r.answers(raw)
 		s := serve(t, &tls.Config{Certificates: []tls.Certificate{pair.TLS()}})
-		if err := exchange(t.Context(), newClient(t, Options{CAFile: ca.File(t)}), s.localhost()); err != nil {
+		if err := exchange(t.Context(), newClient(t, Options{TLS: setup.TLS{CAFile: ca.File(t)}}), s.localhost()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	r.say = func(w http.ResponseWriter, _ *ocsp.Request) { http.Error(w, "no", http.StatusTeapot) }
 	s := serve(t, &tls.Config{Certificates: []tls.Certificate{pair.TLS()}})
 	before := r.asked.Load()
-	c := newClient(t, Options{CAFile: ca.File(t)})
+	c := newClient(t, Options{TLS: setup.TLS{CAFile: ca.File(t)}})
 	for range 3 {
 		if err := exchange(t.Context(), c, s.localhost()); err != nil {
 			t.Error(err)
@@ -186,7 +187,7 @@ func TestBadResponders(t *testing.T) {
 		t.Errorf("a responder that fails was asked %d times in a row", n)
 	}
 	before = r.asked.Load()
-	if err := exchange(t.Context(), newClient(t, Options{CAFile: ca.File(t), DisableOCSPEndpointCheck: true}), s.localhost()); err != nil || r.asked.Load() != before {
+	if err := exchange(t.Context(), newClient(t, Options{TLS: setup.TLS{CAFile: ca.File(t), DisableOCSPEndpointCheck: true}}), s.localhost()); err != nil || r.asked.Load() != before {
 		t.Errorf("tlsDisableOCSPEndpointCheck=true: %v, asked %d times", err, r.asked.Load()-before)
 	}
 }
@@ -202,7 +203,7 @@ func TestAnswersAreKept(t *testing.T) {
 	pair := ca.Issue(t, "db", certtest.Responder(slow.URL, good.URL))
 	good.answers(ca.OCSP(t, pair.Cert, certtest.Answer{}))
 	s := serve(t, &tls.Config{Certificates: []tls.Certificate{pair.TLS()}, SessionTicketsDisabled: true})
-	c := newClient(t, Options{CAFile: ca.File(t)})
+	c := newClient(t, Options{TLS: setup.TLS{CAFile: ca.File(t)}})
 	for range 3 {
 		if err := exchange(t.Context(), c, s.localhost()); err != nil {
 			t.Fatal(err)

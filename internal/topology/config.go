@@ -3,24 +3,22 @@ package topology
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Limits and defaults of the specifications.
 const (
 	// MinHeartbeatInterval (minHeartbeatFrequencyMS) is the least time between
 	// two checks of a server, and the least HeartbeatInterval.
-	MinHeartbeatInterval = 500 * time.Millisecond
+	MinHeartbeatInterval = setup.MinHeartbeatInterval
 
-	defaultHeartbeatInterval = 10 * time.Second
-	defaultSelectionTimeout  = 30 * time.Second
-	minRescanInterval        = 60 * time.Second
+	minRescanInterval = 60 * time.Second
 )
 
 // MonitorConn is a connection that checks a server. It is used by one goroutine
@@ -89,20 +87,22 @@ type Config[C pool.Conn] struct {
 
 func (c Config[C]) withDefaults() (Config[C], error) {
 	if c.HeartbeatInterval == 0 {
-		c.HeartbeatInterval = defaultHeartbeatInterval
-	}
-	if c.HeartbeatInterval < MinHeartbeatInterval {
-		return c, fmt.Errorf("heartbeatFrequencyMS %d is too low: it must be at least %d",
-			c.HeartbeatInterval.Milliseconds(), MinHeartbeatInterval.Milliseconds())
+		c.HeartbeatInterval = setup.HeartbeatInterval
 	}
 	if c.SelectionTimeout == 0 {
-		c.SelectionTimeout = defaultSelectionTimeout
+		c.SelectionTimeout = setup.ServerSelectionTimeout
 	}
 	if c.ConnectTimeout < 0 {
 		return c, errors.New("connectTimeoutMS must not be negative")
 	}
-	if c.SRV != nil && c.SRV.MaxHosts > 0 && c.Settings.SetName != "" {
-		return c, errors.New("srvMaxHosts and replicaSet exclude each other: drop one")
+	d := setup.Deployment{
+		SRV: c.SRV != nil, ReplicaSet: c.Settings.SetName, LoadBalanced: c.Settings.LoadBalanced, HeartbeatInterval: c.HeartbeatInterval,
+	}
+	if c.SRV != nil {
+		d.SRVMaxHosts = c.SRV.MaxHosts
+	}
+	if err := d.Check(); err != nil {
+		return c, err
 	}
 	return c, nil
 }

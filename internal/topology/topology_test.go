@@ -89,7 +89,7 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		{func(c *Config[*fakeConn]) { c.Settings.Seeds = nil }, "at least one host"},
-		{func(c *Config[*fakeConn]) { c.HeartbeatInterval = time.Millisecond }, "heartbeatFrequencyMS 1 is too low: it must be at least 500"},
+		{func(c *Config[*fakeConn]) { c.HeartbeatInterval = time.Millisecond }, "heartbeatFrequencyMS: 1ms is below the least of 500ms"},
 		{func(c *Config[*fakeConn]) { c.ConnectTimeout = -1 }, "connectTimeoutMS"},
 		{func(c *Config[*fakeConn]) { c.SRV, c.Settings.SetName = &SRV{MaxHosts: 1}, "rs" }, "srvMaxHosts and replicaSet"},
 	} {

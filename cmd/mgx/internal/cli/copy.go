@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 const copyHelp = `
@@ -21,8 +23,9 @@ connection string, a user is looked up in the database that it names, unless it 
 authSource=admin or the like.
 
 Where the target has one of the collections already, nothing is copied; --drop
-replaces such collections, --merge adds to them. Collections of the target that the
-source does not have stay as they are.
+replaces such collections, --merge adds to them: documents whose _id or other unique
+key is there already stay as they are, and are counted. Collections of the target
+that the source does not have stay as they are.
 
 What changes in the source during the copy may or may not be in the copy. When a
 collection fails, or copy is interrupted, it says of each collection what is there.
@@ -85,19 +88,19 @@ func (a *app) runCopy(ctx context.Context, args []string, flags *copyFlags) erro
 }
 
 func (a *app) copyBetween(ctx context.Context, source *mgx.Client, from place, target *mgx.Client, to place, flags *copyFlags) error {
-	m := a.newMover("copied", flags.quiet)
-	res, err := target.CopyDatabase(ctx, from.database, to.database, mgx.CopyOptions{
-		Source: source, Parallel: flags.parallel, Drop: flags.drop, Merge: flags.merge,
-		Only: flags.collections, Exclude: flags.exclude, Progress: m.progress,
-	})
-	return m.summary(ctx, from.database+" to "+to.database, res, explainExisting(err, "copied", flags.merge))
+	m := a.newMover("copied", &flags.moveFlags)
+	m.options.Drop, m.options.Merge = flags.drop, flags.merge
+	t := transfer.New(m.options)
+	read := transfer.Server{Database: transfer.Handle(source.Database(from.database))}
+	write := transfer.Server{Database: transfer.Handle(onPrimary(target, to.database))}
+	if _, err := t.Add(ctx, &read, &write, ""); err != nil {
+		return fmt.Errorf("copy database %s: %w", from.database, m.explain(err))
+	}
+	return m.move(ctx, t, from.database+" to "+to.database)
 }
 
-// explainExisting adds what to do where the target has collections already.
-func explainExisting(err error, verb string, merge bool) error {
-	var failed *mgx.CopyError
-	if errors.Is(err, mgx.ErrNamespaceExists) && !errors.As(err, &failed) && !merge {
-		return errors.Join(err, errors.New("--drop replaces collections that are "+verb+", --merge adds to them"))
-	}
-	return err
+// onPrimary is a database to write to: what was just written is counted, so not on a
+// secondary.
+func onPrimary(client *mgx.Client, database string) *mgx.Database {
+	return client.Database(database, mgx.WithReadPreference(mgx.ReadPreference{Mode: mgx.Primary}))
 }

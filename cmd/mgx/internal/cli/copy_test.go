@@ -58,7 +58,7 @@ func TestCopy(t *testing.T) {
 	}
 	// Documents that are there already.
 	tool(t, "", "copy", source, target, "--merge", "--collections", "orders", "--collections", "log").
-		want(t, exitPartly, "copied: 1 of 2 collections, 0 documents", "not copied: orders: ")
+		want(t, exitPartly, "copied: 2 collections, 0 documents, 0 bytes, 300 there already", "orders: 0 documents, 0 bytes, 300 there already")
 	tool(t, "", "copy", source, target, "--collections", "oders").want(t, exitFailure, "", `no collection "oders"`)
 	tool(t, "", "copy", in(from.URI(), "none"), target).want(t, exitFailure, "", "no such database")
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -148,7 +149,7 @@ func TestDumpLayout(t *testing.T) {
 		}
 	}
 	want := []string{
-		"%C3%BCber.colls:%2A%3F.bson", "%C3%BCber.colls:%2A%3F.metadata.json", "checked.bson", "checked.metadata.json", "items.bson", "items.metadata.json",
+		"%C3%BCber.colls%3A%2A%3F.bson", "%C3%BCber.colls%3A%2A%3F.metadata.json", "checked.bson", "checked.metadata.json", "items.bson", "items.metadata.json",
 		"log.bson", "log.metadata.json", "ones.metadata.json", "orders.bson", "orders.metadata.json", "system.js.bson", "system.js.metadata.json",
 		"types.bson", "types.metadata.json", "with%20space%2Fand%2525.bson", "with%20space%2Fand%2525.metadata.json", "words.bson", "words.metadata.json",
 	}
@@ -161,7 +162,7 @@ func TestDumpLayout(t *testing.T) {
 		t.Errorf("%s %v", text, err)
 	}
 	tool(t, "", "dump", from.URI(), "shop", "-o", dir).want(t, exitFailure, "", "has files already; nothing was dumped")
-	tool(t, "", "dump", from.URI(), "none", "-o", dir).want(t, exitFailure, "", "there is no database none")
+	tool(t, "", "dump", from.URI(), "none", "-o", dir).want(t, exitFailure, "", "dump database none: there is no such database")
 	dir = t.TempDir()
 	tool(t, "", "dump", from.URI(), "shop", "-o", dir, "--collections", "orders,log", "--exclude", "log", "-q").want(t, exitOK, "dumped: 1 collection, 300", "")
 	tool(t, "", "dump", from.URI(), "shop", "-o", t.TempDir(), "--collections", "oders").want(t, exitFailure, "", `no collection "oders"`)
@@ -197,7 +198,9 @@ func TestRestoreIntoWhatIsThere(t *testing.T) {
 	tool(t, "", "dump", uri, "shop", "-o", dir).want(t, exitOK, "", "")
 	tool(t, "", "restore", uri, dir).want(t, exitFailure, "", `shop has a collection "items" already; nothing was restored`)
 	tool(t, "", "delete", uri, "shop.orders", `{"_id":{"$lt":100}}`, "--many").want(t, exitOK, "", "")
-	tool(t, "", "restore", uri, dir, "--merge", "--collections", "items").want(t, exitFailure, "restored: 0 of 1 collection, 0 documents", "not restored: shop.items: ")
+	tool(t, "", "restore", uri, dir, "--merge").
+		want(t, exitPartly, "restored: 4 collections, 100 documents, 3 KiB, 500 there already", "shop.orders: 100 documents")
+	tool(t, "", "count", uri, "shop.orders").want(t, exitOK, "300\n", "")
 	tool(t, "", "restore", uri, dir, "--drop").want(t, exitOK, "restored: 4 collections, 600 documents", "")
 	tool(t, "", "count", uri, "shop.orders").want(t, exitOK, "300\n", "")
 	tool(t, "", "restore", uri, dir, "--collections", "oders", "--drop").want(t, exitFailure, "", `no collection "oders"`)
@@ -237,7 +240,7 @@ func TestRestoreOfDamagedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := tool(t, "", "restore", in(to.URI(), name), filepath.Join(dir, "shop"))
-		o.want(t, exitPartly, "restored: 3 of 4 collections", "restored in part: "+name+".orders: "+c.n+" document")
+		o.want(t, exitPartly, "restored: 3 of 4 collections", map[bool]string{true: "not restored: inside.orders: ", false: "restored in part: " + name + ".orders: " + c.n + " document"}[c.n == "0"])
 		o.want(t, exitPartly, "", c.says)
 		tool(t, "", "count", to.URI(), name+".orders").want(t, exitOK, c.n+"\n", "")
 		// What is there stays there.
@@ -247,7 +250,8 @@ func TestRestoreOfDamagedFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "shop", "items.metadata.json"), []byte("{]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tool(t, "", "restore", in(to.URI(), "meta"), dir).want(t, exitFailure, "", "items.metadata.json: it is not JSON")
+	// One bad file does not keep the others back.
+	tool(t, "", "restore", in(to.URI(), "meta"), dir).want(t, exitPartly, "restored: 2 of 4 collections", "items.metadata.json: it is not JSON")
 }
 
 func TestRestoreSaysWhatItLeavesOut(t *testing.T) {
@@ -274,7 +278,7 @@ func TestDumpInterrupted(t *testing.T) {
 	var once sync.Once
 	ended := make(chan struct{}) // the answer must not overtake the interruption
 	from.OnCommand(func(c mgxtest.Command) {
-		if c.Name == "getMore" {
+		if c.Name == "find" {
 			once.Do(func() { cancel(); <-ended })
 		}
 	})
@@ -282,7 +286,7 @@ func TestDumpInterrupted(t *testing.T) {
 	close(ended)
 	o.want(t, exitInterrupted, "dumped: 0 of 4 collections", "not begun")
 	o.want(t, exitInterrupted, "", "mgx: interrupted")
-	if entries, err := os.ReadDir(filepath.Join(dir, "shop")); err != nil || len(entries) > 0 {
+	if entries, err := os.ReadDir(filepath.Join(dir, "shop")); !errors.Is(err, os.ErrNotExist) && err != nil || len(entries) > 0 {
 		t.Errorf("left behind: %v (%v)", entries, err)
 	}
 }

@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/progress"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 // moveFlags are the flags that copy, dump and restore have in common.
@@ -54,84 +50,116 @@ func (t *targetFlags) check() error {
 
 // mover shows and sums up how collections move.
 type mover struct {
-	app  *app
-	verb string // copied, dumped, restored
-	show *progress.Several
+	app     *app
+	options transfer.Options
+	show    *progress.Several
 }
 
-func (a *app) newMover(verb string, quiet bool) *mover {
-	m := &mover{app: a, verb: verb}
-	if !quiet {
+func (a *app) newMover(verb string, flags *moveFlags) *mover {
+	m := &mover{app: a, options: transfer.Options{Parallel: flags.parallel, Only: flags.collections, Exclude: flags.exclude, Verb: verb}}
+	if !flags.quiet {
 		m.show = progress.NewSeveral(a.Err)
 	}
+	m.options.Progress = m.progress
 	return m
 }
 
-// progress shows how far a collection is.
-func (m *mover) progress(p mgx.CopyProgress) {
-	if p.Done {
-		m.show.Finish(p.Collection, m.ended(p))
-		return
+// move moves what was planned, and tells how that went.
+func (m *mover) move(ctx context.Context, t *transfer.Transfer, what string) error {
+	if err := t.Missing(); err != nil {
+		return err
 	}
-	text := amount(p.Documents, p.Total, p.Bytes)
-	switch p.Stage {
-	case mgx.CopyVerify:
-		text += ", counting"
-	case mgx.CopyIndexes:
-		text += ", building indexes"
-	default:
-		if p.Elapsed >= time.Second {
-			text += fmt.Sprintf(", %s a second", screen.Number(int(p.Rate())))
-		}
+	res := t.Run(ctx)
+	if len(res.Collections) == 0 {
+		return errors.New("there is no collection to work on")
 	}
-	m.show.Set(p.Collection, progress.State{Done: p.Documents, Total: p.Total, Text: text})
+	return m.summary(ctx, what, &res)
 }
 
-func (m *mover) ended(p mgx.CopyProgress) string {
+// explain adds what to do where the target has collections already.
+func (m *mover) explain(err error) error {
+	var refused *transfer.Refusal
+	if errors.As(err, &refused) && refused.Kind == transfer.Exists && !m.options.Merge {
+		return errors.Join(err, errors.New("--drop replaces collections that are "+m.options.Verb+", --merge adds to them"))
+	}
+	return err
+}
+
+// progress shows how far a collection is.
+func (m *mover) progress(p transfer.Progress) {
+	name := screen.Name(p.Name)
+	if p.Done {
+		m.show.Finish(name, m.ended(name, p))
+		return
+	}
+	text := amount(p.Written, p.Total)
+	switch p.Stage {
+	case transfer.Verify:
+		text += ", counting"
+	case transfer.Indexes:
+		text += ", building indexes"
+	default:
+		if s := p.Elapsed.Seconds(); s >= 1 {
+			text += fmt.Sprintf(", %s a second", screen.Number(int(float64(p.Documents)/s)))
+		}
+	}
+	state := progress.State{Done: p.Documents, Total: p.Total, Text: text}
+	if p.Size > 0 {
+		state.Done, state.Total = p.Read, p.Size
+	}
+	m.show.Set(name, state)
+}
+
+func (m *mover) ended(name string, p transfer.Progress) string {
 	style := m.app.style(m.app.Err)
 	if p.Err != nil {
-		return fmt.Sprintf("%s: %s after %s", style.Name(p.Collection), style.Bad("failed"), amount(p.Documents, 0, p.Bytes))
+		return fmt.Sprintf("%s: %s after %s", style.Name(name), style.Bad("failed"), amount(p.Written, 0))
 	}
-	text := amount(p.Documents, 0, p.Bytes)
+	text := amount(p.Written, 0)
 	if p.Elapsed > 0 {
 		text += " in " + screen.Duration(p.Elapsed)
 	}
-	return style.Name(p.Collection) + ": " + text
+	return style.Name(name) + ": " + text
 }
 
-func amount(documents, total, bytes int64) string {
-	if total > 0 && total != documents {
-		return fmt.Sprintf("%s of %s documents, %s", screen.Number(int(documents)), screen.Number(int(total)), bytesText(bytes))
+func amount(w transfer.Written, total int64) string {
+	text := screen.Count(int(w.Documents), "document", "documents") + ", " + bytesText(w.Bytes)
+	if total > 0 && total != w.Documents {
+		text = fmt.Sprintf("%s of %s documents, %s", screen.Number(int(w.Documents)), screen.Number(int(total)), bytesText(w.Bytes))
 	}
-	return screen.Count(int(documents), "document", "documents") + ", " + bytesText(bytes)
+	if w.Duplicates > 0 {
+		text += fmt.Sprintf(", %s there already", screen.Number(int(w.Duplicates)))
+	}
+	return text
 }
 
 // summary tells what has moved, and what has not, and returns the error of the whole.
-func (m *mover) summary(ctx context.Context, what string, res mgx.CopyResult, err error) error {
+func (m *mover) summary(ctx context.Context, what string, res *transfer.Result) error {
 	m.show.Close()
-	if len(res.Collections) == 0 {
-		return err
-	}
-	a := m.app
+	a, verb := m.app, m.options.Verb
 	bad := a.style(a.Err)
 	done := 0
-	for _, c := range res.Collections {
-		switch {
+	for i := range res.Collections {
+		c := &res.Collections[i]
+		switch name := screen.Name(c.Name); {
 		case c.Err == nil:
 			done++
 		case c.Begun:
-			a.tell("%s %s: %s: %v", bad.Bad(m.verb+" in part:"), c.Name, amount(c.Documents, 0, c.Bytes), c.Err)
+			a.tell("%s %s: %s: %v", bad.Bad(verb+" in part:"), name, amount(c.Written, 0), c.Err)
 		default:
-			a.tell("%s %s: %v", bad.Bad("not "+m.verb+":"), c.Name, c.Err)
+			a.tell("%s %s: %v", bad.Bad("not "+verb+":"), name, c.Err)
 		}
 	}
-	text := fmt.Sprintf("%s %s: %s, %s in %s", what, m.verb,
-		portion(done, len(res.Collections)), amount(res.Documents, 0, res.Bytes), screen.Duration(res.Elapsed))
+	text := fmt.Sprintf("%s %s: %s, %s in %s", what, verb,
+		portion(done, len(res.Collections)), amount(res.Written, 0), screen.Duration(res.Elapsed))
 	if s := res.Elapsed.Seconds(); s >= 0.1 && res.Documents > 0 {
 		text += fmt.Sprintf(" (%s documents a second)", screen.Number(int(float64(res.Documents)/s)))
 	}
 	_, werr := fmt.Fprintln(a.Out, text)
+	err := res.Err()
 	switch {
+	case err == nil && res.Duplicates > 0:
+		return errPartly
 	case err == nil:
 		return outputError(werr) // which must not stand for a failure of the work
 	case ctx.Err() != nil:
@@ -139,7 +167,7 @@ func (m *mover) summary(ctx context.Context, what string, res mgx.CopyResult, er
 	case done > 0 || res.Documents > 0:
 		return errPartly
 	}
-	return fmt.Errorf("nothing was %s", m.verb) // why stands above, for each
+	return fmt.Errorf("nothing was %s", verb) // why stands above, for each
 }
 
 func portion(done, all int) string {
@@ -149,63 +177,8 @@ func portion(done, all int) string {
 	return fmt.Sprintf("%s of %s", screen.Number(done), screen.Count(all, "collection", "collections"))
 }
 
-// wants tells whether a collection is to move.
+// wants reports whether a collection is to move.
 func (m *moveFlags) wants(name string) bool {
-	return !slices.Contains(m.exclude, name) && (len(m.collections) == 0 || slices.Contains(m.collections, name))
-}
-
-// missing is the error of a collection that was asked for and is not there, or of
-// nothing to do.
-func (m *moveFlags) missing(n int, there func(name string) bool) error {
-	for _, name := range m.collections {
-		if !there(name) && !slices.Contains(m.exclude, name) {
-			return fmt.Errorf("there is no collection %q; nothing was done", name)
-		}
-	}
-	if n == 0 {
-		return errors.New("there is no collection to work on")
-	}
-	return nil
-}
-
-// each runs f for collections, a number of them at a time, and returns the first
-// error. What is not begun when the context ends, never is.
-func (m *mover) each(ctx context.Context, parallel int, list []mgx.CopiedCollection, f func(c *mgx.CopiedCollection, i int) error) error {
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, parallel)
-	for i := range list {
-		c := &list[i]
-		select {
-		case turns <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			c.Err = fmt.Errorf("not begun: %w", context.Cause(ctx))
-			continue
-		}
-		wg.Go(func() {
-			defer func() { <-turns }()
-			began := time.Now()
-			c.Err = f(c, i)
-			m.progress(mgx.CopyProgress{Collection: c.Name, Documents: c.Documents, Bytes: c.Bytes, Elapsed: time.Since(began), Done: true, Err: c.Err})
-		})
-	}
-	wg.Wait()
-	for i := range list {
-		if list[i].Err != nil {
-			return list[i].Err
-		}
-	}
-	return nil
-}
-
-// total sums collections up.
-func total(list []mgx.CopiedCollection, began time.Time) mgx.CopyResult {
-	res := mgx.CopyResult{Collections: list, Elapsed: time.Since(began)}
-	for _, c := range list {
-		res.Documents += c.Documents
-		res.Bytes += c.Bytes
-	}
-	slices.SortFunc(res.Collections, func(a, b mgx.CopiedCollection) int { return strings.Compare(a.Name, b.Name) })
-	return res
+	o := transfer.Options{Only: m.collections, Exclude: m.exclude}
+	return o.Wants(name)
 }

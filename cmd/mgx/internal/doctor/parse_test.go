@@ -48,7 +48,7 @@ func TestBadOptions(t *testing.T) {
 	examine(t, Request{URI: "mongodb://db1/?tlsCAFile=" + none}).stops(t, "connection string", "uri.file", none, "correct the path")
 	examine(t, Request{URI: "mongodb://ann:" + secret + "@db1/?authMechanism=GSSAPI"}).
 		stops(t, "connection string", "uri.options", "GSSAPI (Kerberos) is not supported")
-	examine(t, Request{URI: "mongodb://ann@db1/"}).stops(t, "connection string", "uri.options", "needs a password")
+	examine(t, Request{URI: "mongodb://ann@db1/"}).stops(t, "connection string", "uri.options", "password: is missing")
 }
 
 func TestUnderstood(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 func document(t testing.TB, d bson.D) []byte {
@@ -29,7 +30,7 @@ func document(t testing.TB, d bson.D) []byte {
 func TestFileName(t *testing.T) {
 	for name, want := range map[string]string{
 		"orders": "orders", "a b": "a%20b", "a/b": "a%2Fb", "100%": "100%25", "über": "%C3%BCber", "a.b-c_d~e": "a.b-c_d~e",
-		"a:b@c&d=e+f$g": "a:b@c&d=e+f$g", `"quoted"\;`: "%22quoted%22%5C%3B", "*?,": "%2A%3F%2C",
+		"a:b@c&d=e+f$g": "a%3Ab%40c%26d%3De%2Bf%24g", `"quoted"\;`: "%22quoted%22%5C%3B", "*?,": "%2A%3F%2C",
 	} {
 		if got := FileName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
@@ -225,27 +226,34 @@ func TestReadDir(t *testing.T) {
 	put("shop/a%20b.bson", "")
 	put("shop/"+FileName(strings.Repeat("é", 100))+".metadata.json", `{"indexes":[],"collectionName":"`+strings.Repeat("é", 100)+`"}`)
 	put("empty/sub/x", "")
-	list, err := ReadDir(dir)
-	if err != nil || len(list) != 2 {
-		t.Fatalf("%+v %v", list, err)
+	dump, err := ReadDir(dir)
+	if err != nil || len(dump.Databases) != 2 {
+		t.Fatalf("%+v %v", dump, err)
 	}
-	if db := list[1]; db.Name != "shop" || len(db.Collections) != 2 || db.Collections[1].Name != "a b" || db.Collections[1].Metadata.Here() ||
-		db.Collections[0].Name != strings.Repeat("é", 100) || !db.Collections[0].Metadata.Here() {
+	if db := dump.Databases[1]; db.Name != "shop" || len(db.List) != 2 || db.List[0].Name != "a b" || db.List[0].Metadata.Here() ||
+		db.List[1].Name != strings.Repeat("é", 100) || !db.List[1].Metadata.Here() {
 		t.Errorf("%+v", db)
 	}
-	put("shop/a%20b.bson.gz", "")
-	if _, err := ReadDir(dir); err == nil || !strings.Contains(err.Error(), "are of the same collection") {
-		t.Errorf("twice the same: %v", err)
+	if len(dump.Left) != 1 || filepath.Base(dump.Left[0].Path) != "oplog.bson" || !strings.Contains(dump.Left[0].Why, "not replayed") {
+		t.Errorf("left: %+v", dump.Left)
 	}
-	put("bad/"+FileName(strings.Repeat("é", 100))+".bson", "")
-	if _, err := ReadDir(filepath.Join(dir, "bad")); err == nil || !strings.Contains(err.Error(), "too long for a file") {
-		t.Errorf("a long name: %v", err)
+	put("shop/a%20b.bson.gz", "")
+	put("shop/"+FileName(strings.Repeat("à", 100))+".bson", "")
+	dump, err = ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, says := range []string{"too long for a file", "are of the same collection", ""} {
+		err := dump.Databases[1].List[i].Err
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("collection %d: %v; want %q", i, err, says)
+		}
 	}
 }
 
 func TestAbort(t *testing.T) {
 	dir := t.TempDir()
-	f, err := CreateDocuments(dir, "c", false, true)
+	f, err := createDocuments(dir, &transfer.Collection{Name: "c"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,20 @@
 package dumpdir
 
 import (
+	"bytes"
 	"compress/gzip"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 // Metadata is what a collection is.
@@ -26,32 +31,65 @@ type Metadata struct {
 	here bool // there is a file of it
 }
 
-// Here tells whether the dump had metadata of the collection. Without, it is made
+// Here reports whether the dump had metadata of the collection. Without, it is made
 // with its first document.
 func (m *Metadata) Here() bool { return m.here }
 
-// View tells whether the collection is a view.
+// View reports whether the collection is a view.
 func (m *Metadata) View() bool {
 	on, err := m.Options.LookupErr("viewOn")
 	return m.Type == "view" || err == nil && on.Type == bson.TypeString && m.Type == ""
 }
 
-// TimeSeries tells whether the collection is a time series.
+// TimeSeries reports whether the collection is a time series.
 func (m *Metadata) TimeSeries() bool {
 	_, err := m.Options.LookupErr("timeseries")
 	return m.Type == "timeseries" || err == nil && m.Type == ""
 }
 
-// Write writes the metadata, in canonical Extended JSON as mongodump does.
-func (m Metadata) Write(dir string, gz bool) error {
+// Collection is the collection that the metadata are of.
+func (m *Metadata) Collection(name string) transfer.Collection {
+	c := transfer.Collection{Name: name, Options: m.Options, Indexes: m.Indexes}
+	switch {
+	case m.View():
+		c.Type = "view"
+	case m.TimeSeries():
+		c.Type = "timeseries"
+	}
+	return c
+}
+
+// encode returns the metadata of a collection, in canonical Extended JSON as mongodump
+// does. It sees that they read back.
+func encode(c *transfer.Collection) ([]byte, error) {
+	m := Metadata{Options: c.Options, Indexes: c.Indexes, Type: c.Type, CollectionName: c.Name}
+	if id := c.Info.UUID.Data; len(id) > 0 {
+		m.UUID = hex.EncodeToString(id)
+	}
 	if m.Indexes == nil {
 		m.Indexes = []bson.Raw{}
 	}
 	text, err := bson.MarshalExtJSON(m, true, false)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("its options and indexes cannot be written as Extended JSON: %w", err)
 	}
-	f, err := create(dir, FileName(m.CollectionName)+metadataSuffix, gz)
+	back, err := parseMetadata(bytes.NewReader(text), false)
+	if err != nil {
+		return nil, fmt.Errorf("its options and indexes would not read back from Extended JSON: %w", err)
+	}
+	if !m.equal(&back) {
+		return nil, errors.New("its options or indexes have text that is not UTF-8, or something else that Extended JSON cannot keep, so they would not read back; nothing of it was dumped")
+	}
+	return text, nil
+}
+
+func (m *Metadata) equal(o *Metadata) bool {
+	return bytes.Equal(m.Options, o.Options) && m.CollectionName == o.CollectionName && m.Type == o.Type &&
+		slices.EqualFunc(m.Indexes, o.Indexes, func(a, b bson.Raw) bool { return bytes.Equal(a, b) })
+}
+
+func writeMetadata(dir, collection string, text []byte, gz bool) error {
+	f, err := create(dir, FileName(collection)+metadataSuffix, gz)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/mgxdb/mgx/internal/transfer"
 )
 
 // File is a file that gets its name when it is complete, so that what a dump which
@@ -17,16 +19,14 @@ type File struct {
 	z    *gzip.Writer
 }
 
-// CreateDocuments creates the file of a collection's documents.
-func CreateDocuments(dir, collection string, timeSeries, gz bool) (*File, error) {
-	if timeSeries {
-		collection = bucketsPrefix + collection
+// createDocuments creates the file of a collection's documents.
+func createDocuments(dir string, c *transfer.Collection, gz bool) (*File, error) {
+	name := c.Name
+	if c.Buckets {
+		name = transfer.BucketsPrefix + name
 	}
-	return create(dir, FileName(collection)+documentsSuffix, gz)
+	return create(dir, FileName(name)+documentsSuffix, gz)
 }
-
-// Buckets is the collection that the measurements of a time series are in.
-func Buckets(collection string) string { return bucketsPrefix + collection }
 
 func create(dir, name string, gz bool) (*File, error) {
 	if gz {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -76,6 +78,15 @@ func (s Style) Warn(text string) string { return s.wrap("33", text) }
 
 // Name marks names and addresses.
 func (s Style) Name(text string) string { return s.wrap("36", text) }
+
+// Name returns a name as it is, or, where it has characters that would not be seen or
+// would act on a terminal, in quotes with these escaped.
+func Name(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) || !utf8.ValidString(name) {
+		return strconv.Quote(name)
+	}
+	return name
+}
 
 // Count writes a number with its noun in singular or plural: "1 document",
 // "12,345 documents".

@@ -1,4 +1,4 @@
-package catalog
+package transfer
 
 import (
 	"testing"
@@ -43,7 +43,7 @@ func TestAppendCreate(t *testing.T) {
 	}
 }
 
-func TestAppendIndexes(t *testing.T) {
+func TestCreateIndexes(t *testing.T) {
 	specs := func(list ...string) (all []bson.Raw) {
 		for _, s := range list {
 			all = append(all, raw(t, s))
@@ -65,11 +65,26 @@ func TestAppendIndexes(t *testing.T) {
 			specs(id, `{"v":2,"key":{"a":1},"name":"a","collation":{"locale":"fr"}}`, `{"v":2,"key":{"b":1},"name":"b"}`), 2,
 			`{"indexes": [{"key": {"a": {"$numberInt":"1"}},"name": "a","collation": {"locale": "fr"}},` +
 				`{"key": {"b": {"$numberInt":"1"}},"name": "b","collation": {"locale": "simple"}}]}`},
+		{"old directions", `{}`, specs(`{"key":{"a":0,"b":true,"c":"","d":-0.5,"e":{"$numberDouble":"NaN"},"f":{"$numberDecimal":"0"},"g":{"$numberLong":"-1"},"h":null},"name":"x"}`,
+			`{"key":{"place":"2dsphere","n":{"$numberDouble":"0.0"}},"name":"y","dropDups":true}`, `{"key":{"place":"2dsphere"},"name":"z","2dsphereIndexVersion":3}`), 3,
+			`{"indexes": [{"key": {"a": {"$numberInt":"1"},"b": {"$numberInt":"1"},"c": {"$numberInt":"1"},"d": {"$numberDouble":"-0.5"},"e": {"$numberInt":"1"},` +
+				`"f": {"$numberInt":"1"},"g": {"$numberLong":"-1"},"h": {"$numberInt":"1"}},"name": "x"},` +
+				`{"key": {"place": "2dsphere","n": {"$numberInt":"1"}},"name": "y","2dsphereIndexVersion": {"$numberInt":"1"}},` +
+				`{"key": {"place": "2dsphere"},"name": "z","2dsphereIndexVersion": {"$numberInt":"3"}}]}`},
+		{"expiry", `{}`, specs(`{"key":{"a":1},"name":"a","expireAfterSeconds":{"$numberDouble":"NaN"}}`, `{"key":{"b":1},"name":"b","expireAfterSeconds":{"$numberDouble":"1e12"}}`,
+			`{"key":{"c":1},"name":"c","expireAfterSeconds":{"$numberDouble":"7"}}`, `{"key":{"d":1},"name":"d","expireAfterSeconds":{"$numberLong":"3000000000"}}`), 4,
+			`{"indexes": [{"key": {"a": {"$numberInt":"1"}},"name": "a","expireAfterSeconds": {"$numberInt":"2147483647"}},` +
+				`{"key": {"b": {"$numberInt":"1"}},"name": "b","expireAfterSeconds": {"$numberInt":"2147483647"}},` +
+				`{"key": {"c": {"$numberInt":"1"}},"name": "c","expireAfterSeconds": {"$numberDouble":"7.0"}},` +
+				`{"key": {"d": {"$numberInt":"1"}},"name": "d","expireAfterSeconds": {"$numberInt":"2147483647"}}]}`},
 	} {
 		c := Collection{Name: "c", Options: raw(t, test.options)}
-		list, n := c.AppendIndexes(nil, "indexes", test.specs)
-		if got := text(t, list); got != test.want || n != test.n {
-			t.Errorf("%s: %d in %s\nwant %d in %s", test.name, n, got, test.n, test.want)
+		c.Indexes = test.specs
+		list := c.indexes()
+		v, _ := bsonwire.Lookup(createIndexes("c", list), "indexes")
+		doc, _ := v.AsArray()
+		if got := text(t, bsonwire.AppendArray(nil, "indexes", doc)); got != test.want || len(list) != test.n {
+			t.Errorf("%s: %d in %s\nwant %d in %s", test.name, len(list), got, test.n, test.want)
 		}
 	}
 }

@@ -1,0 +1,99 @@
+package setup
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ReadModes are the modes of read preferences, primary first.
+var ReadModes = []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"}
+
+// MinMaxStaleness is the least that a replica set takes for maxStalenessSeconds.
+// See the specification "Max Staleness".
+const MinMaxStaleness = 90 * time.Second
+
+// Reads is a read preference.
+type Reads struct {
+	// Mode is one of ReadModes; "" is the primary.
+	Mode string
+	// Tagged tells that a tag set asks for something.
+	Tagged bool
+	// MaxStaleness is no limit, if it is not positive.
+	MaxStaleness time.Duration
+	// Hedged tells that hedged reads are asked for or refused.
+	Hedged bool
+}
+
+// Check reports a preference that no deployment accepts, except for a MaxStaleness
+// that is too short: whether it is depends on the deployment, so servers are asked
+// to be found first.
+func (r *Reads) Check() *Error {
+	if r.Mode != "" && !slices.Contains(ReadModes, r.Mode) {
+		return wrong("readPreference", "%s is not known; it is one of %s", r.Mode, strings.Join(ReadModes, ", "))
+	}
+	if r.Mode != "" && r.Mode != ReadModes[0] {
+		return nil
+	}
+	const needs = "needs a readPreference other than primary"
+	switch {
+	case r.Tagged:
+		return wrong("readPreferenceTags", needs)
+	case r.MaxStaleness > 0:
+		return wrong("maxStalenessSeconds", needs)
+	case r.Hedged:
+		return wrong("hedge", needs)
+	}
+	return nil
+}
+
+// Writes is a write concern.
+type Writes struct {
+	// W is nil, a number of members (an int) or a name.
+	W any
+	// Safe is the classic option, which counts where W is nil.
+	Safe           *bool
+	Journal, Fsync *bool
+	Timeout        time.Duration
+}
+
+// Effective returns W, or what the classic option means.
+func (w *Writes) Effective() any {
+	switch {
+	case w.W != nil || w.Safe == nil:
+		return w.W
+	case *w.Safe:
+		return 1
+	}
+	return 0
+}
+
+// Check reports a write concern that no server accepts.
+func (w *Writes) Check() *Error {
+	switch v := w.W.(type) {
+	case nil, string:
+	case int:
+		if v < 0 || v > math.MaxInt32 {
+			return wrong("w", "%d is no number of members: 0 or more", v)
+		}
+	default:
+		return wrong("w", "is a %T, it must be an int or a string", v)
+	}
+	journal, fsync := w.Journal != nil && *w.Journal, w.Fsync != nil && *w.Fsync
+	none := "w=0"
+	if w.W == nil {
+		none = "safe=false"
+	}
+	switch unacknowledged := w.Effective() == 0; {
+	case unacknowledged && journal:
+		return contradiction("journal", "journal=true", none)
+	case unacknowledged && fsync:
+		return contradiction("fsync", "fsync=true", none)
+	case journal && fsync:
+		return contradiction("fsync", "fsync=true", "journal=true")
+	case w.Timeout < 0:
+		return wrong("wTimeoutMS", "%v is negative", w.Timeout)
+	}
+	return nil
+}

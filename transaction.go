@@ -1,0 +1,472 @@
+package mgx
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/sdam"
+)
+
+// TransactionOptions are those of a transaction. What is not set comes from the
+// session's options, and then from the client's: never from a database's or a
+// collection's handle.
+type TransactionOptions struct {
+	// ReadConcern is what the transaction's reads see: "local", "majority" or "snapshot".
+	ReadConcern string
+	// WriteConcern is what the commit waits for. It cannot be w=0.
+	WriteConcern *WriteConcern
+	// ReadPreference must be the primary for transactions that read.
+	ReadPreference *ReadPreference
+	// MaxCommitTime bounds the server's work for a commit (maxTimeMS); 0 does not.
+	MaxCommitTime time.Duration
+}
+
+// resolve adds what the session and the client say.
+func (o TransactionOptions) resolve(s *Session) exec.TransactionOptions {
+	c, d := s.client, &s.options.Transactions
+	out := exec.TransactionOptions{
+		ReadConcern:   cmp.Or(o.ReadConcern, d.ReadConcern, c.options.ReadConcern),
+		MaxCommitTime: cmp.Or(o.MaxCommitTime, d.MaxCommitTime),
+		WriteConcern:  c.writeConcern.Load(), ReadPreference: c.base.readPreference,
+	}
+	if w := cmp.Or(o.WriteConcern, d.WriteConcern); w != nil {
+		out.WriteConcern = w.internal()
+	}
+	if p := cmp.Or(o.ReadPreference, d.ReadPreference); p != nil {
+		out.ReadPreference = p.internal()
+	}
+	return out
+}
+
+// StartTransaction starts a transaction: the session's operations are part of it until
+// its commit or abort. nil options are the session's. Nothing is sent: the server hears
+// of it with the first operation.
+//
+// Options of a call that are about concerns are errors inside of a transaction, and
+// those of handles do not count. A command that fails may have aborted the transaction
+// on the server: its error is not to be passed over. Prefer Client.WithTransaction,
+// which also repeats what can be repeated. See the server manual, "Transactions".
+func (s *Session) StartTransaction(options *TransactionOptions) error {
+	if s.ended.Load() {
+		return failure(ErrInvalidArgument, "start transaction: the session has ended")
+	}
+	if s.options.Snapshot {
+		return failure(ErrInvalidArgument, "Transactions are not supported in snapshot sessions")
+	}
+	if options == nil {
+		options = &TransactionOptions{}
+	}
+	o := options.resolve(s)
+	if err := o.WriteConcern.Err; err != nil {
+		return err
+	}
+	if !o.WriteConcern.Acknowledged() {
+		return failure(ErrInvalidArgument, "start transaction: transactions do not support unacknowledged write concerns")
+	}
+	if err := s.inner.Start(o); err != nil {
+		return category(err, ErrInvalidArgument)
+	}
+	s.endWatch(nil)
+	_, s.watched = s.client.exec.Monitor.Begin(s.ctx, event.OperationInfo{Name: "transaction", OperationID: s.client.exec.OperationID()})
+	return nil
+}
+
+// endWatch tells those who watch the transaction that it has ended.
+func (s *Session) endWatch(err error) {
+	s.watched.End(err)
+	s.watched = nil
+}
+
+// InTransaction reports whether a transaction was started that is neither committed nor
+// aborted.
+func (s *Session) InTransaction() bool { return s.inner.State().Active() }
+
+// CommitTransaction commits the session's transaction. It is tried a second time where
+// it is not known whether the first one took effect. An error with the label
+// UnknownTransactionCommitResult leaves that open still: it may be called again, which
+// never commits twice. One with the label TransientTransactionError says that the
+// transaction came to nothing, and can be repeated as a whole. Both are asked for by
+// HasErrorLabel.
+func (s *Session) CommitTransaction(ctx context.Context) error {
+	if s.ended.Load() {
+		return failure(ErrInvalidArgument, "commit: the session has ended")
+	}
+	send, again, err := s.inner.Commit()
+	if err != nil {
+		return category(err, ErrInvalidArgument)
+	}
+	if !send {
+		s.endWatch(nil)
+		return nil
+	}
+	options := s.inner.Options()
+	op := exec.Op{Name: "commitTransaction", WriteConcern: options.WriteConcern, MaxTime: options.MaxCommitTime}
+	op.Again = func() { op.WriteConcern = surely(options.WriteConcern) }
+	if again {
+		op.Again()
+	}
+	err = labelCommit(s.finish(ctx, &op))
+	if HasErrorLabel(err, fault.LabelTransientTransaction) || HasErrorLabel(err, fault.LabelUnknownTransactionCommit) {
+		s.inner.Unpin()
+	}
+	s.endWatch(err)
+	return err
+}
+
+// AbortTransaction gives the session's transaction up. What the server says does not
+// matter, as it aborts what nobody commits: the error is only about a session without a
+// transaction. The context bounds the wait; if it is over already, there is a second.
+func (s *Session) AbortTransaction(ctx context.Context) error {
+	if s.ended.Load() {
+		return failure(ErrInvalidArgument, "abort: the session has ended")
+	}
+	send, err := s.inner.Abort()
+	if err != nil {
+		return category(err, ErrInvalidArgument)
+	}
+	if send {
+		if ctx.Err() != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+			defer cancel()
+		}
+		_ = s.finish(ctx, &exec.Op{Name: "abortTransaction", WriteConcern: s.inner.Options().WriteConcern})
+	}
+	s.inner.Unpin()
+	s.endWatch(nil)
+	return nil
+}
+
+// finish runs a command that ends the transaction.
+func (s *Session) finish(ctx context.Context, op *exec.Op) (err error) {
+	op.Database, op.Access, op.Retryable, op.Ends = "admin", exec.Write, true, true
+	name := op.Name
+	op.Body = func(dst []byte) ([]byte, error) {
+		dst = bsonwire.AppendInt32(dst, name, 1)
+		if token := s.inner.RecoveryToken(); token != nil {
+			dst = bsonwire.AppendDocument(dst, "recoveryToken", token)
+		}
+		return dst, nil
+	}
+	o, err := s.client.beginIn(ctx, op, s)
+	if err != nil {
+		return err
+	}
+	defer func() { o.end(err) }()
+	res, err := o.run(op)
+	if err != nil {
+		return err
+	}
+	defer res.Release()
+	return writeConcernErrorIn(res.Body)
+}
+
+// commitTimeout is how long a repeated commit waits for its majority, unless the write
+// concern says.
+const commitTimeout = 10 * time.Second
+
+// surely is the write concern of a commit that may have taken effect already: only a
+// majority tells.
+func surely(w *exec.WriteConcern) *exec.WriteConcern {
+	sure := exec.WriteConcern{}
+	if w != nil {
+		sure = *w
+	}
+	sure.W = "majority"
+	if sure.Timeout == 0 {
+		sure.Timeout = commitTimeout
+	}
+	return &sure
+}
+
+// labelled is an error that mgx attaches a label to.
+type labelled struct {
+	error
+	label string
+}
+
+func (e *labelled) Unwrap() error { return e.error }
+
+func (e *labelled) HasLabel(label string) bool { return label == e.label }
+
+// Codes that are about a write concern that cannot be, and one about time.
+const (
+	unsatisfiableWriteConcern = 100
+	unknownReplWriteConcern   = 79
+	maxTimeMSExpired          = 50
+)
+
+// labelCommit attaches UnknownTransactionCommitResult to the error of a commit that may
+// have taken effect.
+func labelCommit(err error) error {
+	if err == nil || HasErrorLabel(err, fault.LabelUnknownTransactionCommit) {
+		return err
+	}
+	var concern *WriteConcernError
+	var server *ServerError
+	unknown := false
+	switch {
+	case errors.As(err, &concern):
+		unknown = concern.Code != unsatisfiableWriteConcern && concern.Code != unknownReplWriteConcern
+	case errors.As(err, &server) && !errors.Is(err, ErrConnectionFailure):
+		unknown = server.Code == maxTimeMSExpired || server.HasLabel(fault.LabelRetryableWrite)
+	default:
+		unknown = !errors.Is(err, ErrInvalidArgument) && !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrConfiguration)
+	}
+	if !unknown {
+		return err
+	}
+	return &labelled{err, fault.LabelUnknownTransactionCommit}
+}
+
+// The limits of WithTransaction: see the specification "Convenient API for
+// Transactions".
+const (
+	transactionLimit    = 120 * time.Second
+	transactionBackoff  = 5 * time.Millisecond
+	transactionMaxPause = 500 * time.Millisecond
+	transactionGrowth   = 1.5
+)
+
+// WithTransaction calls f in a transaction, which it commits when f returns nil, and
+// aborts otherwise. Operations with the context that f gets are part of it. In a context
+// that has a session of the client, the transaction is that session's; one inside of
+// another transaction is an ErrInvalidArgument.
+//
+// f may be called several times: where the transaction came to nothing for a reason that
+// may pass, all of it is repeated, after a pause of up to 500 ms; only the commit, where
+// it is not known whether it took effect. So f should do nothing beside that cannot be
+// done twice. It must return the errors of its operations, as they may have aborted the
+// transaction. f may itself commit or abort it by SessionFromContext.
+//
+// Repeating ends at the context's deadline, or when timeoutMS has passed, or without both
+// after 120 seconds: the error is then an ErrTimeout that wraps the last one. At most one
+// of options counts.
+func (c *Client) WithTransaction(ctx context.Context, f func(ctx context.Context) error, options ...*TransactionOptions) (err error) {
+	if ctx == nil {
+		return nilContext("with transaction")
+	}
+	s, err := c.sessionOf(ctx, "with transaction")
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		if ctx, s, err = c.StartSession(ctx, nil); err != nil {
+			return err
+		}
+		defer s.End(ctx)
+	}
+	t := transacting{s: s, f: f, began: time.Now()}
+	if len(options) > 0 {
+		t.options = options[len(options)-1]
+	}
+	if limit := c.options.Timeout; limit > 0 {
+		if _, ok := ctx.Deadline(); !ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
+	}
+	ctx, watched := c.exec.Monitor.Begin(ctx, event.OperationInfo{Name: "withTransaction", OperationID: c.exec.OperationID()})
+	defer func() { watched.End(err) }()
+	return t.run(ctx)
+}
+
+// WithTransaction is Client.WithTransaction for functions that return a value: the one
+// of the call that was committed.
+func WithTransaction[T any](ctx context.Context, c *Client, f func(ctx context.Context) (T, error), options ...*TransactionOptions) (T, error) {
+	var v T
+	err := c.WithTransaction(ctx, func(ctx context.Context) (err error) {
+		v, err = f(ctx)
+		return err
+	}, options...)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v, nil
+}
+
+// transacting is a WithTransaction under way.
+type transacting struct {
+	s       *Session
+	f       func(context.Context) error
+	options *TransactionOptions
+	began   time.Time
+}
+
+func (t *transacting) run(ctx context.Context) error {
+	var err error
+	for attempt := 0; ; attempt++ {
+		if attempt > 0 && !t.pause(ctx, attempt) {
+			return t.timedOut(err)
+		}
+		outer := t.s.ctx
+		t.s.ctx = ctx // what watches the transaction is below what watches this
+		started := t.s.StartTransaction(t.options)
+		t.s.ctx = outer
+		if started != nil {
+			return started
+		}
+		if err = t.call(ctx); err == nil {
+			if !t.s.InTransaction() {
+				return nil // f has ended it on purpose
+			}
+			if err = t.commit(ctx); err == nil {
+				return nil
+			}
+		}
+		if !HasErrorLabel(err, fault.LabelTransientTransaction) {
+			return err
+		}
+		if t.over(ctx, 0) {
+			return t.timedOut(err)
+		}
+	}
+}
+
+// call calls f, and aborts the transaction unless f returns nil.
+func (t *transacting) call(ctx context.Context) error {
+	done := false
+	abort := func() {
+		if t.s.InTransaction() {
+			_ = t.s.AbortTransaction(ctx)
+		}
+	}
+	defer func() {
+		if !done { // f panics, or ends its goroutine
+			abort()
+		}
+	}()
+	err := t.f(t.s.Context(ctx))
+	done = true
+	if err != nil {
+		abort()
+	}
+	return err
+}
+
+// commit commits, again and again while it is not known whether it took effect.
+func (t *transacting) commit(ctx context.Context) error {
+	for {
+		err := t.s.CommitTransaction(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case t.over(ctx, 0):
+			return t.timedOut(err)
+		case !HasErrorLabel(err, fault.LabelUnknownTransactionCommit) || isMaxTimeExpired(err):
+			return err
+		case errors.Is(err, ErrClosed):
+			return err
+		}
+	}
+}
+
+func isMaxTimeExpired(err error) bool {
+	var server *ServerError
+	var concern *WriteConcernError
+	return errors.As(err, &server) && server.Code == maxTimeMSExpired ||
+		errors.As(err, &concern) && concern.Code == maxTimeMSExpired
+}
+
+// over reports whether there is no time for another attempt after a pause.
+func (t *transacting) over(ctx context.Context, pause time.Duration) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline) <= pause
+	}
+	return time.Since(t.began)+pause >= transactionLimit
+}
+
+// pause waits before an attempt. It returns false if there is no time for that.
+func (t *transacting) pause(ctx context.Context, attempt int) bool {
+	pause := float64(transactionBackoff)
+	for range attempt - 1 {
+		if pause *= transactionGrowth; pause >= float64(transactionMaxPause) {
+			pause = float64(transactionMaxPause)
+			break
+		}
+	}
+	wait := time.Duration(t.s.client.exec.Random() * pause)
+	if t.over(ctx, wait) {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// timedOut is the error of a transaction for which time ran out.
+func (t *transacting) timedOut(last error) error {
+	if errors.Is(last, context.Canceled) {
+		return last
+	}
+	return &transactionTimeout{last, time.Since(t.began)}
+}
+
+// transactionTimeout is the last error of a transaction that there was no time to
+// repeat.
+type transactionTimeout struct {
+	error
+	took time.Duration
+}
+
+func (e *transactionTimeout) Error() string {
+	return "with transaction: no time is left to repeat it after " + e.took.Round(time.Millisecond).String() + ": " + e.error.Error()
+}
+
+func (e *transactionTimeout) Unwrap() error { return e.error }
+
+func (e *transactionTimeout) Is(target error) bool { return target == ErrTimeout }
+
+// Timeout implements net.Error's method.
+func (e *transactionTimeout) Timeout() bool { return true }
+
+// fit makes a command one of the session's transaction: concerns and preference are the
+// transaction's, and commands leave them out.
+func (s *Session) fit(op *exec.Op) error {
+	if op.Ends || !s.inner.State().Active() {
+		return nil
+	}
+	switch {
+	case op.ExplicitReadConcern:
+		return failure(ErrInvalidArgument, "%s: Cannot set read concern after starting a transaction", op.Name)
+	case op.WriteConcern != nil && op.WriteConcern.Explicit:
+		return failure(ErrInvalidArgument, "%s: Cannot set write concern after starting a transaction", op.Name)
+	}
+	// All that is neither a write nor about a cursor is a read to the specification.
+	reads := op.Access != exec.Write && !slices.Contains([]string{"getMore", "killCursors"}, op.Name)
+	preference := s.inner.Options().ReadPreference
+	if op.ExplicitReadPreference {
+		preference = op.ReadPreference
+	}
+	if reads && preference != nil && preference.Mode != sdam.Primary {
+		return failure(ErrInvalidArgument, "%s: read preference in a transaction must be primary, not %v", op.Name, preference)
+	}
+	op.ReadConcern, op.WriteConcern, op.ReadPreference = "", &exec.WriteConcern{}, nil
+	return nil
+}
+
+// inTransaction reports whether operations under ctx are part of a transaction.
+func (c *Client) inTransaction(ctx context.Context) bool {
+	if ctx == nil || !anySession.Load() {
+		return false
+	}
+	s := SessionFromContext(ctx)
+	return s != nil && s.client == c && s.inner.State().Active()
+}
