@@ -78,7 +78,7 @@ func cmdAggregate(d *mongod, r *request) (bson.D, error) {
 		return nil, err
 	}
 	if r.boolean("explain") {
-		return doc("explainVersion", "1", "stages", bson.A{}, "serverInfo", doc("host", d.host)), nil
+		return d.explain(r, r.merged(), "queryPlanner")
 	}
 	if err := r.checkTxnStages(p); err != nil {
 		return nil, err

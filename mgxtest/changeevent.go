@@ -188,12 +188,14 @@ func (s *stream) describe(c *engine.Description) bson.D {
 }
 
 func (s *stream) definitionEvent(e *entry, op *engine.Op) bson.D {
-	kind := map[engine.Kind]string{engine.Create: "create", engine.Modify: "modify",
+	kind := map[engine.Kind]string{engine.Create: "create", engine.Modify: "modify", engine.ModifyIndex: "modify",
 		engine.CreateIndex: "createIndexes", engine.DropIndex: "dropIndexes", engine.ShardCollection: "shardCollection"}[op.Kind]
 	out := append(s.head(e, kind, op.NS), s.uuid(op)...)
 	switch op.Kind {
 	case engine.CreateIndex, engine.DropIndex:
 		return append(out, doc("operationDescription", doc("indexes", bson.A{bson.Raw(op.Index.Spec)}))...)
+	case engine.ModifyIndex:
+		return append(out, doc("operationDescription", bson.Raw(op.Change), "stateBeforeChange", doc("indexOptions", bson.Raw(op.IndexBefore.Spec)))...)
 	case engine.ShardCollection:
 		return append(out, doc("operationDescription", bson.Raw(op.Change))...)
 	case engine.Modify:

@@ -217,6 +217,9 @@ func (r *request) check() error {
 	if v, ok := r.get("comment"); ok && v.Type != bson.TypeString && !r.since(wire44) {
 		return failf(codeTypeMismatch, "\"comment\" had the wrong type. Expected string, found %s", typeNameOf(v))
 	}
+	if err := r.checkTypes(); err != nil {
+		return err
+	}
 	if err := r.checkAPI(); err != nil {
 		return err
 	}
@@ -224,6 +227,22 @@ func (r *request) check() error {
 		return err
 	}
 	return r.checkConcerns()
+}
+
+// documentFields are the arguments that have to be documents, by command.
+var documentFields = map[string][]string{
+	"find": {"filter", "projection", "sort", "let", "collation", "min", "max"}, "count": {"query", "collation"},
+	"distinct": {"query", "collation"}, "aggregate": {"cursor", "let", "collation"}, "findAndModify": {"query", "sort", "fields", "let", "collation"},
+	"listCollections": {"filter", "cursor"}, "listDatabases": {"filter"}, "update": {"let"}, "delete": {"let"}, "bulkWrite": {"let", "cursor"},
+}
+
+func (r *request) checkTypes() error {
+	for _, name := range documentFields[r.cmd.name] {
+		if v, ok := r.get(name); ok && v.Type != bson.TypeEmbeddedDocument && v.Type != bson.TypeNull {
+			return failf(codeTypeMismatch, "BSON field '%s.%s' is the wrong type '%s', expected type 'object'", r.cmd.name, name, typeNameOf(v))
+		}
+	}
+	return nil
 }
 
 func (r *request) checkAPI() error {
@@ -267,7 +286,7 @@ func (r *request) checkTransaction() error {
 		return failf(codeInvalidOptions, "'startTransaction' field requires 'autocommit' field to also be specified")
 	case r.inTxn && !r.cmd.txn:
 		return failf(codeOperationNotSupportedInTxn, "Cannot run '%s' in a multi-document transaction.", r.name)
-	case r.hasTxn && !r.inTxn && !r.cmd.retry && !r.cmd.txn:
+	case r.hasTxn && !r.inTxn && !r.cmd.retry:
 		return failf(50768, "txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and %s is not a retryable write command.", r.name)
 	case r.inTxn && r.wc.given && r.name != "commitTransaction" && r.name != "abortTransaction":
 		return failf(codeInvalidOptions, "writeConcern is not allowed within a multi-statement transaction")

@@ -67,7 +67,7 @@ func cmdCreate(d *mongod, r *request) (bson.D, error) {
 	elems, _ := r.body.Elements()
 	for _, e := range elems[1:] {
 		if _, generic := genericNames[e.Key()]; !generic {
-			options = append(options, bson.E{Key: e.Key(), Value: e.Value()})
+			options = append(options, bson.E{Key: e.Key(), Value: collectionOption(e)})
 		}
 	}
 	if def.Options, err = bson.Marshal(options); err != nil {
@@ -94,6 +94,25 @@ func cmdCreate(d *mongod, r *request) (bson.D, error) {
 	}
 	w.record([]*engine.Op{op}, nil)
 	return doc(), nil
+}
+
+// collectionOption is a collection's option as servers keep it.
+func collectionOption(e bson.RawElement) any {
+	switch e.Key() {
+	case "size", "max":
+		if n, ok := asInt(e.Value()); ok {
+			return n
+		}
+	case "clusteredIndex":
+		if spec, ok := e.Value().DocumentOK(); ok {
+			name, named := spec.Lookup("name").StringValueOK()
+			if !named {
+				name = "_id_"
+			}
+			return doc("v", int32(2), "key", spec.Lookup("key"), "name", name, "unique", true)
+		}
+	}
+	return e.Value()
 }
 
 func bytesEqual(a, b []byte) bool {
@@ -176,64 +195,6 @@ func cmdRename(d *mongod, r *request) (bson.D, error) {
 		return nil, failf(codeNamespaceNotFound, "Source collection %s does not exist", from)
 	}
 	op, err := d.store.Rename(from, to, r.boolean("dropTarget"))
-	if err != nil {
-		return nil, err
-	}
-	d.append(op)
-	return doc(), nil
-}
-
-func cmdCollMod(d *mongod, r *request) (bson.D, error) {
-	ns, err := r.collection()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.exclusively(r, ns); err != nil {
-		return nil, err
-	}
-	c := d.store.Collection(ns)
-	if c == nil {
-		return nil, failf(codeNamespaceNotFound, "ns does not exist")
-	}
-	options := bson.D{}
-	old, _ := bson.Raw(c.Options).Elements()
-	changes := map[string]bool{}
-	set := bson.D{}
-	view := c.View
-	elems, _ := r.body.Elements()
-	for _, e := range elems[1:] {
-		if _, generic := genericNames[e.Key()]; generic {
-			continue
-		}
-		if e.Key() == "viewOn" || e.Key() == "pipeline" {
-			on := r.text("viewOn")
-			if on == "" && c.View != nil {
-				on = c.View.On
-			}
-			if view, err = parseView(r, on); err != nil {
-				return nil, err
-			}
-		}
-		if e.Key() == "index" {
-			continue
-		}
-		changes[e.Key()] = true
-		set = append(set, bson.E{Key: e.Key(), Value: e.Value()})
-	}
-	for _, e := range old {
-		if !changes[e.Key()] {
-			options = append(options, bson.E{Key: e.Key(), Value: e.Value()})
-		}
-	}
-	raw, err := bson.Marshal(append(options, set...))
-	if err != nil {
-		return nil, err
-	}
-	change, err := bson.Marshal(set)
-	if err != nil {
-		return nil, err
-	}
-	op, err := d.store.Modify(ns, raw, change, view)
 	if err != nil {
 		return nil, err
 	}
@@ -360,143 +321,4 @@ func cmdListDatabases(d *mongod, r *request) (bson.D, error) {
 		out = append(out, doc("totalSize", total, "totalSizeMb", total>>20)...)
 	}
 	return out, nil
-}
-
-func cmdCreateIndexes(d *mongod, r *request) (bson.D, error) {
-	ns, err := r.collection()
-	if err != nil {
-		return nil, err
-	}
-	specs, err := r.documents("indexes")
-	if err != nil {
-		return nil, err
-	}
-	if len(specs) == 0 {
-		return nil, failf(codeBadValue, "Must specify at least one index to create")
-	}
-	w, err := d.newWriter(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.target(ns); err != nil {
-		return nil, err
-	}
-	if err := w.awaitIndexBuild(ns, specs); err != nil {
-		return nil, err
-	}
-	created := w.store().Collection(ns) == nil
-	if err := w.ensure(ns); err != nil {
-		return nil, err
-	}
-	before := len(w.store().Collection(ns).Indexes)
-	var ops []*engine.Op
-	for _, raw := range specs {
-		ix, err := engine.ParseIndex(raw)
-		var op *engine.Op
-		if err == nil {
-			op, err = w.store().CreateIndex(ns, ix)
-		}
-		if err != nil {
-			w.record(ops, nil)
-			return nil, err
-		}
-		if op != nil {
-			ops = append(ops, op)
-		}
-	}
-	w.record(ops, nil)
-	out := doc("numIndexesBefore", int32(before), "numIndexesAfter", int32(before+len(ops)), "createdCollectionAutomatically", created)
-	if len(ops) == 0 {
-		out = append(out, doc("note", "all indexes already exist")...)
-	}
-	return out, nil
-}
-
-// awaitIndexBuild waits until an existing collection can get new indexes. In a
-// transaction only one that it created can.
-func (w *writer) awaitIndexBuild(ns string, specs []bson.Raw) error {
-	c := w.store().Collection(ns)
-	if c == nil || c.HasIndexes(rawList(specs)) {
-		return nil
-	}
-	if w.t == nil {
-		return w.d.exclusively(w.r, ns)
-	}
-	if w.d.store.Collection(ns) != nil {
-		return failf(codeOperationNotSupportedInTxn, "Cannot create new indexes on existing collection %s in a multi-document transaction.", ns)
-	}
-	return nil
-}
-
-func cmdDropIndexes(d *mongod, r *request) (bson.D, error) {
-	ns, err := r.collection()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.exclusively(r, ns); err != nil {
-		return nil, err
-	}
-	c := d.store.Collection(ns)
-	if c == nil {
-		return nil, failf(codeNamespaceNotFound, "ns not found %s", ns)
-	}
-	before := int32(len(c.Indexes))
-	v, ok := r.get("index")
-	if !ok {
-		return nil, failf(codeMissingField, "BSON field 'dropIndexes.index' is missing but a required field")
-	}
-	var names []string
-	switch v.Type {
-	case bson.TypeString:
-		names = []string{v.StringValue()}
-		if names[0] == "*" {
-			names = nil
-			for _, ix := range c.Indexes {
-				if ix.Name != "_id_" {
-					names = append(names, ix.Name)
-				}
-			}
-		}
-	case bson.TypeArray:
-		names = stringList(v)
-	case bson.TypeEmbeddedDocument:
-		for _, ix := range c.Indexes {
-			if ix.SameKey(v.Document()) {
-				names = append(names, ix.Name)
-			}
-		}
-		if len(names) == 0 {
-			return nil, failf(27, "can't find index with key: %s", v.Document())
-		}
-	}
-	var ops []*engine.Op
-	for _, name := range names {
-		op, err := d.store.DropIndex(ns, name)
-		if err != nil {
-			d.append(ops...)
-			return nil, err
-		}
-		ops = append(ops, op)
-	}
-	d.append(ops...)
-	return doc("nIndexesWas", before), nil
-}
-
-func cmdListIndexes(d *mongod, r *request) (bson.D, error) {
-	ns, err := r.collection()
-	if err != nil {
-		return nil, err
-	}
-	c := d.store.Collection(ns)
-	if c == nil {
-		return nil, failf(codeNamespaceNotFound, "ns does not exist: %s", ns)
-	}
-	if c.View != nil {
-		return nil, failf(166, "Namespace %s is a view, not a collection", ns)
-	}
-	cur := &cursor{ns: ns, done: true}
-	for _, ix := range c.Indexes {
-		cur.batch = append(cur.batch, ix.Spec)
-	}
-	return d.openCursor(r, cur, r.cursorSize(), false), nil
 }

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(&command{name: "findAndModify", write: true, txn: true, retry: true, v1: true,
-		fields: "query sort remove update new upsert fields collation arrayFilters hint@4.4 let@5.0 bypassDocumentValidation collectionUUID runtimeConstants sampleId encryptionInformation",
+		fields: "query sort remove update new upsert fields collation arrayFilters hint@4.4 let@5.0 bypassDocumentValidation collectionUUID runtimeConstants sampleId encryptionInformation bypassEmptyTsReplacement",
 		run:    cmdFindAndModify})
 	alias("findandmodify", "findAndModify")
 }

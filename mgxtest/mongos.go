@@ -260,6 +260,9 @@ func (m *router) route(r *request) (bson.D, error) {
 			return nil, err
 		}
 		out, err := d.call(r)
+		if err == nil && (r.name == "explain" || r.name == "aggregate" && r.boolean("explain")) {
+			return m.explained(out), nil
+		}
 		if err == nil {
 			m.keep(out, d)
 			return out, nil

@@ -15,7 +15,6 @@ func init() {
 			fields: "query limit skip hint collation fields queryOptions collectionUUID encryptionInformation includeQueryStatsMetrics", run: cmdCount},
 		&command{name: "distinct", read: true, txn: true,
 			fields: "key query collation hint@7.1 collectionUUID includeQueryStatsMetrics querySettings", run: cmdDistinct},
-		&command{name: "explain", read: true, v1: true, run: cmdExplain},
 	)
 }
 
@@ -190,24 +189,6 @@ func cmdDistinct(d *mongod, r *request) (bson.D, error) {
 	out := doc("values", bson.Raw(raw).Lookup("values"))
 	if !at.zero() {
 		out = append(out, doc("atClusterTime", at.bson())...)
-	}
-	return out, nil
-}
-
-func cmdExplain(d *mongod, r *request) (bson.D, error) {
-	inner := r.document("explain")
-	if inner == nil {
-		return nil, failf(codeTypeMismatch, "BSON field 'explain.explain' is the wrong type, expected type 'object'")
-	}
-	name := firstKey(inner)
-	if commands[name] == nil {
-		return nil, failf(codeCommandNotFound, "Explain failed due to unknown command: %s", name)
-	}
-	coll, _ := inner.Index(0).Value().StringValueOK()
-	plan := doc("namespace", r.db+"."+coll, "parsedQuery", doc(), "rejectedPlans", bson.A{}, "winningPlan", doc("stage", "COLLSCAN", "direction", "forward"))
-	out := doc("explainVersion", "1", "queryPlanner", plan, "command", inner, "serverInfo", doc("host", d.host, "version", d.dep.cfg.version))
-	if v := r.text("verbosity"); v != "queryPlanner" {
-		out = append(out, doc("executionStats", doc("executionSuccess", true, "nReturned", int32(0), "executionTimeMillis", int32(0)))...)
 	}
 	return out, nil
 }

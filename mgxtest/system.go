@@ -158,7 +158,7 @@ func oplogDoc(op *engine.Op) bson.D {
 		return command(doc("drop", coll))
 	case engine.Rename:
 		return command(doc("renameCollection", op.NS, "to", op.Name))
-	case engine.Modify:
+	case engine.Modify, engine.ModifyIndex:
 		return command(append(doc("collMod", coll), elements(op.Change)...))
 	case engine.CreateIndex:
 		return command(append(doc("createIndexes", coll), elements(op.Index.Spec)...))

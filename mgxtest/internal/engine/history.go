@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"slices"
+
+	"go.mongodb.org/mongo-driver/bson"
+)
+
 // Revert undoes an operation on a store where it was the last one.
 func (s *Store) Revert(op *Op) {
 	if op.Kind == Drop {
@@ -44,6 +50,8 @@ func (s *Store) Revert(op *Op) {
 		c.removeIndex(op.Index.Name)
 	case DropIndex:
 		c.addIndex(op.Index)
+	case ModifyIndex:
+		c.replaceIndex(op.IndexBefore)
 	case ShardCollection:
 		c.ShardKey = nil
 	}
@@ -61,12 +69,50 @@ func (c *Collection) put(r *Record) {
 }
 
 // addIndex builds an index over what is there.
-func (c *Collection) addIndex(def *Index) {
+func (c *Collection) addIndex(def *Index) { c.Indexes = append(c.Indexes, c.built(def)) }
+
+func (c *Collection) built(def *Index) *Index {
 	ix := def.Fresh()
-	if ix.Unique {
+	if ix.refusesDuplicates() {
 		c.records.Scan(func(_ int64, r *Record) bool { ix.add(r); return true })
 	}
-	c.Indexes = append(c.Indexes, ix)
+	return ix
+}
+
+func (c *Collection) replaceIndex(def *Index) {
+	list := slices.Clone(c.Indexes)
+	for i, ix := range list {
+		if ix.Name == def.Name {
+			list[i] = c.built(def)
+		}
+	}
+	c.Indexes = list
+}
+
+// Duplicates returns the groups of documents that share an entry of an index, as
+// documents with the list "ids".
+func (c *Collection) Duplicates(ix *Index) [][]byte {
+	groups := map[string]bson.A{}
+	var order []string
+	c.records.Scan(func(_ int64, r *Record) bool {
+		for _, k := range ix.entryKeys(r) {
+			if groups[k] == nil {
+				order = append(order, k)
+			}
+			id, _ := field(*r.doc(), "_id")
+			groups[k] = append(groups[k], id)
+		}
+		return true
+	})
+	var out [][]byte
+	for _, k := range order {
+		if len(groups[k]) > 1 {
+			if raw, err := encode(bson.D{{Key: "ids", Value: groups[k]}}); err == nil {
+				out = append(out, raw)
+			}
+		}
+	}
+	return out
 }
 
 func (c *Collection) removeIndex(name string) {

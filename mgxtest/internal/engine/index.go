@@ -17,10 +17,12 @@ type Index struct {
 	Spec   []byte
 	Unique bool
 
-	key     bson.D
-	sparse  bool
-	partial *Filter
-	entries *btree.Map[string, int64]
+	key    bson.D
+	sparse bool
+	// prepared means that new duplicates are refused, whatever is there already.
+	prepared bool
+	partial  *Filter
+	entries  *btree.Map[string, int64]
 }
 
 func idIndex() *Index {
@@ -60,6 +62,9 @@ func ParseIndex(raw []byte) (*Index, error) {
 	if u, ok := field(spec, "unique"); ok {
 		ix.Unique = truthy(u)
 	}
+	if p, ok := field(spec, "prepareUnique"); ok {
+		ix.prepared = truthy(p)
+	}
 	if u, ok := field(spec, "sparse"); ok {
 		ix.sparse = truthy(u)
 	}
@@ -76,19 +81,61 @@ func ParseIndex(raw []byte) (*Index, error) {
 	if _, ok := field(spec, "v"); !ok {
 		spec = append(bson.D{{Key: "v", Value: int32(2)}}, spec...)
 	}
-	if ix.Spec, err = encode(spec); err != nil {
+	if ix.Spec, err = encode(listed(spec, pattern)); err != nil {
 		return nil, err
 	}
-	if ix.Unique {
+	if ix.refusesDuplicates() {
 		ix.entries = &btree.Map[string, int64]{}
 	}
 	return ix, nil
 }
 
+func (ix *Index) refusesDuplicates() bool { return ix.Unique || ix.prepared }
+
+// listed is a specification as servers keep it: those of text indexes by their inner
+// key with weights and languages, those of 2dsphere indexes with a version.
+func listed(spec, pattern bson.D) bson.D {
+	add := func(key string, value any) {
+		if _, ok := field(spec, key); !ok {
+			spec = append(spec, bson.E{Key: key, Value: value})
+		}
+	}
+	var key, weights bson.D
+	for _, e := range pattern {
+		switch {
+		case e.Value == "text" && e.Key != "_fts":
+			if len(weights) == 0 {
+				key = append(key, bson.E{Key: "_fts", Value: "text"}, bson.E{Key: "_ftsx", Value: int32(1)})
+			}
+			weights = append(weights, bson.E{Key: e.Key, Value: int32(1)})
+			continue
+		case e.Value == "2dsphere":
+			add("2dsphereIndexVersion", int32(3))
+		}
+		key = append(key, e)
+	}
+	if len(weights) == 0 {
+		return spec
+	}
+	spec = setPath(spec, []string{"key"}, key)
+	if given, ok := field(spec, "weights"); ok {
+		for _, e := range weights {
+			if g, _ := given.(bson.D); fieldOr(g, e.Key) == bsonkit.Missing {
+				spec = setPath(spec, []string{"weights", e.Key}, e.Value)
+			}
+		}
+	}
+	add("weights", weights)
+	add("default_language", "english")
+	add("language_override", "language")
+	add("textIndexVersion", int32(3))
+	return spec
+}
+
 // Fresh returns the definition without entries.
 func (ix *Index) Fresh() *Index {
 	c := *ix
-	if ix.Unique {
+	if ix.refusesDuplicates() {
 		c.entries = &btree.Map[string, int64]{}
 	}
 	return &c
@@ -133,7 +180,7 @@ func (ix *Index) same(o *Index) bool {
 // entryKeys returns the entries of a document in a unique index: one, or
 // several where a field is an array.
 func (ix *Index) entryKeys(r *Record) []string {
-	if !ix.Unique {
+	if !ix.refusesDuplicates() {
 		return nil
 	}
 	if ix.partial != nil {

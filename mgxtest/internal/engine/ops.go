@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,6 +21,8 @@ const (
 	CreateIndex
 	DropIndex
 	Noop
+	// ModifyIndex changes an index.
+	ModifyIndex
 	// ShardCollection notes how a collection is sharded.
 	ShardCollection
 )
@@ -37,9 +40,10 @@ type Op struct {
 	Index    *Index
 	// Before is what Def was, Dropped the collection that went, Evicted the
 	// documents that a capped collection lost to an insert: what undoing needs.
-	Before  *Definition
-	Dropped *Collection
-	Evicted []*Record
+	Before      *Definition
+	IndexBefore *Index
+	Dropped     *Collection
+	Evicted     []*Record
 	// Name is the dropped index, or the namespace that a rename leads to.
 	Name string
 	UUID [16]byte
@@ -95,9 +99,18 @@ func (s *Store) Apply(op *Op) {
 		c.addIndex(op.Index)
 	case DropIndex:
 		c.removeIndex(op.Name)
+	case ModifyIndex:
+		c.replaceIndex(op.Index)
 	case ShardCollection:
 		c.ShardKey = op.Change
 	}
+}
+
+// ModifyIndex puts a new definition in the place of an index of the same name.
+func (s *Store) ModifyIndex(ns string, old, next *Index, change []byte) *Op {
+	op := &Op{Kind: ModifyIndex, NS: ns, Index: next, IndexBefore: old.Fresh(), Change: change, UUID: s.colls[ns].UUID}
+	s.Apply(op)
+	return op
 }
 
 // Shard notes how a collection is sharded.
@@ -177,11 +190,18 @@ func (c *Collection) check(r *Record, replaced int64, bypass bool) error {
 			if id, ok := c.byKey.Get(r.Key); ok && id != replaced {
 				return c.duplicate(ix, r)
 			}
-		} else if _, ok := ix.conflict(r, replaced); ok {
+		} else if _, ok := ix.conflict(r, replaced); ok && !c.keeps(ix, r, replaced) {
 			return c.duplicate(ix, r)
 		}
 	}
 	return nil
+}
+
+// keeps reports whether a new version of a document has the entries of the old one,
+// which may be duplicates from before the index refused them.
+func (c *Collection) keeps(ix *Index, r *Record, replaced int64) bool {
+	old, ok := c.records.Get(replaced)
+	return ok && slices.Equal(ix.entryKeys(old), ix.entryKeys(r))
 }
 
 // Insert stores a document that has an _id. The collection must exist.

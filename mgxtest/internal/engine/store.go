@@ -247,7 +247,7 @@ func (c *Collection) validate(r *Record) error {
 	id, _ := field(*r.doc(), "_id")
 	info, _ := encode(bson.D{
 		{Key: "failingDocumentId", Value: id},
-		{Key: "details", Value: bson.D{{Key: "operatorName", Value: c.validator.doc[0].Key}}},
+		{Key: "details", Value: explainFailure(c.validator.doc, *r.doc(), c.validator.vars)},
 	})
 	return &Error{Code: CodeDocumentValidation, Message: "Document failed validation", Info: info}
 }
