@@ -281,6 +281,12 @@ func WithDocumentType(t reflect.Type) DecodeOption {
 	return decoding(func(d *bson.DecodeOptions) { d.DocumentType = t })
 }
 
+// WithStrictUTF8 makes text in the documents of the operation an error that is not UTF-8,
+// or, if strict is false, decodes it as it is, as by default. See Options.StrictUTF8.
+func WithStrictUTF8(strict bool) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.StrictUTF8 = strict })
+}
+
 // WithTimeLocation makes dates that are decoded into an any come as time.Time in
 // a location, as Options.TimeLocation does for the client; nil leaves them
 // bson.DateTime.

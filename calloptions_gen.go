@@ -11,7 +11,7 @@ type (
 	// [NoCursorTimeout], [Prefetch], [Projection], [RawData], [ReturnKey],
 	// [ShowRecordID], [Skip], [Sort], [SortBy], [WithCollation],
 	// [WithCursorType], [WithDocumentType], [WithReadConcern],
-	// [WithReadPreference], [WithTimeLocation].
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation].
 	FindOption interface {
 		applier
 		findOption()
@@ -22,7 +22,7 @@ type (
 	// [Max], [MaxTime], [Min], [Projection], [RawData], [ReturnKey],
 	// [ShowRecordID], [Skip], [Sort], [SortBy], [WithCollation],
 	// [WithDocumentType], [WithReadConcern], [WithReadPreference],
-	// [WithTimeLocation].
+	// [WithStrictUTF8], [WithTimeLocation].
 	FindOneOption interface {
 		applier
 		findOneOption()
@@ -47,7 +47,7 @@ type (
 	//
 	// There are [Comment], [Hint], [MaxTime], [RawData], [WithCollation],
 	// [WithDocumentType], [WithReadConcern], [WithReadPreference],
-	// [WithTimeLocation].
+	// [WithStrictUTF8], [WithTimeLocation].
 	DistinctOption interface {
 		applier
 		distinctOption()
@@ -57,7 +57,8 @@ type (
 	// There are [AllowDiskUse], [BatchSize], [BypassDocumentValidation],
 	// [Comment], [Hint], [Let], [MaxAwaitTime], [MaxTime], [Prefetch], [RawData],
 	// [WithCollation], [WithDocumentType], [WithReadConcern],
-	// [WithReadPreference], [WithTimeLocation], [WithWriteConcern].
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
+	// [WithWriteConcern].
 	AggregateOption interface {
 		applier
 		aggregateOption()
@@ -114,8 +115,8 @@ type (
 	// FindOneAndDeleteOption is an option of FindOneAndDelete.
 	//
 	// There are [Comment], [Hint], [Let], [MaxTime], [Projection], [RawData],
-	// [Sort], [SortBy], [WithCollation], [WithDocumentType], [WithTimeLocation],
-	// [WithWriteConcern].
+	// [Sort], [SortBy], [WithCollation], [WithDocumentType], [WithStrictUTF8],
+	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndDeleteOption interface {
 		applier
 		findOneAndDeleteOption()
@@ -124,7 +125,7 @@ type (
 	//
 	// There are [BypassDocumentValidation], [Comment], [Hint], [Let], [MaxTime],
 	// [Projection], [RawData], [ReturnAfter], [Sort], [SortBy], [Upsert],
-	// [WithCollation], [WithDocumentType], [WithTimeLocation],
+	// [WithCollation], [WithDocumentType], [WithStrictUTF8], [WithTimeLocation],
 	// [WithWriteConcern].
 	FindOneAndReplaceOption interface {
 		applier
@@ -134,8 +135,8 @@ type (
 	//
 	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
 	// [Let], [MaxTime], [Projection], [RawData], [ReturnAfter], [Sort], [SortBy],
-	// [Upsert], [WithCollation], [WithDocumentType], [WithTimeLocation],
-	// [WithWriteConcern].
+	// [Upsert], [WithCollation], [WithDocumentType], [WithStrictUTF8],
+	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndUpdateOption interface {
 		applier
 		findOneAndUpdateOption()
@@ -233,7 +234,7 @@ type (
 	// ListIndexesOption is an option of ListIndexes.
 	//
 	// There are [BatchSize], [Comment], [Prefetch], [RawData],
-	// [WithDocumentType], [WithTimeLocation].
+	// [WithDocumentType], [WithStrictUTF8], [WithTimeLocation].
 	ListIndexesOption interface {
 		applier
 		listIndexesOption()
@@ -242,7 +243,8 @@ type (
 	// ListCollectionNames.
 	//
 	// There are [AuthorizedOnly], [BatchSize], [Comment], [NameOnly], [Prefetch],
-	// [RawData], [WithDocumentType], [WithReadPreference], [WithTimeLocation].
+	// [RawData], [WithDocumentType], [WithReadPreference], [WithStrictUTF8],
+	// [WithTimeLocation].
 	ListCollectionsOption interface {
 		applier
 		listCollectionsOption()
@@ -257,7 +259,7 @@ type (
 	// RunCommandOption is an option of RunCommand.
 	//
 	// There are [AsRead], [RawData], [WithDocumentType], [WithReadPreference],
-	// [WithTimeLocation].
+	// [WithStrictUTF8], [WithTimeLocation].
 	RunCommandOption interface {
 		applier
 		runCommandOption()
@@ -265,7 +267,8 @@ type (
 	// RunCursorOption is an option of RunCursorCommand.
 	//
 	// There are [BatchSize], [Comment], [MaxAwaitTime], [Prefetch],
-	// [WithDocumentType], [WithReadPreference], [WithTimeLocation].
+	// [WithDocumentType], [WithReadPreference], [WithStrictUTF8],
+	// [WithTimeLocation].
 	RunCursorOption interface {
 		applier
 		runCursorOption()
@@ -276,7 +279,8 @@ type (
 	// [FullDocumentBeforeChange], [MaxAwaitTime], [ResumeAfter],
 	// [ShowExpandedEvents], [SplitLargeEvents], [StartAfter],
 	// [StartAtOperationTime], [WithCollation], [WithDocumentType],
-	// [WithReadConcern], [WithReadPreference], [WithTimeLocation].
+	// [WithReadConcern], [WithReadPreference], [WithStrictUTF8],
+	// [WithTimeLocation].
 	WatchOption interface {
 		applier
 		watchOption()
@@ -284,7 +288,7 @@ type (
 	// HandleOption is an option of Client.Database and Database.Collection.
 	//
 	// There are [WithDocumentType], [WithReadConcern], [WithReadPreference],
-	// [WithTimeLocation], [WithWriteConcern].
+	// [WithStrictUTF8], [WithTimeLocation], [WithWriteConcern].
 	HandleOption interface {
 		applier
 		handleOption()
@@ -586,7 +590,8 @@ type (
 		DropIndexOption
 		HandleOption
 	}
-	// DecodeOption is what [WithDocumentType] and [WithTimeLocation] return.
+	// DecodeOption is what [WithDocumentType], [WithTimeLocation] and
+	// [WithStrictUTF8] return.
 	DecodeOption interface {
 		FindOption
 		FindOneOption

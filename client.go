@@ -99,7 +99,7 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 	if err := o.resolve(ctx); err != nil {
 		return nil, err
 	}
-	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation}
+	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation, StrictUTF8: o.StrictUTF8}
 	c.base = o.settings()
 	c.writeConcern.Store(o.WriteConcern.internal())
 	if err := c.open(); err != nil {

@@ -147,6 +147,10 @@ type Options struct {
 	// which the location is time.UTC.
 	TimeLocation *time.Location
 
+	// StrictUTF8 makes text in documents that is not UTF-8 an error of decoding them.
+	// Without it such text, which servers store and return, is decoded as it is.
+	StrictUTF8 bool
+
 	// OperationMonitors, CommandMonitors, PoolMonitors and TopologyMonitors observe
 	// the client. Each event goes to all monitors of its kind, in their order.
 	OperationMonitors []*event.OperationMonitor

@@ -132,6 +132,7 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 	{"ServerAPI.Strict", "", "false", "", "Whether commands outside of that version are refused."},
 	{"ServerAPI.DeprecationErrors", "", "false", "", "Whether commands that the version deprecates are refused."},
 	{"DocumentType", "document_class", "bson.D", "", "The type of documents decoded into an any."},
+	{"StrictUTF8", "unicode_decode_error_handler", "false", "", "Whether text in documents that is not UTF-8 is an error. It is decoded as it is otherwise."},
 	{"OperationMonitors", "", "none", "", "Observe operations: calls of the user's, with all their commands."},
 	{"CommandMonitors", "", "none", "", "Observe commands."},
 	{"PoolMonitors", "", "none", "", "Observe connection pools."},

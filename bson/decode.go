@@ -35,8 +35,10 @@ type DecodeOptions struct {
 	// Location is the time zone of every decoded time.Time. UTC if it is nil. What null becomes, time.Time{}, stays in
 	// UTC.
 	Location *time.Location
-	// AllowInvalidUTF8 decodes strings and keys that are not UTF-8 as they are. They are an error otherwise.
-	AllowInvalidUTF8 bool
+	// StrictUTF8 makes strings and keys that are not UTF-8 an error. They are decoded as they are otherwise: servers
+	// store what clients without a check have sent, and one such text should not make all the rest unreadable.
+	// strings.ToValidUTF8 replaces what is invalid.
+	StrictUTF8 bool
 	// ShareInput lets everything decoded (strings, keys, []byte, Binary, Raw, RawValue) be a view into the input, which
 	// must not be changed, nor used for something else, for as long as anything decoded from it lives. CopyStrings has
 	// no effect then.
@@ -180,9 +182,9 @@ func (d *decoder) enter() error {
 
 func (d *decoder) leave() { d.depth-- }
 
-// text returns src[start:end] as a string, after checking that it is UTF-8.
+// text returns src[start:end] as a string, which is UTF-8 where that is asked for.
 func (d *decoder) text(start, end int) (string, error) {
-	if !d.opts.AllowInvalidUTF8 && !validUTF8(d.src[start:end]) {
+	if d.opts.StrictUTF8 && !validUTF8(d.src[start:end]) {
 		return "", syntaxError(start, "string is not valid UTF-8")
 	}
 	return d.view(start, end), nil
@@ -213,7 +215,7 @@ func (d *decoder) string(start, end int) (string, error) {
 		return "", syntaxError(end-1, "string does not end in a zero byte")
 	}
 	start, end = start+4, end-1
-	if !validUTF8(d.src[start:end]) && !d.opts.AllowInvalidUTF8 {
+	if d.opts.StrictUTF8 && !validUTF8(d.src[start:end]) {
 		return "", syntaxError(start, "string is not valid UTF-8")
 	}
 	return d.view(start, end), nil

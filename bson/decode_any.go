@@ -207,7 +207,7 @@ func (b *builder) scan(start, end int, as documentKind, array bool) (int, error)
 		if keyEnd < 0 {
 			return 0, errKeyEnd(pos)
 		}
-		if !ascii && !array && !d.opts.AllowInvalidUTF8 && !utf8.Valid(src[key:keyEnd]) {
+		if d.opts.StrictUTF8 && !ascii && !array && !utf8.Valid(src[key:keyEnd]) {
 			return 0, syntaxError(key, "key is not valid UTF-8")
 		}
 		value := keyEnd + 1
@@ -216,7 +216,7 @@ func (b *builder) scan(start, end int, as documentKind, array bool) (int, error)
 		}
 		at := len(t.tape)
 		t.tape = append(t.tape, token{key: uint32(key), value: uint32(value), n: uint32(pos), typ: typ})
-		if typ == byte(TypeString) && src[pos-1] == 0 && validUTF8(src[value+4:pos-1]) {
+		if typ == byte(TypeString) && src[pos-1] == 0 && (!d.opts.StrictUTF8 || validUTF8(src[value+4:pos-1])) {
 			t.counts.strings++
 			continue
 		}
@@ -293,7 +293,7 @@ func (d *decoder) checkString(start, end int) error {
 	if d.src[end-1] != 0 {
 		return syntaxError(end-1, "string does not end in a zero byte")
 	}
-	if !d.opts.AllowInvalidUTF8 && !validUTF8(d.src[start+4:end-1]) {
+	if d.opts.StrictUTF8 && !validUTF8(d.src[start+4:end-1]) {
 		return syntaxError(start, "string is not valid UTF-8")
 	}
 	return nil

@@ -23,40 +23,6 @@ func mustMarshal(t testing.TB, v any) []byte {
 	return b
 }
 
-func TestInvalidUTF8(t *testing.T) {
-	for name, v := range map[string]any{
-		"string": doc("s", "\xff"), "key": doc("\xff", 1), "key of M": bson.M{"\xff": 1}, "key of map": map[string]int{"\xff": 1},
-		"field": struct{ S string }{"\xff"}, "slice": doc("s", []string{"\xff"}), "JavaScript": doc("s", bson.JavaScript("\xff")),
-		"Symbol": doc("s", bson.Symbol("\xff")), "regex": doc("s", bson.Regex{Pattern: "\xff"}), "code": doc("s", bson.CodeWithScope{Code: "\xff", Scope: bson.D{}}),
-		"pointer": doc("s", bson.DBPointer{DB: "\xff"}),
-	} {
-		data := mustMarshal(t, v)
-		if _, err := bson.Marshal(v); err == nil || !strings.Contains(err.Error(), "UTF-8") {
-			t.Errorf("%s: Marshal returns %v", name, err)
-		}
-		if err := bson.Validate(data); !errors.Is(err, bson.ErrInvalid) {
-			t.Errorf("%s: Validate returns %v", name, err)
-		}
-		for _, target := range []any{new(bson.D), new(bson.M), new(any), new(map[string]any)} {
-			if err := bson.Unmarshal(data, target); !errors.Is(err, bson.ErrInvalid) {
-				t.Errorf("%s into %T: error is %v", name, target, err)
-			}
-		}
-		var got, want bson.D
-		lax := bson.DecodeOptions{AllowInvalidUTF8: true}
-		if err := lax.Unmarshal(data, &got); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err := official.Unmarshal(data, &want); err != nil || !same(got, want) {
-			t.Errorf("%s: got %v, want %v", name, got, want)
-		}
-	}
-	var s struct{ S string }
-	if err := bson.Unmarshal(mustMarshal(t, doc("s", "\xff")), &s); !errors.Is(err, bson.ErrInvalid) {
-		t.Errorf("into a field: error is %v", err)
-	}
-}
-
 func TestDoublesOutOfRange(t *testing.T) {
 	for _, f := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1 << 63, -(1 << 63) * 1.5} {
 		data := mustMarshal(t, doc("i", f))

@@ -40,6 +40,6 @@
 //
 // # Limits
 //
-// Documents may be nested bsonwire.MaxDepth deep, and be 2 GiB large. Strings and keys must be UTF-8. Keys cannot hold a
+// Documents may be nested bsonwire.MaxDepth deep, and be 2 GiB large. Strings and keys should be UTF-8, and are written and read as they are. Keys cannot hold a
 // zero byte.
 package bson

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 )
@@ -296,9 +295,6 @@ func copyText(b []byte, s string) (wide uint64) {
 func (e *encoder) oddKey(key string) error {
 	if strings.IndexByte(key, 0) >= 0 {
 		return errKeyZero
-	}
-	if !utf8.ValidString(key) {
-		return errKeyUTF8
 	}
 	b := e.buf[e.n+1:]
 	b[copy(b, key)] = 0

@@ -150,9 +150,6 @@ func (e *encoder) string(s string) error {
 
 // wideString is string for strings that are not ASCII.
 func (e *encoder) wideString(s string) error {
-	if !utf8.ValidString(s) {
-		return errStringUTF8
-	}
 	b := e.buf[e.n+4:]
 	b[copy(b, s)] = 0
 	binary.LittleEndian.PutUint32(e.buf[e.n:], uint32(len(s)+1))
@@ -184,10 +181,7 @@ func (e *encoder) regex(r Regex) (byte, error) {
 	if strings.IndexByte(r.Pattern, 0) >= 0 || strings.IndexByte(options, 0) >= 0 {
 		return 0, errRegexZero
 	}
-	if !utf8.ValidString(r.Pattern) || !utf8.ValidString(options) {
-		return 0, errStringUTF8
-	}
-	if runes := []rune(options); !slices.IsSorted(runes) {
+	if runes := []rune(options); utf8.ValidString(options) && !slices.IsSorted(runes) {
 		slices.Sort(runes)
 		options = string(runes)
 	}

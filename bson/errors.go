@@ -85,8 +85,6 @@ func foreignError(err error) error {
 
 var (
 	errKeyZero     = errors.New("a BSON key cannot contain a zero byte")
-	errKeyUTF8     = errors.New("key is not valid UTF-8")
-	errStringUTF8  = errors.New("string is not valid UTF-8 (store bytes as []byte or bson.Binary)")
 	errRegexZero   = errors.New("a BSON regular expression cannot contain a zero byte")
 	errEncodeDepth = fmt.Errorf("documents are nested more than %d deep; is there a cycle?", bsonwire.MaxDepth)
 	errTooLarge    = errors.New("document is larger than 2 GiB")

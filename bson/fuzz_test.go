@@ -20,7 +20,7 @@ func addSeeds(f *testing.F) {
 func FuzzUnmarshalAny(f *testing.F) {
 	addSeeds(f)
 	options := []bson.DecodeOptions{
-		{}, {DocumentType: typeOf[bson.M]()}, {DocumentType: typeOf[bson.Raw]()}, {CopyStrings: true}, {AllowInvalidUTF8: true},
+		{}, {DocumentType: typeOf[bson.M]()}, {DocumentType: typeOf[bson.Raw]()}, {CopyStrings: true}, {StrictUTF8: true},
 		{ShareInput: true, TimeAware: true}, {DocumentType: typeOf[cycle]()},
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,7 +1,6 @@
 package bson_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -50,13 +49,6 @@ var differences = []difference{
 		name:   "documents that would be damaged are not written",
 		encode: func(e written) bool { return e.mgxErr != nil && e.officialErr == nil && wellFormed(e.official) != nil },
 		pinned: TestDamagedDocuments,
-	},
-	{
-		name: "strings are UTF-8",
-		decode: func(d read) bool {
-			return d.mgxErr != nil && d.officialErr == nil && errors.Is(wellFormed(d.data), errUTF8)
-		},
-		pinned: TestInvalidUTF8,
 	},
 	{
 		// What the official package makes of them depends on the processor.

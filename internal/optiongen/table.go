@@ -195,6 +195,7 @@ var options = []option{
 	{"DecodeOption", list(query, "Distinct", "Aggregate", "ListCollections", "ListIndexes", "RunCommand", "RunCursor", "Watch", findAndModify, "Handle"), []maker{
 		{"WithDocumentType", decoding, on(nothing, "Database.ListCollectionNames")},
 		{"WithTimeLocation", decoding, on(nothing, "Database.ListCollectionNames")},
+		{name: "WithStrictUTF8", field: nothing},
 	}},
 	{"WatchOption", list("Watch"), []maker{
 		{name: "FullDocument", field: "`$changeStream`"},
