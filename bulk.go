@@ -3,7 +3,6 @@ package mgx
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -193,15 +192,16 @@ func (b *bulk) runGroup(group []int) bool {
 	op := exec.Op{
 		Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, RawData: b.s.rawData,
 		Body:     func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
-		Sequence: sequence, Documents: split.Fill,
+		Sequence: sequence,
 	}
+	retry := batchRetry{split: &split, op: &op, many: func(i int) bool { return b.models[i].many() }}
+	op.Documents = retry.fill
 	for _, i := range group {
 		op.MinWireUnacknowledged = max(op.MinWireUnacknowledged, b.models[i].options().wireHint(name))
 	}
 	refusals := len(b.account.Refusals) + len(b.errs.WriteErrors)
 	b.send(&split, func() (exec.Result, error) {
-		from, to := split.Upcoming()
-		op.Retryable = !slices.ContainsFunc(group[from:to], func(i int) bool { return b.models[i].many() })
+		retry.begin()
 		return b.operation.run(&op)
 	}, func(res exec.Result) bool {
 		defer res.Release()
@@ -210,6 +210,24 @@ func (b *bulk) runGroup(group []int) bool {
 	})
 	b.res.Acknowledged = b.account.Acknowledged
 	return b.errs.Err == nil && (b.s.unordered || len(b.account.Refusals)+len(b.errs.WriteErrors) == refusals)
+}
+
+// batchRetry decides of each message of a bulk, when it is filled, whether it may be
+// sent twice: it may not with a write that changes several documents. See the
+// specification "Retryable Writes", "Supported Write Operations".
+type batchRetry struct {
+	split *write.Split
+	op    *exec.Op
+	many  func(i int) bool
+}
+
+// begin is for a message that is still empty: what it begins with is certain.
+func (r *batchRetry) begin() { r.op.Retryable = !r.many(r.split.Next()) }
+
+func (r *batchRetry) fill(dst []byte, limits exec.Limits) ([]byte, error) {
+	dst, err := r.split.Fill(dst, limits)
+	r.op.Retryable = r.op.Retryable && !r.split.Any(r.many)
+	return dst, err
 }
 
 func (m *WriteModel) many() bool { return m.kind == writeUpdateMany || m.kind == writeDeleteMany }

@@ -327,3 +327,77 @@ func TestOutcomesOfALostConnection(t *testing.T) {
 		}
 	}
 }
+
+// Whether a message may be sent twice is decided by what is in it, not by what the
+// whole bulk has: the one with a write of many documents has no transaction number and
+// is not repeated, those before and behind it are.
+func TestRetriesOfEachMessage(t *testing.T) {
+	set := bson.D{{"$set", bson.D{{"a", 1}}}}
+	one, many := UpdateOneModel(bson.D{{"n", 1}}, set), UpdateManyModel(bson.D{{"n", 1}}, set)
+	for kind, send := range map[string]func(c *Client, models []WriteModel) error{
+		"BulkWrite": func(c *Client, models []WriteModel) error {
+			return second(c.Database("d").Collection("c").BulkWrite(t.Context(), models))
+		},
+		"Client.BulkWrite": func(c *Client, models []WriteModel) error {
+			var writes []ClientWrite
+			for _, m := range models {
+				writes = append(writes, ClientWrite{c.Database("d").Collection("c"), m})
+			}
+			return second(c.BulkWrite(t.Context(), writes))
+		},
+	} {
+		for _, c := range []struct {
+			name   string
+			models []WriteModel
+			lose   int // which command is lost
+			sent   string
+			fails  bool
+		}{
+			{"the first", []WriteModel{one, one, one, many, one}, 0, "2+ 2+ 2 1+", false},
+			{"the one with many", []WriteModel{one, one, one, many, one}, 1, "2+ 2", true},
+			{"the last", []WriteModel{one, one, many, one, one}, 2, "2+ 2 1+ 1+", false},
+		} {
+			t.Run(kind+"/"+c.name, func(t *testing.T) {
+				var mu sync.Mutex
+				var sent []string
+				s := scripted.Listen(t, scripted.Greet(scripted.Hello(
+					bson.E{Key: "setName", Value: "rs"}, bson.E{Key: "hosts", Value: bson.A{}}, bson.E{Key: "secondary", Value: false},
+					bson.E{Key: "logicalSessionTimeoutMinutes", Value: 30}, bson.E{Key: "maxWriteBatchSize", Value: 2},
+				), func(p *scripted.Peer, r scripted.Request) bool {
+					if r.Name != "update" && r.Name != "bulkWrite" {
+						return scripted.Ping(p, r)
+					}
+					n := 0
+					for doc, ok := r.Sequences[0].Next(); ok; doc, ok = r.Sequences[0].Next() {
+						n++
+						_ = doc
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					text := fmt.Sprint(n)
+					if _, err := r.Document.LookupErr("txnNumber"); err == nil {
+						text += "+"
+					}
+					if db, ok := r.Document.Lookup("$db").StringValueOK(); !ok || db == "" {
+						t.Errorf("%s is no command", r.Document)
+					}
+					sent = append(sent, text)
+					if len(sent)-1 == c.lose {
+						return false
+					}
+					return p.Answer(r, bulkReply(0, 0, nil, bson.E{Key: "n", Value: n})) == nil
+				}))
+				client := openClient(t, s, func(o *Options) { o.DirectConnection = ptr(true) })
+				err := send(client, c.models)
+				mu.Lock()
+				defer mu.Unlock()
+				if got := strings.Join(sent, " "); got != c.sent || (err != nil) != c.fails {
+					t.Errorf("sent %q, want %q; %v", got, c.sent, err)
+				}
+				if c.fails {
+					is(t, err, []error{ErrAutoReconnect})
+				}
+			})
+		}
+	}
+}

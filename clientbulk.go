@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -89,8 +88,10 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 	op := exec.Op{
 		Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
 		MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
-		Sequence: "ops", Documents: w.split.Fill, Second: "nsInfo", MoreDocuments: w.appendNamespaces,
+		Sequence: "ops", Second: "nsInfo", MoreDocuments: w.appendNamespaces,
 	}
+	retry := batchRetry{split: &w.split, op: &op, many: func(i int) bool { return writes[i].Model.many() }}
+	op.Documents = retry.fill
 	o, err := c.begin(ctx, &op)
 	if err != nil {
 		return ClientBulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
@@ -98,8 +99,7 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 	o.bind(&w.binding)
 	w.send(&w.split, func() (exec.Result, error) {
 		w.binding = exec.Binding{Cursor: true, Request: w.binding.Request}
-		from, to := w.split.Upcoming()
-		op.Retryable = !slices.ContainsFunc(writes[from:to], func(each ClientWrite) bool { return each.Model.many() })
+		retry.begin()
 		return o.run(&op)
 	}, func(res exec.Result) (stop bool) { return w.read(o.ctx, res) })
 	res, err := w.result()

@@ -369,6 +369,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if err != nil {
 		return Result{}, reply.Head{}, err
 	}
+	r.txnNumber = env.txnNumber // the documents may not allow one
 	defer f.buf.Release()
 
 	r.sent, r.asked = true, true

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,7 +60,8 @@ type Op struct {
 
 	Access Access
 	// Retryable tells that the command may be sent twice, as the specifications
-	// "Retryable Reads" and "Retryable Writes" list.
+	// "Retryable Reads" and "Retryable Writes" list. Documents may clear it: what fits
+	// in the message decides.
 	Retryable bool
 
 	ReadPreference *sdam.ReadPreference // nil: primary
@@ -181,6 +183,7 @@ type envelope struct {
 	api         *conn.API
 	lsid        []byte
 	txnNumber   int64 // 0: none
+	txnAt       int   // where it is in the frame
 	transaction bool  // the command is part of one
 	starts      bool  // it is its first
 	read        readConcern
@@ -239,6 +242,9 @@ func (op *Op) encode(env *envelope, hint *roomHint) (frame, error) {
 			f.buf.Release()
 			return frame{}, err
 		}
+		if env.txnNumber != 0 && !env.transaction && !op.Retryable {
+			b = f.dropTxnNumber(b, env)
+		}
 	}
 	f.buf.B = wire.End(b, start)
 	if op.Documents != nil {
@@ -249,6 +255,22 @@ func (op *Op) encode(env *envelope, hint *roomHint) (frame, error) {
 		return frame{}, fmt.Errorf("%w: %s takes %d bytes, the server accepts %d", ErrTooLarge, op.Name, n, env.desc.MaxMessageSizeBytes)
 	}
 	return f, nil
+}
+
+// txnNumberSize is that of the element txnNumber.
+const txnNumberSize = 1 + len("txnNumber\x00") + 8
+
+// dropTxnNumber takes the transaction number out of a frame whose documents turned out
+// not to be retryable.
+func (f *frame) dropTxnNumber(b []byte, env *envelope) []byte {
+	b = slices.Delete(b, env.txnAt, env.txnAt+txnNumberSize)
+	env.txnNumber = 0
+	f.body[1] -= txnNumberSize
+	binary.LittleEndian.PutUint32(b[f.body[0]:], uint32(f.body[1]-f.body[0]))
+	for _, at := range []*int{&f.sequence[0], &f.sequence[1], &f.second[0], &f.second[1]} {
+		*at = max(*at-txnNumberSize, 0)
+	}
+	return b
 }
 
 func (op *Op) appendSequence(b []byte, start int, f *frame, desc *sdam.Server) ([]byte, error) {
@@ -302,6 +324,7 @@ func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byt
 	if env.lsid != nil {
 		b = bsonwire.AppendDocument(b, "lsid", env.lsid)
 		if env.txnNumber != 0 {
+			env.txnAt = len(b)
 			b = bsonwire.AppendInt64(b, "txnNumber", env.txnNumber)
 		}
 		if env.transaction {

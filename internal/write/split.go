@@ -14,10 +14,6 @@ var ErrNothing = errors.New("none of the writes can be sent")
 // StatementOverhead is what a server accepts around a document of maximum size.
 const StatementOverhead = 16 << 10
 
-// lookAhead is how many statements a message has at most, with the limits of current
-// servers.
-const lookAhead = 100_000
-
 // Split sends the statements of one command in as few messages as the server's limits
 // allow. Each is encoded once: one that does not fit any more begins the next message.
 //
@@ -89,8 +85,18 @@ func (s *Split) begin() {
 	s.next, s.n, s.members, s.refused, s.ended = s.first, 0, nil, s.refused[:0], false
 }
 
-// Upcoming are the bounds of the statements that may be in the next message.
-func (s *Split) Upcoming() (from, to int) { return s.first, min(s.first+lookAhead, s.Total) }
+// Next is the write that begins the next message.
+func (s *Split) Next() int { return s.index(s.first) }
+
+// Any reports whether there is a write of a kind in the message at hand.
+func (s *Split) Any(is func(i int) bool) bool {
+	for k := range s.n {
+		if is(s.index(s.member(k))) {
+			return true
+		}
+	}
+	return false
+}
 
 // Count is how many statements are in the message at hand.
 func (s *Split) Count() int { return s.n }
