@@ -67,6 +67,7 @@ func (r *run) bind(res *Result) {
 	}
 	if res.lease != nil {
 		b.Lease, res.lease = res.lease, nil
+		b.Lease.Park()
 	}
 	b.streaming = res.More && b.Lease != nil
 	if b.opened {

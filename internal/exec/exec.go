@@ -264,8 +264,12 @@ func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 		l = r.b.Session.where().lease
 	}
 	if l != nil {
+		if !l.Unpark() {
+			return server.CheckOut(ctx) // the pool is closed, and says so
+		}
 		if c := l.Conn(); c.Pending() { // of a call that was cut off
 			if err := c.Drain(ctx); err != nil {
+				l.Park()
 				return nil, err
 			}
 		}
@@ -281,6 +285,7 @@ func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 func (r *run) release(server *Server, lease *Lease) {
 	switch b := r.b; {
 	case b.Lease == lease, r.inTransaction && b.Session.where().lease == lease:
+		lease.Park()
 	case b.Request != nil:
 		b.Request.settle(server, lease)
 	default:
@@ -437,6 +442,11 @@ func expired(err error) bool {
 // receive waits for the next reply that the server of a cursor sends by itself.
 func (x *Executor) receive(ctx context.Context, op *Op, b *Binding) (Result, error) {
 	server, lease := b.Server, b.Lease
+	if !lease.Unpark() {
+		_, err := server.CheckOut(ctx) // the pool is closed, and says so
+		return Result{}, err
+	}
+	defer lease.Park()
 	r := run{x: x, op: op, b: b}
 	desc := lease.Conn().Description()
 	received, err := lease.Conn().Receive(ctx)

@@ -19,6 +19,7 @@ func (p *Pool[C]) CheckIn(h *Handle[C]) error {
 		return ErrNotCheckedOut
 	}
 	h.SetPurpose(ForOperation)
+	h.Unpark()
 	if p.observed() {
 		p.emit(event.ConnectionCheckedIn{Address: p.opts.Address, ConnectionID: h.id})
 	}

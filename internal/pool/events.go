@@ -37,6 +37,7 @@ type departure struct {
 	id     int64
 	reason event.CloseReason
 	err    error
+	parked bool // its holder gave it back without knowing
 }
 
 func (p *Pool[C]) emitClosed(gone ...departure) {
@@ -44,6 +45,9 @@ func (p *Pool[C]) emitClosed(gone ...departure) {
 		return
 	}
 	for _, d := range gone {
+		if d.parked {
+			p.emit(event.ConnectionCheckedIn{Address: p.opts.Address, ConnectionID: d.id})
+		}
 		p.emit(event.ConnectionClosed{Address: p.opts.Address, ConnectionID: d.id, Reason: d.reason, Err: d.err})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
 )
 
 // Purpose is what a connection was checked out for.
@@ -27,6 +28,7 @@ const (
 	dialing  status = iota // being established
 	idle                   // in the stack of idle connections
 	inUse                  // lent
+	parked                 // lent, to somebody who does nothing with it at the moment
 	draining               // waiting for a late reply
 	settling               // events being delivered between two of the others; its goroutine decides what becomes of it
 	closed                 // no longer the pool's
@@ -47,8 +49,8 @@ type Handle[C Conn] struct {
 
 	out         atomic.Bool // lent: CheckIn may be called
 	interrupted atomic.Pointer[error]
-	failed      error   // by its user
-	purpose     Purpose // by its user
+	purpose     atomic.Uint32 // a Purpose
+	failed      error         // by its user
 
 	// The rest is guarded by the pool's lock.
 	status     status
@@ -95,12 +97,43 @@ func (h *Handle[C]) Interrupted() error {
 
 // SetPurpose tells what the connection is held for. The check-in forgets it.
 func (h *Handle[C]) SetPurpose(purpose Purpose) {
-	if purpose == h.purpose {
+	if Purpose(h.purpose.Load()) == purpose {
 		return
 	}
-	h.pool.countPurpose(h.purpose, -1)
+	h.pool.countPurpose(Purpose(h.purpose.Swap(uint32(purpose))), -1)
 	h.pool.countPurpose(purpose, 1)
-	h.purpose = purpose
+}
+
+// Park says that the holder does nothing with the connection until it calls Unpark: a
+// pool that is closed meanwhile takes the connection back, as if it had been checked
+// in, instead of waiting for that.
+func (h *Handle[C]) Park() {
+	p := h.pool
+	p.mu.Lock()
+	if h.status != inUse || !h.out.Load() {
+		p.mu.Unlock()
+		return
+	}
+	h.status = parked
+	if p.state != ended {
+		p.mu.Unlock()
+		return
+	}
+	gone := p.retireParked(h, event.ClosePoolClosed)
+	p.mu.Unlock()
+	p.emitClosed(gone)
+}
+
+// Unpark precedes the next use of a parked connection. It returns false if the pool
+// has taken that back: it was closed.
+func (h *Handle[C]) Unpark() bool {
+	p := h.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h.status == parked {
+		h.status = inUse
+	}
+	return h.status == inUse
 }
 
 // Release is [Pool.CheckIn] for callers that hold the connection but not its

@@ -25,7 +25,17 @@ func (p *Pool[C]) retire(h *Handle[C], reason event.CloseReason, err error) depa
 	if h.live { // else the goroutine that dials closes what it gets
 		p.closeConn(h.conn)
 	}
-	return departure{h.id, reason, err}
+	return departure{id: h.id, reason: reason, err: err}
+}
+
+// retireParked takes a connection from its holder, who does nothing with it. The lock
+// is held.
+func (p *Pool[C]) retireParked(h *Handle[C], reason event.CloseReason) departure {
+	h.out.Store(false)
+	h.SetPurpose(ForOperation)
+	gone := p.retire(h, reason, nil)
+	gone.parked = true
+	return gone
 }
 
 // replace tells of connections that were retired, and begins others for those
@@ -67,6 +77,10 @@ func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseRea
 			if match(h) {
 				h.cancel()
 			}
+		case parked:
+			if p.state == ended {
+				gone = append(gone, p.retireParked(h, reason))
+			}
 		}
 	}
 	return gone
@@ -76,7 +90,7 @@ func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseRea
 // err. The lock is held.
 func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, err error) {
 	for _, h := range p.all {
-		if h.status != inUse || !match(h) || h.interrupted.Load() != nil {
+		if h.status != inUse && h.status != parked || !match(h) || h.interrupted.Load() != nil {
 			continue
 		}
 		h.interrupted.Store(&err)
