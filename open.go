@@ -79,12 +79,14 @@ func (o *Options) connConfig(who *conn.Identity) (*conn.Config, error) {
 		}
 		cfg.Secure = secure.Handshake
 	}
-	level := compress.DefaultLevel
-	if o.ZlibLevel != nil {
-		level = *o.ZlibLevel
+	levels := map[string]int{}
+	for name, level := range map[string]*int{compress.Zlib: o.ZlibLevel, compress.Zstd: o.ZstdLevel} {
+		if level != nil {
+			levels[name] = *level
+		}
 	}
 	var err error
-	if cfg.Compressors, err = compress.NewList(o.Compressors, level); err != nil {
+	if cfg.Compressors, err = compress.NewList(o.Compressors, levels); err != nil {
 		return nil, category(err, ErrConfiguration)
 	}
 	if cfg.Auth, err = o.Credential.authenticator(o.Database); err != nil {

@@ -110,6 +110,9 @@ type Options struct {
 	// ZlibLevel (zlibCompressionLevel) is from 0, no compression, and 1, the
 	// fastest, to 9, the smallest; nil and -1 are zlib's default.
 	ZlibLevel *int
+	// ZstdLevel (zstdCompressionLevel) is from 1, the fastest, to 22, the smallest;
+	// nil and -1 are the default. Four levels differ: what is between is rounded.
+	ZstdLevel *int
 	// Proxy (proxyHost, proxyPort, proxyUsername, proxyPassword) is a SOCKS5 proxy
 	// to connect through; nil is none.
 	Proxy *Proxy
@@ -157,7 +160,7 @@ type Options struct {
 	CommandMonitors   []*event.CommandMonitor
 	PoolMonitors      []func(event.PoolEvent)
 	TopologyMonitors  []func(event.TopologyEvent)
-	// Logger gets warnings about the options and, at the debug level, what the
+	// Logger gets warnings about the options (without a Logger, slog.Default() does) and, at the debug level, what the
 	// monitors get and how servers are selected; documents as relaxed Extended
 	// JSON, commands that carry secrets as {}. Every record has an attribute
 	// component: client, command, topology, serverSelection or connection.
@@ -183,7 +186,8 @@ type Options struct {
 }
 
 // Warnings are what is odd about the connection string: options that are unknown,
-// deprecated or without effect. New also gives them to the Logger.
+// deprecated or without effect. New and Open also give them to the Logger, or to
+// slog.Default() if there is none.
 func (o *Options) Warnings() []connstring.Warning { return slices.Clone(o.warnings) }
 
 // String lists the fields that are set, with no secret among them.
@@ -270,7 +274,7 @@ func (o *Options) clone() Options {
 	for _, b := range []**bool{&c.DirectConnection, &c.LoadBalanced, &c.RetryReads, &c.RetryWrites} {
 		*b = clonePointer(*b)
 	}
-	for _, n := range []**int{&c.MaxPoolSize, &c.MaxAdaptiveRetries, &c.ZlibLevel} {
+	for _, n := range []**int{&c.MaxPoolSize, &c.MaxAdaptiveRetries, &c.ZlibLevel, &c.ZstdLevel} {
 		*n = clonePointer(*n)
 	}
 	c.ServerAPI = clonePointer(o.ServerAPI)

@@ -43,6 +43,7 @@ var optionFields = map[string]optionField{
 	"appName":              {"AppName", "", "tea"},
 	"compressors":          {"Compressors", "", "zstd,snappy"},
 	"zlibCompressionLevel": {"ZlibLevel", "", "0"},
+	"zstdCompressionLevel": {"ZstdLevel", "", "3"},
 	"connectTimeoutMS":     {"ConnectTimeout", "", "0"},
 	"socketTimeoutMS":      {"SocketTimeout", "", "100"},
 	"network_timeout":      {"SocketTimeout", "", "1.5"},
@@ -70,11 +71,13 @@ var optionFields = map[string]optionField{
 	"tlsInsecure":                          {"TLS.Insecure", withTLS, "true"},
 	"tlsAllowInvalidCertificates":          {"TLS.AllowInvalidCertificates", withTLS, "true"},
 	"tlsAllowInvalidHostnames":             {"TLS.AllowInvalidHostnames", withTLS, "true"},
+	"ssl_match_hostname":                   {"TLS.AllowInvalidHostnames", withTLS, "false"},
 	"tlsDisableOCSPEndpointCheck":          {"TLS.DisableOCSPEndpointCheck", withTLS, "true"},
 	"tlsDisableCertificateRevocationCheck": {"TLS.DisableRevocationCheck", withTLS, "true"},
 
 	"replicaSet":                   {"ReplicaSet", "", "rs"},
 	"directConnection":             {"DirectConnection", "", "false"},
+	"connect":                      {"DirectConnection", "", "direct"},
 	"loadBalanced":                 {"LoadBalanced", "", "false"},
 	"srvMaxHosts":                  {"SRVMaxHosts", "mongodb+srv://a.b.c/", "2"},
 	"srvServiceName":               {"SRVServiceName", "mongodb+srv://a.b.c/", "tea"},
@@ -237,7 +240,7 @@ func TestEveryOptionCounts(t *testing.T) {
 
 // What is no option of a connection string counts as well.
 func TestRestOfConnectionString(t *testing.T) {
-	o := optionsOf(t, "mongodb://u:p@a,b:1/shop.orders")
+	o := optionsOf(t, "mongodb://u:p@a,b:1/shop")
 	want := map[string]string{
 		"Hosts": "[a:27017 b:1]", "Database": "shop", "Credential": "there",
 		"Credential.Username": "u", "Credential.Password": "p", "Credential.PasswordSet": "true",
@@ -287,13 +290,44 @@ for no limit.
 
 This page is written by ` + "`go test -run TestOptionsPage -update .`" + `.
 
+## Values that cannot be read
+
+A connection string says yes with true and no with false. True, TRUE, on, yes, y, t
+and 1, and False, off, no, n, f, 0 and -1 are taken for the same, with a warning.
+
+An option is an error (` + "`mgx.ErrConfiguration`" + `) where to go on without it would be
+careless:
+
+- if its value cannot be read or is empty, or if it is given twice with different
+  values, and it is one of those that decide whether and for whom connections are
+  encrypted, who the client is, whom it talks to, or who acknowledges writes:
+  %FATAL%
+- if its value is a number with something behind it, such as 30s or 1_000: a limit
+  was meant;
+- if its name is not known and has tls or ssl in it.
+
+Any other value that cannot be read, or that is empty, or that is out of bounds, is
+ignored, as the specification "URI Options" demands, and so is any other name that is
+not known. Of an option that is given twice the last one counts. Each is a warning:
+` + "`Options.Warnings`" + ` has them, ` + "`New`, `Open` and `Connect`" + ` log them (to
+` + "`Options.Logger`, or `slog.Default()`" + ` if there is none), and the tool prints them. An
+unreadable ` + "`tlsInsecure`" + ` or the like leaves the checks on.
+
+## The options
+
 | In connection strings | Go field | Classic | Default | Unit | Meaning |
 | --- | --- | --- | --- | --- | --- |
 `
 
 func optionsPage() string {
 	var b strings.Builder
-	b.WriteString(optionsHead)
+	var fatal []string
+	for _, info := range connstring.AllOptions() {
+		if info.Fatal {
+			fatal = append(fatal, info.Name)
+		}
+	}
+	b.WriteString(strings.Replace(optionsHead, "%FATAL%", strings.Join(fatal, ", ")+".", 1))
 	code := func(s string) string {
 		if s == "" {
 			return "—"
@@ -310,6 +344,9 @@ func optionsPage() string {
 		field, meaning := optionFields[info.Name].field, info.Meaning
 		if field == onlyWarns {
 			field, meaning = "", meaning+" Not supported: a warning says so."
+		}
+		if len(info.Aliases) > 0 {
+			meaning += " Also `" + strings.Join(info.Aliases, "`, `") + "`."
 		}
 		if info.ReplacedBy != "" {
 			meaning += " Deprecated: write `" + info.ReplacedBy + "`."

@@ -187,6 +187,83 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// Nobody has to ask for warnings: without a Logger, the default one gets them.
+func TestWarningsWithoutLogger(t *testing.T) {
+	var log strings.Builder
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	c := mustNew(t, "mongodb://h/?timeoutMS=soon&replicatSet=rs")
+	defer c.Close(t.Context())
+	for _, want := range []string{"level=WARN", "option=timeoutMS", "option=replicatSet", "did you mean replicaSet?"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in %s", want, log.String())
+		}
+	}
+}
+
+func mustNew(t *testing.T, uri string) *Client {
+	t.Helper()
+	o, err := ParseURI(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// However true is spelled, connections are encrypted or there is an error, and never
+// plain.
+func TestNeverPlainByMistake(t *testing.T) {
+	for _, name := range []string{"tls", "ssl", "TLS"} {
+		for _, v := range []string{"true", "True", "TRUE", "on", "On", "1", "yes", "y", "t", "", "enabled", "require", "2", "%20true", "true%0A", "'true'"} {
+			o, err := ParseURI("mongodb://h/?" + name + "=" + v)
+			if err == nil && o.TLS == nil || err != nil && !errors.Is(err, ErrConfiguration) {
+				t.Errorf("%s=%s: %v, %v", name, v, o, err)
+			}
+		}
+		for _, v := range []string{"false", "False", "off", "0"} {
+			if o, err := ParseURI("mongodb://h/?" + name + "=" + v); err != nil || o.TLS != nil {
+				t.Errorf("%s=%s: %v, %v", name, v, o, err)
+			}
+		}
+	}
+	for _, o := range []string{
+		"tlsCAFile=", "tlsCertificateKeyFile=", "tlsCertificateFile=", "tlsPrivateKeyFile=", "sslCertificateAuthorityFile=", "sslClientCertificateKeyFile=",
+		"ssl_cert_reqs=", "useSSL=true", "tlsEnabled=true", "tls%20=true", "amp;tls=true", "w=1&amp;tls=true", "tls", "tls:true",
+	} {
+		if o, err := ParseURI("mongodb://h/?" + o); !errors.Is(err, ErrConfiguration) {
+			t.Errorf("%v, %v", o, err)
+		}
+	}
+	for _, o := range []string{
+		"tlsCAFile=f", "tlsCertificateKeyFile=f", "tlsCertificateFile=f&tlsPrivateKeyFile=g", "sslCertificateAuthorityFile=f", "sslClientCertificateKeyFile=f",
+		"tlsInsecure=on", "sslInsecure=true", "ssl_match_hostname=false",
+	} {
+		if o, err := ParseURI("mongodb://h/?" + o); err != nil || o.TLS == nil {
+			t.Errorf("%v, %v", o, err)
+		}
+	}
+	if o, err := ParseHosts([]string{"mongodb://a/?tls=true", "mongodb://b/?tls=false"}, 0); !errors.Is(err, ErrConfiguration) {
+		t.Errorf("%v, %v", o, err)
+	}
+}
+
+// What was meant as an option is not taken for a database or a value.
+func TestMisplacedOptions(t *testing.T) {
+	for _, uri := range []string{
+		"mongodb://h/db&replicaSet=rs0", "mongodb://h/replicaSet=rs0", "mongodb://h/db.coll", "mongodb://h/db.coll?w=1",
+		"mongodb://h/?w=1;wtimeout=3&j=true", "mongodb://h/?w", "mongodb://h/?w=1?j=true&w=2",
+	} {
+		if o, err := ParseURI(uri); !errors.Is(err, ErrConfiguration) {
+			t.Errorf("%s: %v, %v", uri, o, err)
+		}
+	}
+}
+
 // fakeDNS has the records of one name.
 type fakeDNS struct {
 	srv []*net.SRV
@@ -213,7 +290,7 @@ func TestSRV(t *testing.T) {
 		{"mongodb+srv://u:p@db.example.com/?loadBalanced=false", "loadBalanced=true", "", "", ptr(false), false, false},
 		{"mongodb+srv://u:p@db.example.com/", "loadBalanced=true", "", "", nil, false, true}, // two hosts
 		{"mongodb+srv://u:p@db.example.com/?srvMaxHosts=1", "replicaSet=rs", "", "", nil, false, true},
-		{"mongodb+srv://u:p@db.example.com/", "authSource=users&authSource=others", "others", "", nil, true, false},
+		{"mongodb+srv://u:p@db.example.com/", "authSource=users&authSource=users", "users", "", nil, true, false},
 		{"mongodb+srv://u:p@db.example.com/", "tls=false", "", "", nil, false, true},
 	} {
 		o, err := ParseURI(tt.uri)

@@ -3,6 +3,7 @@ package mgx
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"time"
 
@@ -35,7 +36,10 @@ func ParseHosts(list []string, defaultPort int) (*Options, error) {
 }
 
 func optionsFrom(cs *connstring.ConnString) (*Options, error) {
-	database, _ := cs.Namespace()
+	database, collection := cs.Namespace()
+	if collection != "" || database != cs.Database {
+		return nil, failure(ErrConfiguration, "the database %q of the connection string has a dot: clients have a default database, but no default collection; write /%s", cs.Database, database)
+	}
 	o := &Options{
 		Hosts:                cs.Hosts,
 		SRVHost:              cs.SRVHost,
@@ -65,6 +69,7 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 		Compressors:      cs.Compressors,
 		AutoStartRequest: value(cs.AutoStartRequest),
 		ZlibLevel:        cs.ZlibCompressionLevel,
+		ZstdLevel:        cs.ZstdCompressionLevel,
 		ReadConcern:      cs.ReadConcernLevel,
 		RetryReads:       cs.RetryReads,
 		RetryWrites:      cs.RetryWrites,
@@ -210,12 +215,14 @@ func (o *Options) srv() *connstring.ConnString {
 	return cs
 }
 
-// logWarnings tells the logger what is odd about the connection string.
+// logWarnings says what is odd about the connection string. Nobody has to ask for
+// that: an option that is ignored may be one that was counted on.
 func (o *Options) logWarnings() {
-	if o.Logger == nil {
-		return
+	log := o.Logger
+	if log == nil {
+		log = slog.Default()
 	}
 	for _, w := range o.warnings {
-		o.Logger.Warn("connection string", "component", "client", "option", w.Option, "warning", w.Message)
+		log.Warn("connection string", "component", "client", "option", w.Option, "warning", w.Message)
 	}
 }

@@ -61,7 +61,7 @@ func (o *Options) rules() *setup.Options {
 			HeartbeatInterval: o.HeartbeatInterval, MonitoringMode: o.ServerMonitoringMode,
 		},
 		Connections: setup.Connections{
-			AppName: o.AppName, Compressors: o.Compressors, ZlibLevel: o.ZlibLevel,
+			AppName: o.AppName, Compressors: o.Compressors, ZlibLevel: o.ZlibLevel, ZstdLevel: o.ZstdLevel,
 			MaxPoolSize: o.MaxPoolSize, MinPoolSize: o.MinPoolSize, MaxConnecting: o.MaxConnecting,
 			WaitQueueMultiple: o.WaitQueueMultiple, MaxAdaptiveRetries: o.MaxAdaptiveRetries,
 		},

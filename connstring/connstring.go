@@ -52,6 +52,7 @@ type ConnString struct {
 	AppName                  string
 	Compressors              []string
 	ZlibCompressionLevel     *int
+	ZstdCompressionLevel     *int
 	ConnectTimeout           *time.Duration
 	SocketTimeout            *time.Duration
 	Timeout                  *time.Duration

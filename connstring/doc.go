@@ -13,10 +13,12 @@
 // What is wrong with the form of a URI, and options that contradict each other,
 // are errors: a [*ParseError] that says which part is wrong, where, and what to
 // do. As the specifications ask, an unknown option or an unusable value is no
-// error: the option is ignored and a [Warning] tells so. The exceptions are
-// options where to go on without them would write less safely, authenticate
-// differently or talk to somebody else: w, authMechanism, authSource,
-// proxyPort, srvServiceName and ssl_cert_reqs.
+// error: the option is ignored and a [Warning] says so. The exceptions are
+// options where to go on without them would be careless: those whose
+// [OptionInfo] is Fatal (which decide whether and for whom connections are
+// encrypted, who the client is, whom it talks to and who acknowledges writes),
+// numbers with something behind them (timeoutMS=30s), and unknown options about
+// TLS. True, on and the like are read as true and false, with a warning.
 //
 // No error, warning or String method shows a password, session token or
 // passphrase. [Redact] does the same for any text, well-formed or not.
@@ -25,7 +27,8 @@
 //
 // Of an option that is given more than once the last one counts, with a
 // warning. readPreferenceTags is a list: each one adds a tag set. Repeated proxy
-// options are an error, and so are tls and ssl with different values. Where both
+// options are an error, and so are tls and ssl, and the options above, with
+// different values. Where both
 // the name and an old name of an option are given, the old one is ignored.
 //
 // # Names and classic names

@@ -125,7 +125,11 @@ func (p *parser) ipv6(start, end int) (string, error) {
 			return "", err
 		}
 	}
-	return net.JoinHostPort(strings.ToLower(text), strconv.Itoa(port)), nil
+	number, zone, zoned := strings.Cut(text, "%")
+	if number = strings.ToLower(number); zoned {
+		number += "%" + zone // the name of an interface, which minds its case
+	}
+	return net.JoinHostPort(number, strconv.Itoa(port)), nil
 }
 
 // portNumber does not quote what it read: without an at-sign it may be a

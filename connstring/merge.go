@@ -63,6 +63,9 @@ func Merge(list []*ConnString) (*ConnString, error) {
 		if c.Scheme == SchemeSRV {
 			return nil, problem("scheme", "a mongodb+srv URI must stand alone")
 		}
+		if merged.TLS != nil && c.TLS != nil && *merged.TLS != *c.TLS {
+			return nil, problem("tls", "the connection strings contradict each other")
+		}
 		merged.add(c)
 	}
 	if err := merged.Validate(); err != nil {

@@ -14,8 +14,8 @@ type Type uint8
 const (
 	// TypeString is text.
 	TypeString Type = iota
-	// TypeBool is true or false. The old spellings 1, yes, y, t and 0, -1, no,
-	// n, f are read with a warning.
+	// TypeBool is true or false. 1, yes, y, t, on and 0, -1, no, n, f, off are read
+	// with a warning, as are true and false in another case.
 	TypeBool
 	// TypeInt is a whole number of at most 32 bits.
 	TypeInt
@@ -69,7 +69,8 @@ type OptionInfo struct {
 	ReplacedBy string
 	// Secret tells that the value must not be shown.
 	Secret bool
-	// Fatal tells that an unusable value is an error, not a warning.
+	// Fatal tells that an unusable value is an error, not a warning, as are an
+	// empty one and different ones.
 	Fatal bool
 }
 

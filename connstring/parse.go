@@ -148,6 +148,9 @@ func (p *parser) database(start, end int) error {
 	if err != nil {
 		return err
 	}
+	if i := strings.IndexAny(p.uri[start:end], "&="); i >= 0 {
+		return p.fail(start+i, "database", "cannot contain %q; options follow a question mark: /DATABASE?name=value&name=value", p.uri[start+i])
+	}
 	if i := strings.IndexAny(name, "/\\ \"$\x00"); i >= 0 {
 		at := start
 		if j := strings.IndexByte(p.uri[start:end], name[i]); j >= 0 {

@@ -2,6 +2,7 @@ package connstring
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func (p *parser) options(start int) error {
 	if err := p.sameTLS(entries); err != nil {
 		return err
 	}
-	applied := map[string]bool{}
+	applied := map[string]string{}
 	for _, e := range entries {
 		if err := p.apply(e, entries, applied); err != nil {
 			return err
@@ -50,6 +51,9 @@ func (p *parser) entries(start int) ([]entry, error) {
 	for _, it := range splitItems(p.uri, start) {
 		if it.start == it.end {
 			continue // a separator too many
+		}
+		if at := mixed(p.uri[it.start:it.end]); at >= 0 {
+			return nil, p.fail(it.start+at, "options", "are separated by & or by ; and not by both; a ; itself is written %%3B")
 		}
 		name, err := p.decode(it.start, it.nameEnd, "options")
 		if err != nil {
@@ -73,6 +77,17 @@ func (p *parser) entries(start int) ([]entry, error) {
 		entries = append(entries, entry{row, name, value, it.start, it.nameEnd + 1})
 	}
 	return entries, nil
+}
+
+var semicolon = regexp.MustCompile(`;[A-Za-z_]*=`)
+
+// mixed returns where a semicolon ends a name or begins another option, or -1.
+func mixed(item string) int {
+	if at := semicolon.FindStringIndex(item); at != nil {
+		return at[0]
+	}
+	name, _, _ := strings.Cut(item, "=")
+	return strings.IndexByte(name, ';')
 }
 
 // given reports whether an entry uses that canonical name.
@@ -111,8 +126,11 @@ func sameBool(a, b string) bool {
 }
 
 // apply sets one option, or warns.
-func (p *parser) apply(e entry, all []entry, applied map[string]bool) error {
+func (p *parser) apply(e entry, all []entry, applied map[string]string) error {
 	if e.row == nil {
+		if concernsTLS(e.name) {
+			return p.failUnknown(e)
+		}
 		if meant := suggestion(e.name); meant != "" {
 			p.warn(e.offset, e.name, "unknown option, ignored; did you mean %s?", meant)
 			return nil
@@ -137,14 +155,31 @@ func (p *parser) apply(e entry, all []entry, applied map[string]bool) error {
 		}
 		p.warn(e.offset, e.name, "deprecated; write %s", row.ReplacedBy)
 	}
-	if applied[row.Name] && row.Type != TypeTagSet && row.Name != "tls" {
-		if strings.HasPrefix(row.Name, "proxy") {
+	if before, again := applied[row.Name]; again && row.Type != TypeTagSet && row.Name != "tls" {
+		switch {
+		case strings.HasPrefix(row.Name, "proxy"):
 			return p.fail(e.offset, row.Name, "is given more than once")
+		case row.Fatal && before != e.value:
+			return p.fail(e.offset, row.Name, "is given more than once, with different values")
 		}
 		p.warn(e.offset, e.name, "given more than once; the last one counts")
 	}
-	applied[row.Name] = true
+	applied[row.Name] = e.value
 	return p.setOption(e)
+}
+
+// concernsTLS reports whether an unknown option is about TLS. To ignore that one
+// could leave a connection open to everybody on its way.
+func concernsTLS(name string) bool {
+	name = lower(name)
+	return strings.Contains(name, "tls") || strings.Contains(name, "ssl")
+}
+
+func (p *parser) failUnknown(e entry) error {
+	if meant := suggestion(e.name); meant != "" {
+		return p.fail(e.offset, "options", "an option about TLS that is not known; did you mean %s?", meant)
+	}
+	return p.fail(e.offset, "options", "an option about TLS that is not known; correct it, or leave it away")
 }
 
 func (p *parser) setOption(e entry) error {
@@ -152,11 +187,15 @@ func (p *parser) setOption(e entry) error {
 	switch {
 	case note != "":
 		p.warn(e.at, e.name, "%s", note)
+	case errors.Is(err, errIgnore) && e.row.Fatal:
+		return p.fail(e.at, e.row.Name, "is empty; give it a value, or leave the option away")
 	case errors.Is(err, errIgnore):
 		p.warn(e.at, e.name, "%v", err)
-	case err != nil && e.row.Fatal && e.at <= p.at:
+	case errors.Is(err, errComma):
+		p.warn(e.at, e.name, "%v; ignored", err)
+	case fatal(e.row, err) && e.at <= p.at:
 		return p.fail(e.at, e.row.Name, "has a value that cannot be used") // what err says may be part of a password
-	case err != nil && e.row.Fatal:
+	case fatal(e.row, err):
 		return p.fail(e.at, e.row.Name, "%v", err)
 	case err != nil && e.row.Secret, err != nil && e.row.Type == TypePairs, err != nil && e.at <= p.at:
 		p.warn(e.at, e.name, "%v; ignored", err)
@@ -164,6 +203,12 @@ func (p *parser) setOption(e entry) error {
 		p.warn(e.at, e.name, "%v; %q is ignored", err, e.value)
 	}
 	return nil
+}
+
+// fatal reports whether an unusable value is an error.
+func fatal(row *option, err error) bool {
+	var always fatalError
+	return err != nil && row.Fatal || errors.As(err, &always)
 }
 
 // has reports whether the URI gives an option, usable or not.

@@ -44,7 +44,7 @@ func (c *ConnString) rules(has func(name string) bool) *setup.Options {
 			HeartbeatInterval: orZero(c.HeartbeatFrequency), MonitoringMode: c.ServerMonitoringMode,
 		},
 		Connections: setup.Connections{
-			AppName: c.AppName, Compressors: c.Compressors, ZlibLevel: c.ZlibCompressionLevel,
+			AppName: c.AppName, Compressors: c.Compressors, ZlibLevel: c.ZlibCompressionLevel, ZstdLevel: c.ZstdCompressionLevel,
 			MaxPoolSize: c.MaxPoolSize, MinPoolSize: orZero(c.MinPoolSize), MaxConnecting: orZero(c.MaxConnecting),
 			WaitQueueMultiple: orZero(c.WaitQueueMultiple), MaxAdaptiveRetries: c.MaxAdaptiveRetries,
 		},

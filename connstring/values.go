@@ -12,8 +12,16 @@ import (
 	"github.com/mgxdb/mgx/internal/setup"
 )
 
-// errIgnore tells that a value is empty where that means absent.
+// errIgnore comes with an empty value, which means absent unless the option is a
+// fatal one.
 var errIgnore = errors.New("is empty and ignored")
+
+// errComma comes with pairs of which one has a comma in its value.
+var errComma = errors.New("must be name:value, or several separated by commas; a value cannot contain a comma")
+
+// fatalError is one where to go on without the value would be careless, whatever
+// the option.
+type fatalError struct{ error }
 
 // errCompressor comes with a list of which some or all are unknown.
 var errCompressor = errors.New("only snappy, zlib and zstd are supported; the others are ignored")
@@ -76,14 +84,42 @@ func (o *option) set(c *ConnString, value string) (note string, err error) {
 
 // number parses a whole number within the option's bounds.
 func (o *option) number(value string) (int64, error) {
-	n, err := strconv.ParseInt(value, 10, 64)
+	n, err := parseWhole(value, o.unitName())
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, errors.New("must be a whole number")
+		return 0, err
 	}
 	if err != nil || n < o.Min || n > o.Max {
 		return 0, o.bounds()
 	}
 	return n, nil
+}
+
+// unitName is what the number counts.
+func (o *option) unitName() string {
+	switch o.Unit {
+	case "ms":
+		return "milliseconds"
+	case "s":
+		return "seconds"
+	}
+	return ""
+}
+
+// parseWhole reads a whole number. What only begins as one (30s, 1_000, 1e3, 1.5)
+// was meant as a number, and a limit, most likely.
+func parseWhole(value, unit string) (int64, error) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return n, err
+	}
+	what := "a whole number"
+	if unit != "" {
+		what += " of " + unit
+	}
+	if digits := strings.TrimLeft(value, " +-"); digits != "" && '0' <= digits[0] && digits[0] <= '9' {
+		return 0, fatalError{fmt.Errorf("must be %s and nothing else", what)}
+	}
+	return 0, fmt.Errorf("must be %s", what)
 }
 
 func (o *option) bounds() error {
@@ -105,6 +141,11 @@ func (o *option) duration(value string) (time.Duration, error) {
 	}
 	f, err := strconv.ParseFloat(value, 64)
 	if err != nil || f != f {
+		_, err := parseWhole(value, "")
+		var fatal fatalError
+		if errors.As(err, &fatal) {
+			return 0, fatalError{fmt.Errorf("must be a number of %s and nothing else", o.unitName())}
+		}
 		return 0, errors.New("must be a number")
 	}
 	if f < float64(o.Min) || f > float64(o.Max) {
@@ -113,23 +154,30 @@ func (o *option) duration(value string) (time.Duration, error) {
 	return time.Duration(f * float64(unit)), nil
 }
 
-// parseBool reads true and false, and the old spellings with a note.
+// parseBool reads true and false, and other spellings with a note: the old ones,
+// and what other languages and configurations have for them, in any case.
 func parseBool(value string) (b bool, note string, err error) {
 	switch value {
 	case "true":
 		return true, "", nil
 	case "false":
 		return false, "", nil
-	case "1", "yes", "y", "t":
-		return true, "old spelling of true; write true", nil
-	case "0", "-1", "no", "n", "f":
-		return false, "old spelling of false; write false", nil
+	}
+	switch lower(value) {
+	case "true", "on", "1", "yes", "y", "t":
+		return true, "taken for true; write true", nil
+	case "false", "off", "0", "-1", "no", "n", "f":
+		return false, "taken for false; write false", nil
 	}
 	return false, "", errors.New("must be true or false")
 }
 
-// setW takes every text that is no number for a tag.
+// setW takes every text that is no number for a tag, unless other options have
+// got into it.
 func (o *option) setW(c *ConnString, value string) error {
+	if strings.ContainsAny(value, "?&;=") {
+		return errors.New("must be a number of members or the name of a tag; options are separated by &")
+	}
 	if digits := strings.TrimLeft(value, "+-"); digits == "" || strings.Trim(digits, "0123456789") != "" {
 		c.W = &W{Tag: value}
 		return nil
@@ -150,6 +198,9 @@ func parsePairs(value string) (map[string]string, error) {
 	}
 	for pair := range strings.SplitSeq(value, ",") {
 		name, v, ok := strings.Cut(pair, ":")
+		if !ok && len(pairs) > 0 {
+			return nil, errComma
+		}
 		if !ok || name == "" {
 			return nil, errors.New("must be name:value, or several separated by commas")
 		}
@@ -174,6 +225,28 @@ func parseMechanism(c *ConnString, value string) error {
 		return errors.New(err.Message)
 	}
 	c.AuthMechanism = value
+	return nil
+}
+
+// parseConnect reads what older drivers have for directConnection.
+func parseConnect(c *ConnString, value string) error {
+	direct := lower(value) == "direct"
+	if !direct && lower(value) != "automatic" {
+		return errors.New("must be direct or automatic")
+	}
+	c.DirectConnection = &direct
+	return nil
+}
+
+// parseMatchHostname reads the opposite of tlsAllowInvalidHostnames. What cannot be
+// read leaves the check on.
+func parseMatchHostname(c *ConnString, value string) error {
+	match, _, err := parseBool(value)
+	if err != nil {
+		return err
+	}
+	allow := !match
+	c.TLSAllowInvalidHostnames = &allow
 	return nil
 }
 
@@ -224,8 +297,6 @@ func parseCompressors(c *ConnString, value string) error {
 
 func parseCertReqs(c *ConnString, value string) error {
 	switch value {
-	case "":
-		return errIgnore
 	case "none", "optional", "required":
 		c.SSLCertReqs = value
 	case "CERT_NONE", "CERT_OPTIONAL", "CERT_REQUIRED":
@@ -269,8 +340,12 @@ func parseMaxStaleness(c *ConnString, value string) error {
 	if value == "" {
 		return errIgnore
 	}
-	n, err := strconv.ParseInt(value, 10, 32)
-	if err != nil || n != -1 && n < 90 {
+	n, err := parseWhole(value, "seconds")
+	var fatal fatalError
+	if errors.As(err, &fatal) {
+		return err
+	}
+	if err != nil || n != -1 && (n < 90 || n > maxInt) {
 		return errors.New("must be -1 or a whole number of seconds, at least 90")
 	}
 	seconds := int(n)

@@ -25,8 +25,8 @@ const (
 	Zstd   = setup.Zstd
 )
 
-// DefaultLevel is zlib's own choice of its level.
-const DefaultLevel = setup.DefaultZlibLevel
+// DefaultLevel is a compressor's own choice of its level.
+const DefaultLevel = setup.DefaultLevel
 
 // Compressor compresses and decompresses the payload of messages.
 type Compressor interface {
@@ -52,12 +52,15 @@ func corrupt(c Compressor, format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s", ErrCorrupt, c.Name(), fmt.Sprintf(format, args...))
 }
 
-// New returns the compressor of a name. The level, from -1 (zlib's own choice)
-// and 0 (none) to 9 (best), is zlib's; the others do not look at it.
-func New(name string, zlibLevel int) (Compressor, error) {
+// New returns the compressor of a name. The level is its own: for zlib from 0
+// (none) to 9 (smallest), for zstd up to 22, and [DefaultLevel]; snappy has none.
+func New(name string, level int) (Compressor, error) {
 	asked := setup.Connections{Compressors: []string{name}}
-	if name == Zlib {
-		asked.ZlibLevel = &zlibLevel
+	switch name {
+	case Zlib:
+		asked.ZlibLevel = &level
+	case Zstd:
+		asked.ZstdLevel = &level
 	}
 	if err := asked.Check(); err != nil {
 		return nil, err
@@ -66,21 +69,25 @@ func New(name string, zlibLevel int) (Compressor, error) {
 	case Snappy:
 		return snappyCompressor{}, nil
 	case Zlib:
-		return zlibCompressor{level: zlibLevel}, nil
+		return zlibCompressor{level: level}, nil
 	default:
-		return zstdCompressor{}, nil
+		return zstdCompressor{level: zstdLevel(level)}, nil
 	}
 }
 
 // NewList returns the compressors of names in their order, duplicates left
-// out.
-func NewList(names []string, zlibLevel int) ([]Compressor, error) {
+// out. A level that is not among levels is [DefaultLevel].
+func NewList(names []string, levels map[string]int) ([]Compressor, error) {
 	var out []Compressor
 	for _, name := range names {
 		if slices.ContainsFunc(out, func(c Compressor) bool { return c.Name() == name }) {
 			continue
 		}
-		c, err := New(name, zlibLevel)
+		level, ok := levels[name]
+		if !ok {
+			level = DefaultLevel
+		}
+		c, err := New(name, level)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +116,7 @@ func ByID(id byte) (Compressor, error) {
 	case zlibID:
 		return zlibCompressor{level: DefaultLevel}, nil
 	case zstdID:
-		return zstdCompressor{}, nil
+		return zstdCompressor{level: zstdLevel(DefaultLevel)}, nil
 	}
 	return nil, fmt.Errorf("%w: no compressor has the number %d", ErrCorrupt, id)
 }

@@ -22,12 +22,14 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 func all(t testing.TB) []Compressor {
 	t.Helper()
 	list := []Compressor{noopCompressor{}}
-	for _, name := range []string{Snappy, Zstd} {
-		c, err := New(name, 100)
-		if err != nil {
-			t.Fatal(err)
+	for name, levels := range map[string][]int{Snappy: {100}, Zstd: {-1, 0, 1, 3, 7, 22}} {
+		for _, level := range levels {
+			c, err := New(name, level)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, c)
 		}
-		list = append(list, c)
 	}
 	for level := -1; level <= 9; level++ {
 		c, err := New(Zlib, level)
@@ -236,8 +238,32 @@ func TestZlibLevels(t *testing.T) {
 	}
 }
 
+func TestZstdLevels(t *testing.T) {
+	src := bytes.Repeat(samples()["text"], 3)
+	size := map[int]int{}
+	for _, level := range []int{-1, 1, 3, 22} {
+		c, err := New(Zstd, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed, err := c.Compress(nil, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size[level] = len(packed)
+	}
+	if size[1] < size[22] || size[-1] != size[3] || size[1] == size[22] {
+		t.Errorf("sizes by level: %v", size)
+	}
+	for _, level := range []int{-2, 23} {
+		if c, err := New(Zstd, level); c != nil || err == nil || !strings.Contains(err.Error(), "zstdCompressionLevel") {
+			t.Errorf("level %d: %v, %v", level, c, err)
+		}
+	}
+}
+
 func TestNegotiate(t *testing.T) {
-	list, err := NewList([]string{Zstd, Snappy, Zstd, Zlib}, DefaultLevel)
+	list, err := NewList([]string{Zstd, Snappy, Zstd, Zlib}, map[string]int{Zstd: 22})
 	if err != nil || !slices.Equal(Names(list), []string{Zstd, Snappy, Zlib}) {
 		t.Fatalf("%v, %v", Names(list), err)
 	}
@@ -263,7 +289,7 @@ func TestNegotiate(t *testing.T) {
 		t.Error("a client without compressors negotiates one")
 	}
 	for _, name := range []string{"", "noop", "gzip", "SNAPPY"} {
-		if _, err := NewList([]string{Zlib, name}, 6); err == nil || !strings.Contains(err.Error(), "compressors") {
+		if _, err := NewList([]string{Zlib, name}, map[string]int{Zlib: 6}); err == nil || !strings.Contains(err.Error(), "compressors") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

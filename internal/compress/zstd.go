@@ -13,26 +13,38 @@ const (
 	zstdRatio = 128 << 10 / 4
 )
 
-// zstdCompressor uses zstd's default level. Encoders and decoders are used for
-// whole buffers only, with a concurrency of one: they start no goroutines and
-// can be dropped.
-type zstdCompressor struct{}
+// zstdCompressor compresses with one of the encoder's levels. Encoders and decoders
+// are used for whole buffers only, with a concurrency of one: they start no
+// goroutines and can be dropped.
+type zstdCompressor struct{ level zstd.EncoderLevel }
+
+// zstdLevel returns the encoder's level that is nearest to one of zstd's own.
+func zstdLevel(level int) zstd.EncoderLevel {
+	if level <= 0 {
+		return zstd.SpeedDefault
+	}
+	return zstd.EncoderLevelFromZstd(level)
+}
 
 func (zstdCompressor) ID() byte     { return zstdID }
 func (zstdCompressor) Name() string { return Zstd }
 
-var zstdEncoders, zstdDecoders sync.Pool
+// zstdEncoders has a pool for each level, for encoders are of one level.
+var zstdEncoders [zstd.SpeedBestCompression + 1]sync.Pool
 
-func (zstdCompressor) Compress(dst, src []byte) ([]byte, error) {
-	e, _ := zstdEncoders.Get().(*zstd.Encoder)
+var zstdDecoders sync.Pool
+
+func (c zstdCompressor) Compress(dst, src []byte) ([]byte, error) {
+	pool := &zstdEncoders[c.level]
+	e, _ := pool.Get().(*zstd.Encoder)
 	if e == nil {
 		var err error
-		e, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+		e, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(c.level), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
 		if err != nil {
 			return dst, err
 		}
 	}
-	defer zstdEncoders.Put(e)
+	defer pool.Put(e)
 	return e.EncodeAll(src, dst), nil
 }
 

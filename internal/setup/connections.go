@@ -20,13 +20,15 @@ const (
 // "MongoDB Handshake".
 const MaxAppName = 128
 
-// The compressors, and zlib's levels.
+// The compressors and their levels.
 const (
 	Snappy = "snappy"
 	Zlib   = "zlib"
 	Zstd   = "zstd"
 
-	MinZlibLevel, DefaultZlibLevel, MaxZlibLevel = -1, -1, 9
+	DefaultLevel               = -1 // the compressor's own choice
+	MinZlibLevel, MaxZlibLevel = -1, 9
+	MinZstdLevel, MaxZstdLevel = -1, 22
 )
 
 // Compressors are the names that compressors takes.
@@ -38,6 +40,7 @@ type Connections struct {
 	AppName            string
 	Compressors        []string
 	ZlibLevel          *int
+	ZstdLevel          *int
 	MaxPoolSize        *int
 	MinPoolSize        int
 	MaxConnecting      int
@@ -57,6 +60,9 @@ func (c *Connections) Check() *Error {
 	}
 	if l := c.ZlibLevel; l != nil && (*l < MinZlibLevel || *l > MaxZlibLevel) {
 		return wrong("zlibCompressionLevel", "%d is not between %d and %d", *l, MinZlibLevel, MaxZlibLevel)
+	}
+	if l := c.ZstdLevel; l != nil && (*l < MinZstdLevel || *l > MaxZstdLevel) {
+		return wrong("zstdCompressionLevel", "%d is not between %d and %d", *l, MinZstdLevel, MaxZstdLevel)
 	}
 	return c.checkPool()
 }
