@@ -78,11 +78,15 @@ func (a *app) prepareUpdate(ctx context.Context, rest []string, flags updateFlag
 		add(mgx.Upsert())
 	}
 	if flags.arrayFilters != "" {
-		list, err := parseList("--array-filters", flags.arrayFilters)
+		list, err := parseList("--array-filters", flags.arrayFilters, "filter")
 		if err != nil {
 			return nil, err
 		}
-		add(mgx.ArrayFilters(list...))
+		filters := make([]any, len(list))
+		for i := range list {
+			filters[i] = list[i]
+		}
+		add(mgx.ArrayFilters(filters...))
 	}
 	if flags.hint != "" {
 		hint, err := parseHint(flags.hint)
@@ -119,10 +123,13 @@ func parseUpdate(what, text string) (any, error) {
 		return parsePipeline(what, text)
 	}
 	d, err := parseDocument(what, text)
-	if err == nil && (len(d) == 0 || !strings.HasPrefix(d[0].Key, "$")) {
-		err = usageError{fmt.Errorf(`%s has no operators, like {"$set":{"qty":3}}; "mgx bulk" can replace whole documents`, what)}
+	if err != nil {
+		return nil, err
 	}
-	return d, err
+	if first, err := d.IndexErr(0); err != nil || !strings.HasPrefix(first.Key(), "$") {
+		return nil, usageError{fmt.Errorf(`%s has no operators, like {"$set":{"qty":3}}; "mgx bulk" can replace whole documents`, what)}
+	}
+	return d, nil
 }
 
 // parseHint reads an index's name or keys.
@@ -173,7 +180,7 @@ func (a *app) remove() *cobra.Command {
 	return cmd
 }
 
-func (a *app) runDelete(ctx context.Context, c *mgx.Collection, filter bson.D, many bool, options []mgx.DeleteOption) error {
+func (a *app) runDelete(ctx context.Context, c *mgx.Collection, filter bson.Raw, many bool, options []mgx.DeleteOption) error {
 	write := c.DeleteOne
 	if many {
 		write = c.DeleteMany

@@ -81,9 +81,14 @@ func document(root *cobra.Command) string {
 	}
 	b.WriteString("## URIs\n\nA URI is a MongoDB connection string, like `mongodb://localhost:27017/`. Where it is\n" +
 		"left out, `$MGX_URI` is used, or else `mongodb://localhost:27017/`. Put a URI with a\n" +
-		"password into `$MGX_URI`: others on the machine can see command lines.\n\n")
+		"password into `$MGX_URI`: others on the machine can see command lines.\n\n" +
+		"Commands wait for the server's word on what they write, also where the URI says `w=0`.\n\n")
 	b.WriteString("## Extended JSON\n\nDocuments come and go in MongoDB's Extended JSON (v2): relaxed, which is easy to\n" +
-		"read, or with `-o canonical` so that all types are kept. Input may be either.\n\n")
+		"read, or with `-o canonical` so that all types are kept. Input may be either.\n\n" +
+		"A byte that is not UTF-8, as servers may store, is the escape of a surrogate that stands\n" +
+		"alone, `\\udc80` to `\\udcff` for 0x80 to 0xff, in what is printed and in what is read:\n" +
+		"Python's `surrogateescape`. In lists for people, names with characters that cannot be\n" +
+		"seen are in quotes; `--json` has them as they are.\n\n")
 	b.WriteString("## Exit status\n\n```\n" + exitHelp + "```\n\n")
 	b.WriteString("## For all commands\n\n```\n" + root.PersistentFlags().FlagUsages() + "```\n\n")
 	b.WriteString("## Completion\n\n`mgx completion bash`, `zsh`, `fish` or `powershell` prints a script that completes\n" +

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx"
 )
@@ -59,7 +58,7 @@ func (a *app) runFind(ctx context.Context, args []string, flags *findFlags) erro
 	if err != nil {
 		return err
 	}
-	filter := bson.D{}
+	filter := everything
 	if len(args) > 1 {
 		return usageError{errors.New("there is more than one filter; quote it for the shell: '…'")}
 	}

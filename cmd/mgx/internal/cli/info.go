@@ -99,12 +99,11 @@ func askDatabases(ctx context.Context, client *mgx.Client) ([]database, error) {
 }
 
 func (a *app) printJSON(v any) error {
-	b, err := indented(v, false)
+	doc, err := bson.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = a.Out.Write(b)
-	return outputError(err)
+	return a.printDocument(doc, false)
 }
 
 func (a *app) printFacts(f *facts) error {

@@ -26,7 +26,8 @@ its line, and the others go on; --stop-on-error ends at the first one. --unorder
 lets the server insert documents in any order, which is faster where many are
 refused.
 
-A line that begins with an opening brace always begins a document.
+Outside of an array, a line that begins with an opening brace and goes on begins a
+document, whatever stands before it.
 `
 
 const insertExample = `  mgx insert shop.orders orders.jsonl

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )
 
@@ -104,7 +105,7 @@ func (a *app) printDatabases(ctx context.Context, client *mgx.Client, flags list
 	for _, d := range list {
 		switch {
 		case flags.names:
-			rows.row(d.Name)
+			rows.row(screen.Name(d.Name))
 		case flags.json:
 			line, err := bson.MarshalExtJSON(d, false, false)
 			if err != nil {
@@ -112,7 +113,7 @@ func (a *app) printDatabases(ctx context.Context, client *mgx.Client, flags list
 			}
 			rows.row(string(line))
 		default:
-			rows.row(d.Name, bytesText(d.SizeOnDisk))
+			rows.row(screen.Name(d.Name), bytesText(d.SizeOnDisk))
 		}
 	}
 	return a.printColumns(rows)
@@ -158,10 +159,10 @@ func (a *app) printCollections(ctx context.Context, db *mgx.Database, flags list
 	for _, spec := range list {
 		name := text(spec, "name")
 		if flags.names {
-			rows.row(name)
+			rows.row(screen.Name(name))
 			continue
 		}
-		cells := []string{name, text(spec, "type")}
+		cells := []string{screen.Name(name), text(spec, "type")}
 		if counts {
 			n := ""
 			if text(spec, "type") == "collection" {
@@ -191,13 +192,13 @@ func special(spec bson.Raw) (about string) {
 		about += text
 	}
 	if on := text(options, "viewOn"); on != "" {
-		add("on " + on)
+		add("on " + screen.Name(on))
 	}
 	if flag(options, "capped") {
 		add("capped at " + bytesText(number(options, "size")))
 	}
 	if series, ok := options.Lookup("timeseries").DocumentOK(); ok {
-		add("by " + text(series, "timeField"))
+		add("by " + screen.Name(text(series, "timeField")))
 	}
 	if _, err := options.LookupErr("validator"); err == nil {
 		add("validated")
@@ -241,7 +242,7 @@ func (a *app) printIndexes(ctx context.Context, c *mgx.Collection, flags listFla
 	rows := newColumns()
 	for _, spec := range list {
 		if flags.names {
-			rows.row(text(spec, "name"))
+			rows.row(screen.Name(text(spec, "name")))
 			continue
 		}
 		var rest bson.D
@@ -250,12 +251,16 @@ func (a *app) printIndexes(ctx context.Context, c *mgx.Collection, flags listFla
 		}
 		rest = without(rest, "name", "key", "v", "ns")
 		key, _ := spec.Lookup("key").DocumentOK()
-		cells := []string{text(spec, "name"), key.String()}
-		if line, err := bson.MarshalExtJSON(key, false, false); err == nil {
-			cells[1] = string(line)
+		line, err := extjson.Marshal(key, false)
+		if err != nil {
+			return err
 		}
+		cells := []string{screen.Name(text(spec, "name")), string(line)}
 		if len(rest) > 0 {
-			line, err := bson.MarshalExtJSON(rest, false, false)
+			options, err := bson.Marshal(rest)
+			if err == nil {
+				line, err = extjson.Marshal(options, false)
+			}
 			if err != nil {
 				return err
 			}

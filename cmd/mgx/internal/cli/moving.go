@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -20,8 +21,8 @@ type moveFlags struct {
 }
 
 func (m *moveFlags) add(f *pflag.FlagSet) {
-	f.StringSliceVar(&m.collections, "collections", nil, "only these collections and views: `names` with commas between them")
-	f.StringSliceVar(&m.exclude, "exclude", nil, "all but these collections and views: `names` with commas between them")
+	f.Var((*names)(&m.collections), "collections", "only these collections and views: `names` with commas between them")
+	f.Var((*names)(&m.exclude), "exclude", "all but these collections and views: `names` with commas between them; one in a name is \\,")
 	f.IntVar(&m.parallel, "parallel", 4, "`n` collections at a time")
 	f.BoolVarP(&m.quiet, "quiet", "q", false, "show no progress, only the summary and what fails")
 }
@@ -30,6 +31,30 @@ func (m *moveFlags) check() error {
 	if m.parallel < 1 {
 		return usageError{errors.New("--parallel must be at least 1")}
 	}
+	return nil
+}
+
+// names are a list with commas between them. A backslash takes the comma or backslash
+// behind it for a part of a name.
+type names []string
+
+func (n *names) String() string { return strings.Join(*n, ",") }
+func (n *names) Type() string   { return "names" }
+
+func (n *names) Set(s string) error {
+	name := []byte{}
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == ',':
+			*n = append(*n, string(name))
+			name = name[:0]
+			continue
+		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == ',' || s[i+1] == '\\'):
+			i++
+		}
+		name = append(name, s[i])
+	}
+	*n = append(*n, string(name))
 	return nil
 }
 

@@ -11,13 +11,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 )
 
+// everything is the filter that all documents match: the empty document.
+var everything = bson.Raw{5, 0, 0, 0, 0}
+
 // filterIn reads a filter off the arguments; without one, all documents match.
-func filterIn(rest []string) (filter bson.D, err error) {
+func filterIn(rest []string) (filter bson.Raw, err error) {
 	switch len(rest) {
 	case 0:
-		return bson.D{}, nil
+		return everything, nil
 	case 1:
 		return parseDocument("the filter", rest[0])
 	}
@@ -52,7 +56,7 @@ func (a *app) count() *cobra.Command {
 	return cmd
 }
 
-func (a *app) printCount(ctx context.Context, c *mgx.Collection, filter bson.D, estimate bool) (err error) {
+func (a *app) printCount(ctx context.Context, c *mgx.Collection, filter bson.Raw, estimate bool) (err error) {
 	var n int64
 	if estimate {
 		n, err = c.EstimatedDocumentCount(ctx)
@@ -92,7 +96,7 @@ func (a *app) distinct() *cobra.Command {
 	return cmd
 }
 
-func (a *app) printDistinct(ctx context.Context, c *mgx.Collection, field string, filter bson.D, canonical bool) error {
+func (a *app) printDistinct(ctx context.Context, c *mgx.Collection, field string, filter bson.Raw, canonical bool) error {
 	values, err := mgx.Distinct[bson.RawValue](ctx, c, field, filter)
 	if err != nil {
 		return err
@@ -111,7 +115,11 @@ func (a *app) printDistinct(ctx context.Context, c *mgx.Collection, field string
 
 // valueText is a value in Extended JSON.
 func valueText(v bson.RawValue, canonical bool) (string, error) {
-	doc, err := bson.MarshalExtJSON(bson.D{{Key: "v", Value: v}}, canonical, false)
+	raw, err := bson.Marshal(bson.D{{Key: "v", Value: v}})
+	if err != nil {
+		return "", err
+	}
+	doc, err := extjson.Marshal(raw, canonical)
 	if err != nil {
 		return "", err
 	}
@@ -205,24 +213,15 @@ func (a *app) printDocument(doc bson.Raw, canonical bool) error {
 }
 
 // parsePipeline reads an array of stages, or one stage.
-func parsePipeline(what, text string) (bson.A, error) {
-	list, err := parseList(what, text)
-	if err != nil {
-		return nil, err
-	}
-	for i, stage := range list {
-		if _, ok := stage.(bson.D); !ok {
-			return nil, usageError{fmt.Errorf("%s: stage %d is no document", what, i)}
-		}
-	}
-	return list, nil
+func parsePipeline(what, text string) ([]bson.Raw, error) {
+	return parseList(what, text, "stage")
 }
 
 // parseList reads an array in Extended JSON, or one document as an array of one.
-func parseList(what, text string) (bson.A, error) {
+func parseList(what, text, element string) ([]bson.Raw, error) {
 	if !strings.HasPrefix(strings.TrimSpace(text), "[") {
 		one, err := parseDocument(what, text)
-		return bson.A{one}, err
+		return []bson.Raw{one}, err
 	}
 	if _, err := parseJSON(what, text); err != nil {
 		return nil, err
@@ -232,9 +231,21 @@ func parseList(what, text string) (bson.A, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, ok := d[0].Value.(bson.A)
-	if !ok || len(d) != 1 {
+	elements, err := d.Elements()
+	if err != nil || len(elements) != 1 {
 		return nil, usageError{fmt.Errorf("%s is no array", what)}
+	}
+	values, err := elements[0].Value().Array().Values()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]bson.Raw, len(values))
+	for i, v := range values {
+		doc, ok := v.DocumentOK()
+		if !ok {
+			return nil, usageError{fmt.Errorf("%s: %s %d is no document", what, element, i)}
+		}
+		list[i] = doc
 	}
 	return list, nil
 }

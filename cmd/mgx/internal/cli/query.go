@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 )
 
 // parseDocument reads one document in Extended JSON from the command line. what
 // names it in errors.
-func parseDocument(what, text string) (bson.D, error) {
+func parseDocument(what, text string) (bson.Raw, error) {
 	v, err := parseJSON(what, text)
 	if err != nil {
 		return nil, err
@@ -20,15 +23,19 @@ func parseDocument(what, text string) (bson.D, error) {
 	if _, ok := v.(map[string]any); !ok {
 		return nil, usageError{fmt.Errorf(`%s is not a document, like {"qty":{"$gt":1}}`, what)}
 	}
-	var d bson.D
-	if err := bson.UnmarshalExtJSON([]byte(text), false, &d); err != nil {
+	// Raw, since what is decoded may have no text that is not UTF-8 any more.
+	doc, err := extjson.Unmarshal([]byte(text))
+	if err != nil {
 		return nil, usageError{fmt.Errorf("%s is not Extended JSON: %w", what, err)}
 	}
-	return d, nil
+	return doc, nil
 }
 
 // parseJSON sees that a text is one JSON value, and finds the place where it is not.
 func parseJSON(what, text string) (v any, err error) {
+	if !utf8.ValidString(text) {
+		return nil, usageError{fmt.Errorf(`%s is not UTF-8; a byte like 0xe9 is written \udce9`, what)}
+	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	if err := decoder.Decode(&v); err != nil || decoder.More() {
 		return nil, notJSON(what, text, err)
@@ -50,7 +57,7 @@ func notJSON(what, text string, err error) error {
 
 // parseFields reads a sort or a projection: a document in Extended JSON, or a list
 // of names, "-qty,item", of which those with a minus get the value negative.
-func parseFields(flag, text string, negative int32) (bson.D, error) {
+func parseFields(flag, text string, negative int32) (bson.Raw, error) {
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return parseDocument(flag, text)
 	}
@@ -65,7 +72,11 @@ func parseFields(flag, text string, negative int32) (bson.D, error) {
 		}
 		d = append(d, bson.E{Key: name, Value: value})
 	}
-	return d, nil
+	doc, err := bson.Marshal(d)
+	if err != nil {
+		err = usageError{fmt.Errorf("%s: %w", flag, err)}
+	}
+	return doc, err
 }
 
 // output is the flag that chooses the kind of Extended JSON.
@@ -93,8 +104,8 @@ func (o *output) Set(s string) error {
 func (*output) Type() string { return "format" }
 
 // indented formats JSON for reading.
-func indented(doc any, canonical bool) ([]byte, error) {
-	line, err := bson.MarshalExtJSON(doc, canonical, false)
+func indented(doc bson.Raw, canonical bool) ([]byte, error) {
+	line, err := extjson.Marshal(doc, canonical)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,8 @@ A URI is a MongoDB connection string, like mongodb://localhost:27017/. Where it 
 left out, $MGX_URI is used, or else mongodb://localhost:27017/. Put a URI with a
 password into $MGX_URI: others on the machine can see command lines.
 
+Commands wait for the server's word on what they write, also where the URI says w=0.
+
 A collection is given as database.collection, or by its name alone where the URI
 names its database. Behind "--", arguments may begin with a minus.
 

@@ -89,6 +89,9 @@ func (a *app) connect(ctx context.Context, uri string) (*mgx.Client, error) {
 	if options.ServerSelectionTimeout == 0 {
 		options.ServerSelectionTimeout = selectionTimeout
 	}
+	if w, ok := options.WriteConcern.W.(int); ok && w == 0 {
+		options.WriteConcern.W = 1 // what became of writes is to be told
+	}
 	options.Logger = slog.New(warnings{a})
 	return mgx.Open(ctx, options)
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )
 
@@ -36,7 +37,7 @@ func newDocuments(w io.Writer, canonical bool) *documents {
 }
 
 func (d *documents) write(doc bson.Raw) error {
-	line, err := bson.MarshalExtJSON(doc, d.canonical, false)
+	line, err := extjson.Marshal(doc, d.canonical)
 	if err != nil {
 		return err
 	}

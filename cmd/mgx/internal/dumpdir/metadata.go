@@ -14,6 +14,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 	"github.com/mgxdb/mgx/internal/transfer"
 )
 
@@ -69,7 +70,11 @@ func encode(c *transfer.Collection) ([]byte, error) {
 	if m.Indexes == nil {
 		m.Indexes = []bson.Raw{}
 	}
-	text, err := bson.MarshalExtJSON(m, true, false)
+	raw, err := bson.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	text, err := extjson.Marshal(raw, true)
 	if err != nil {
 		return nil, fmt.Errorf("its options and indexes cannot be written as Extended JSON: %w", err)
 	}

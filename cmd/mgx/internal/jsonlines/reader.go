@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 )
 
 // MaxDocument is the longest text of one document that is read, in bytes. A
@@ -41,8 +43,9 @@ func (e *Error) Error() string {
 // Reader reads documents from a stream.
 //
 // Where the text is broken, so that one cannot tell where a document ends, reading
-// goes on at the next line that begins with an opening brace. So a line that has
-// one in its first column always begins a document, never a document within one.
+// goes on at the next line that begins with an opening brace; where documents within
+// others begin in the first column too, it ends. Outside of an array, a line that
+// begins with a brace and goes on begins a document, even where a value may follow.
 type Reader struct {
 	r     *bufio.Reader
 	gz    *gzip.Reader
@@ -52,6 +55,9 @@ type Reader struct {
 	start position
 	err   error // that ends the stream
 	limit int   // of the text of a document
+	// flat is set when a document within one has begun in the first column, so that the
+	// next brace there may be of either.
+	flat bool
 }
 
 type position struct{ line, column int }
@@ -199,7 +205,8 @@ func (r *Reader) wrong(at position, reason string) error {
 // so far as to find the end: strings, and other braces and brackets.
 func (r *Reader) document() error {
 	r.text, r.start = r.text[:0], r.pos
-	depth, quoted, escaped := 0, false, false
+	var open nesting
+	quoted, escaped, flat := false, false, false
 	for {
 		c, err := r.peek()
 		if err == io.EOF {
@@ -210,7 +217,11 @@ func (r *Reader) document() error {
 			return err
 		}
 		if c == '{' && r.pos.column == 1 && len(r.text) > 0 {
-			return r.wrong(r.start, "the document is not closed before the next one begins")
+			if !open.takesValue() || r.mode == lines && !r.braceAlone() {
+				return r.unclosed()
+			}
+			flat = true
+			r.flat = r.flat || r.mode == array
 		}
 		if len(r.text) >= r.limit {
 			return r.giveUp(r.start, fmt.Sprintf("the document is longer than %d bytes", r.limit))
@@ -227,14 +238,57 @@ func (r *Reader) document() error {
 			escaped, quoted = c == '\\', c != '"'
 		case c == '"':
 			quoted = true
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth == 0 {
+			open.last = c
+		default:
+			if open.see(c); len(open.braces) == 0 {
+				r.flat = r.flat || flat
 				return r.ended()
 			}
 		}
 	}
+}
+
+// nesting is what of a document's text is not closed yet.
+type nesting struct {
+	braces []byte
+	last   byte // that is neither white space nor in a string
+}
+
+func (n *nesting) see(c byte) {
+	switch c {
+	case ' ', '\t', '\n', '\r':
+		return
+	case '{', '[':
+		n.braces = append(n.braces, c)
+	case '}', ']':
+		n.braces = n.braces[:len(n.braces)-1]
+	}
+	n.last = c
+}
+
+// takesValue reports whether a value may follow, by the grammar of JSON.
+func (n *nesting) takesValue() bool {
+	return n.last == ':' || n.last == '[' || n.last == ',' && n.braces[len(n.braces)-1] == '['
+}
+
+// braceAlone reports whether nothing follows a brace in its line, as where a document
+// is formatted without indentation. One that something follows begins the next of
+// several documents in lines, of which the one before was cut off.
+func (r *Reader) braceAlone() bool {
+	next, _ := r.r.Peek(2)
+	return len(next) == 2 && (next[1] == '\n' || next[1] == '\r')
+}
+
+// unclosed reports a document that the next one begins within.
+func (r *Reader) unclosed() error {
+	const reason = "the document is not closed before the next one begins"
+	switch {
+	case r.flat:
+		return r.giveUp(r.start, reason)
+	case r.pos.line > r.start.line+1:
+		return r.wrong(r.start, fmt.Sprintf("%s, in line %d", reason, r.pos.line))
+	}
+	return r.wrong(r.start, reason)
 }
 
 // ended decides what has to follow the document.
@@ -278,6 +332,10 @@ func (r *Reader) stray(at position) error {
 // giveUp reports text in which one cannot tell where a document ends, and goes to
 // the next line that begins with a brace, or in an array closes it.
 func (r *Reader) giveUp(at position, reason string) error {
+	if r.flat {
+		r.err = io.EOF
+		return r.wrong(at, reason+"; what follows is not read, for documents within others begin in the first column, too")
+	}
 	wrong := r.wrong(at, reason)
 	for begins := r.pos.column == 1; ; {
 		c, err := r.peek()
@@ -304,8 +362,8 @@ func (r *Reader) parse() (Document, error) {
 	if err := r.check(); err != nil {
 		return Document{}, err
 	}
-	var raw bson.Raw
-	if err := bson.UnmarshalExtJSON(r.text, false, &raw); err != nil {
+	raw, err := extjson.Unmarshal(r.text)
+	if err != nil {
 		return Document{}, r.wrong(r.start, "not Extended JSON: "+err.Error())
 	}
 	return Document{raw, r.start.line}, nil

@@ -76,6 +76,18 @@ func TestReader(t *testing.T) {
 
 		{"array not closed", "[{},", []string{`1: {}`, `! line 1, column 5: the array is not closed`}},
 		{"array cut off in a document", "[{},{", []string{`1: {}`, `! line 1, column 5: the document is not closed at the end of the input`}},
+		{
+			"array without indentation", "[\n{\n\"a\": [\n{\n\"b\": 1\n},\n{\n\"b\": 2\n}\n],\n\"c\":\n{\n}\n},\n{\n\"a\": 3\n}\n]\n",
+			[]string{`2: {"a": [{"b": {"$numberInt":"1"}},{"b": {"$numberInt":"2"}}],"c": {}}`, `15: {"a": {"$numberInt":"3"}}`},
+		},
+		{"lines without indentation", "{\n\"a\": [\n{\n}\n]\n}\n{\n\"a\":\n{\n}\n}\n", []string{`1: {"a": [{}]}`, `7: {"a": {}}`}},
+		{
+			"broken without indentation", "[\n{\"a\":[\n{\n}\n]\n},\n{\"a\":[\n{\"b\":\"x\n},\n{\"c\":1}\n]}\n]",
+			[]string{`2: {"a": [{}]}`, `! line 7, column 1: the document has a string that is not closed at the end of its line; what follows is not read, for documents within others begin in the first column, too`},
+		},
+		{"cut off where a value may follow", "{\"a\":[1,\n{\"b\":2}\n", []string{`! line 1, column 1: the document is not closed before the next one begins`, `2: {"b": {"$numberInt":"2"}}`}},
+		{"cut off before a formatted one", "{\"a\":[1,\n{\n\"b\":2}\n{\"c\":3}\n", []string{`! line 1, column 1: the document is not closed before the next one begins, in line 4`, `4: {"c": {"$numberInt":"3"}}`}},
+		{"bytes", `{"caf\udce9":"\udcff"}`, []string{"1: {\"caf\xe9\": \"\\ufffd\"}"}},
 		{"text after the array", "[{}] {}", []string{`1: {}`, `! line 1, column 6: there is text after the end of the array`}},
 		{"comma missing", "[{} {}]", []string{`1: {}`, `! line 1, column 5: a comma is missing between two documents`, `1: {}`}},
 		{"wrong element", "[\n1,\n{},\n]", []string{`! line 2, column 1: expected a document in braces, or the end of the array`, `3: {}`}},
