@@ -3,13 +3,18 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/cmd/mgx/internal/archive"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/dumpdir"
 	"github.com/mgxdb/mgx/internal/transfer"
 )
@@ -19,6 +24,10 @@ Restore reads a dump, of "mgx dump" or mongodump, and makes its collections, doc
 indexes and views on a server: of all databases in the folder, or of the one that
 --from names. A folder of one database's files will do, too. --to, or a database in
 the connection string, gives the database another name. The default folder is dump.
+
+In the place of a folder may be an archive ("mongodump --archive", with --gzip or
+not), or - for one on the standard input; what is no plain file is kept in a temporary
+one. Or a single file of documents, like orders.bson, with the metadata beside it.
 
 Where the target has one of the collections already, nothing is restored; --drop
 replaces such collections, --merge adds to them: documents whose _id or other unique
@@ -34,7 +43,9 @@ becomes the time of the restoring: servers do that to documents that are inserte
 
 const restoreExample = `  mgx restore
   mgx restore mongodb://localhost:27018/ backup --from shop --to shop_test
-  mgx restore mongodb://localhost/ backup --collections orders --drop`
+  mgx restore mongodb://localhost/ backup --collections orders --drop
+  mgx restore mongodb://localhost/ shop.archive.gz
+  mgx restore mongodb://localhost/shop old/orders.bson`
 
 type restoreFlags struct {
 	moveFlags
@@ -52,7 +63,7 @@ func (r *restoreFlags) addAll(f *pflag.FlagSet) {
 func (a *app) restore() *cobra.Command {
 	var flags restoreFlags
 	cmd := &cobra.Command{
-		Use:     "restore [URI] [FOLDER]",
+		Use:     "restore [URI] [FOLDER|FILE]",
 		Short:   "Bring a dump back",
 		Long:    help(restoreHelp),
 		Example: restoreExample,
@@ -70,25 +81,76 @@ func (a *app) restore() *cobra.Command {
 			if err := cmp.Or(noMore(args), flags.moveFlags.check(), flags.targetFlags.check()); err != nil {
 				return err
 			}
-			databases, err := a.chooseDump(dir, &flags)
-			if err != nil {
-				return err
-			}
-			return a.withClient(cmd.Context(), uri, func(client *mgx.Client) error {
-				return a.runRestore(cmd.Context(), client, dir, databases, &flags)
-			})
+			return a.restoreDump(cmd.Context(), uri, dir, &flags)
 		},
 	}
 	flags.addAll(cmd.Flags())
 	return cmd
 }
 
-// chooseDump reads what there is in a folder, and tells what is left out of it.
-func (a *app) chooseDump(dir string, flags *restoreFlags) ([]dumpdir.Database, error) {
-	dump, err := dumpdir.ReadDir(dir)
+func (a *app) restoreDump(ctx context.Context, uri, path string, flags *restoreFlags) (err error) {
+	dump, done, err := a.openDump(ctx, path)
+	defer func() { err = errors.Join(err, done()) }()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	databases, err := a.chooseDump(path, &dump, flags)
+	if err != nil {
+		return err
+	}
+	return a.withClient(ctx, uri, func(client *mgx.Client) error {
+		return a.runRestore(ctx, client, path, databases, flags)
+	})
+}
+
+// openDump reads what there is in a folder, an archive, or a file of documents.
+func (a *app) openDump(ctx context.Context, path string) (dump dumpdir.Dump, done func() error, err error) {
+	done = func() error { return nil }
+	in := io.Reader(&interruptible{ctx: ctx, r: a.In})
+	if path != "-" {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return dump, done, err
+		case info.IsDir():
+			dump, err = dumpdir.ReadDir(path)
+			return dump, done, err
+		case !info.Mode().IsRegular():
+			return dump, done, fmt.Errorf("%s is neither a folder nor a file; an archive may come through the standard input: -", path)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return dump, done, err
+		}
+		done = f.Close
+		begin := make([]byte, 4)
+		n, _ := io.ReadFull(f, begin)
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return dump, done, err
+		}
+		if !archive.Is(begin[:n]) || strings.HasSuffix(path, ".bson.gz") {
+			dump, err = dumpdir.ReadFile(path)
+			return dump, done, err
+		}
+		in = f
+	}
+	all, err := archive.Open(in, path)
+	if err != nil {
+		return dump, done, err
+	}
+	if all.Damage != nil {
+		a.tell("%s %s: %v", a.style(a.Err).Warn("warning:"), path, all.Damage)
+	}
+	dump = dumpdir.Dump{Databases: all.Databases, Left: all.Left}
+	if len(dump.Databases) == 0 {
+		err = fmt.Errorf("%s has no collections", path)
+	}
+	closeFile := done
+	return dump, func() error { return errors.Join(all.Close(), closeFile()) }, err
+}
+
+// chooseDump takes what is asked for of a dump, and tells what is left out of it.
+func (a *app) chooseDump(dir string, dump *dumpdir.Dump, flags *restoreFlags) ([]dumpdir.Database, error) {
 	all := dump.Databases
 	var names []string
 	for _, db := range all {

@@ -24,6 +24,9 @@ type Collection struct {
 	Documents string
 	// Size is that of the file, in bytes.
 	Size int64
+	// Open opens the documents, if they are not in a file of their own; count is told of
+	// the bytes that are read.
+	Open func(count func(n int)) (*Reader, error)
 	// Buckets is set if the documents are those of a time series' buckets.
 	Buckets bool
 	// Err is why it cannot be restored.
@@ -88,6 +91,28 @@ func ReadDir(dir string) (Dump, error) {
 	return dump, nil
 }
 
+// ReadFile reads one file of documents, and what is beside it of its collection.
+func ReadFile(path string) (Dump, error) {
+	if plain := strings.TrimSuffix(path, gzipSuffix); !strings.HasSuffix(plain, documentsSuffix) {
+		return Dump{}, fmt.Errorf("%s is no folder of a dump, no archive, and no file of documents like collection%s", path, documentsSuffix)
+	}
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return Dump{}, err
+	}
+	db, err := readDatabase(dir, entries)
+	if err != nil {
+		return Dump{}, err
+	}
+	db.Left = nil
+	db.List = slices.DeleteFunc(db.List, func(c Collection) bool { return filepath.Base(c.Documents) != filepath.Base(path) })
+	if len(db.List) == 0 {
+		return Dump{}, fmt.Errorf("%s is not of a collection that can be restored", path)
+	}
+	return Dump{Databases: []Database{db}}, nil
+}
+
 const (
 	oplogFile = "oplog.bson"
 	// preludeFile is where mongodump notes what server it has dumped.
@@ -100,13 +125,16 @@ func ofCollection(file string) bool {
 	return file != oplogFile && (strings.HasSuffix(file, documentsSuffix) || strings.HasSuffix(file, metadataSuffix))
 }
 
+// OplogLeft is why an oplog matters that is left out.
+const OplogLeft = "an oplog is not replayed, so what was changed during the dump is there in part"
+
 // appendLeft notes a file that is left out, and why if that matters.
 func appendLeft(left []Left, path string) []Left {
 	switch strings.TrimSuffix(filepath.Base(path), gzipSuffix) {
 	case preludeFile:
 		return left
 	case oplogFile:
-		return append(left, Left{path, "an oplog is not replayed, so what was changed during the dump is there in part"})
+		return append(left, Left{path, OplogLeft})
 	}
 	return append(left, Left{Path: path})
 }
@@ -136,10 +164,10 @@ func readDatabase(dir string, entries []os.DirEntry) (Database, error) {
 		}
 	}
 	for _, file := range sorted(f.metadata) {
-		db.add(file, f.withMetadata(file))
+		db.Add(filepath.Join(dir, file), f.withMetadata(file))
 	}
 	for _, file := range sorted(f.documents) {
-		db.add(file, f.withoutMetadata(file))
+		db.Add(filepath.Join(dir, file), f.withoutMetadata(file))
 	}
 	slices.SortFunc(db.List, func(a, b Collection) int { return strings.Compare(a.Name, b.Name) })
 	return db, nil
@@ -154,10 +182,10 @@ func sorted(m map[string][]string) []string {
 	return list
 }
 
-// add takes a collection in, but for the server's own.
-func (db *Database) add(file string, c Collection) {
+// Add takes a collection in, which is at a place. The server's own are left out.
+func (db *Database) Add(place string, c Collection) {
 	if strings.HasPrefix(c.Name, "$admin.system.") || transfer.Internal(c.Name) {
-		db.Left = append(db.Left, Left{Path: filepath.Join(db.Dir, file)})
+		db.Left = append(db.Left, Left{Path: place})
 		return
 	}
 	db.List = append(db.List, c)

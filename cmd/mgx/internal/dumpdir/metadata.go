@@ -121,6 +121,13 @@ func readMetadata(path string) (Metadata, error) {
 	return m, nil
 }
 
+// ParseMetadata reads metadata.
+func ParseMetadata(r io.Reader) (Metadata, error) {
+	m, err := parseMetadata(r, false)
+	m.here = true
+	return m, err
+}
+
 func parseMetadata(r io.Reader, gz bool) (Metadata, error) {
 	if gz {
 		z, err := gzip.NewReader(r)

@@ -76,6 +76,9 @@ func Open(path string, count func(n int)) (*Reader, error) {
 	return r, nil
 }
 
+// Counted tells a function of the bytes that are read.
+func Counted(r io.Reader, count func(n int)) io.Reader { return counter{r, count} }
+
 type counter struct {
 	r     io.Reader
 	count func(n int)

@@ -64,8 +64,14 @@ func (db *Database) Open(_ context.Context, c *transfer.Collection) (transfer.Re
 		return &fileReader{}, nil
 	}
 	r := &fileReader{path: from.Documents, size: from.Size}
+	count := func(n int) { r.read += int64(n) }
 	var err error
-	if r.in, err = Open(from.Documents, func(n int) { r.read += int64(n) }); err != nil {
+	if from.Open != nil {
+		r.in, err = from.Open(count)
+	} else {
+		r.in, err = Open(from.Documents, count)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", from.Documents, err)
 	}
 	return r, nil
