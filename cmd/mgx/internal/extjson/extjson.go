@@ -112,7 +112,7 @@ const (
 // vacant returns where 256 characters begin that a text does not have.
 func vacant(text []byte) (rune, error) {
 	taken := map[rune]bool{}
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if text[i] < 0xf3 {
 			continue
 		}
