@@ -98,7 +98,7 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 	}
 	o.bind(&w.binding)
 	w.send(&w.split, func() (exec.Result, error) {
-		w.binding = exec.Binding{Cursor: true, Request: w.binding.Request}
+		w.binding = exec.Binding{Cursor: true, Request: w.binding.Request, Session: w.binding.Session}
 		retry.begin()
 		return o.run(&op)
 	}, func(res exec.Result) (stop bool) { return w.read(o.ctx, res) })

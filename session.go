@@ -185,3 +185,7 @@ func (s *Session) AdvanceOperationTime(t bson.Timestamp) { s.inner.AdvanceOperat
 // SnapshotTime returns the moment that the reads of a snapshot session see: the zero
 // Timestamp before the first one, unless it was set.
 func (s *Session) SnapshotTime() bson.Timestamp { return s.inner.SnapshotTime() }
+
+// Dirty reports whether the session has met a network error. The server may still be
+// busy with what came before it: no later session gets the same ID.
+func (s *Session) Dirty() bool { return !s.ended.Load() && s.inner.Dirty() }

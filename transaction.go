@@ -12,6 +12,7 @@ import (
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/session"
 )
 
 // TransactionOptions are those of a transaction. What is not set comes from the
@@ -82,6 +83,47 @@ func (s *Session) StartTransaction(options *TransactionOptions) error {
 func (s *Session) endWatch(err error) {
 	s.watched.End(err)
 	s.watched = nil
+}
+
+// TransactionState is where a session stands in its transactions: see the specification
+// "Transactions", "ClientSession changes".
+type TransactionState string
+
+const (
+	// TransactionNone: none was started since the session's last operation outside of one.
+	TransactionNone TransactionState = "none"
+	// TransactionStarting: one is started, which the server has not heard of.
+	TransactionStarting TransactionState = "starting"
+	// TransactionInProgress: the server has got a command of it.
+	TransactionInProgress TransactionState = "in_progress"
+	// TransactionCommitted: CommitTransaction was called, whatever came of it.
+	TransactionCommitted TransactionState = "committed"
+	// TransactionAborted: AbortTransaction was called.
+	TransactionAborted TransactionState = "aborted"
+)
+
+// TransactionState returns where the session stands in its transactions.
+func (s *Session) TransactionState() TransactionState {
+	switch s.inner.State() {
+	case session.Starting:
+		return TransactionStarting
+	case session.InProgress:
+		return TransactionInProgress
+	case session.Committed, session.CommittedEmpty:
+		return TransactionCommitted
+	case session.Aborted:
+		return TransactionAborted
+	}
+	return TransactionNone
+}
+
+// TransactionServer returns the address that all commands of the transaction go to: that
+// of one mongos, or of the load balancer; "" while they may go to any.
+func (s *Session) TransactionServer() string {
+	if server := s.inner.Pinned(); server != nil {
+		return server.Address()
+	}
+	return ""
 }
 
 // InTransaction reports whether a transaction was started that is neither committed nor

@@ -10,10 +10,6 @@ import (
 // What mgx, or this package, cannot do yet. Tests that need it are skipped. This
 // is the only list of such things; every entry is to go away.
 var missing = []struct{ what, reason string }{
-	{"operation withTransaction", "transactions are not part of the API yet"},
-	{"operation startTransaction", "transactions are not part of the API yet"},
-	{"entity session", "sessions are not part of the API yet"},
-	{"argument session", "sessions are not part of the API yet"},
 	{"entity clientEncryption", "client-side encryption is not part of the API"},
 	{"client autoEncryptOpts", "client-side encryption is not part of the API"},
 	{"client observeTracingMessages", "OpenTelemetry is not part of the API yet"},
@@ -22,6 +18,7 @@ var missing = []struct{ what, reason string }{
 	{"client storeEventsAsEntities", "events as entities are deprecated; no file of the suites needs them"},
 	{"argument timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
 	{"argument timeoutMode", "timeoutMode is no option of cursors; contexts have deadlines"},
+	{"handle defaultTimeoutMS", "defaultTimeoutMS is no option of sessions; contexts have deadlines"},
 	{"handle timeoutMS", "timeoutMS is no option of operations and handles; contexts have deadlines"},
 }
 
@@ -43,7 +40,7 @@ func incapable(f *File, t *Test) string {
 
 // optional are the kinds of entities that files make for some of their tests only.
 // The others run without them.
-var optional = []string{"session", "clientEncryption"}
+var optional = []string{"clientEncryption"}
 
 // unused tells whether a test does without an entity of a kind that is missing.
 func unused(entity bson.D, t *Test) bool {

@@ -117,7 +117,7 @@ func (r *run) createOne(kind string, spec bson.D) (any, error) {
 	case "thread":
 		return newThread(), nil
 	case "session":
-		return r.withoutUse(kind, get[string](spec, "client"))
+		return r.newSession(spec)
 	case "clientEncryption":
 		return r.withoutUse(kind, get[string](get[bson.D](spec, "clientEncryptionOpts"), "keyVaultClient"))
 	}

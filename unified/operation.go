@@ -103,6 +103,13 @@ func (r *run) judgeResult(expected bson.RawValue, res result) error {
 // perform calls the method of mgx that an operation stands for.
 func (r *run) perform(target any, op *Operation) (result, error) {
 	a := &arguments{d: op.Arguments}
+	if name := get[string](op.Arguments, "session"); name != "" {
+		s, err := entity[*session](&r.entities, name)
+		if err != nil {
+			return nothing, err
+		}
+		r = r.in(s.Context(r.ctx))
+	}
 	switch t := target.(type) {
 	case *client:
 		return r.onClient(t, op.Name, a)
@@ -114,6 +121,8 @@ func (r *run) perform(target any, op *Operation) (result, error) {
 		return r.onChangeStream(t, op.Name, a)
 	case *cursor:
 		return r.onCursor(t, op.Name, a)
+	case *session:
+		return r.onSession(t, op.Name, a)
 	case *gridfs.Bucket:
 		return r.onBucket(t, op.Name, a)
 	}

@@ -14,9 +14,17 @@ import (
 // testTimeout ends a test that hangs.
 const testTimeout = 60 * time.Second
 
-// run is one test under way.
+// run is one test under way, or an operation of it whose context is another one.
 type run struct {
-	ctx      context.Context
+	ctx context.Context
+	*shared
+}
+
+// in is the run in another context.
+func (r *run) in(ctx context.Context) *run { return &run{ctx, r.shared} }
+
+// shared is what all operations of a test share.
+type shared struct {
 	d        *Deployment
 	entities entities
 	matcher  matcher
@@ -49,14 +57,19 @@ func (d *Deployment) Run(ctx context.Context, f *File, t *Test) error {
 	timer := time.AfterFunc(testTimeout, func() { cancel(fmt.Errorf("the test takes longer than %v", testTimeout)) })
 	defer timer.Stop()
 
-	r := &run{ctx: ctx, d: d, failing: usesFailPoints(t.Operations), oneRouter: usesOneRouter(f.Entities)}
+	r := &run{ctx, &shared{d: d, failing: usesFailPoints(t.Operations), oneRouter: usesOneRouter(f.Entities)}}
 	r.matcher = matcher{entity: r.entities.find, session: r.lsid}
 	err := r.run(f, t)
 	return errors.Join(err, r.end())
 }
 
+// lsid is the identifier of a session, which it may have lost by its end.
 func (r *run) lsid(name string) (bson.D, error) {
-	return nil, skipf("sessions are not supported: %s", name)
+	s, err := entity[*session](&r.entities, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.id, nil
 }
 
 func (r *run) run(f *File, t *Test) error {
@@ -133,7 +146,8 @@ func (r *run) end() error {
 	defer cancel()
 	each(&r.entities, func(c *client) { c.observer.stop() })
 	each(&r.entities, func(th *thread) { th.finish() })
-	err := r.disarm(ctx)
+	each(&r.entities, func(s *session) { s.End(ctx) })
+	err := errors.Join(r.disarm(ctx), r.killSessions(ctx))
 	each(&r.entities, func(s *mgx.ChangeStream) { _ = s.Close(r.ctx) })
 	each(&r.entities, func(c *cursor) { _ = c.close() }) // errors are the server's matter
 	each(&r.entities, func(c *client) {
@@ -143,6 +157,28 @@ func (r *run) end() error {
 	})
 	return err
 }
+
+// killSessions ends what a test may have left open on the servers: transactions whose
+// abort was made to fail, which hold up the next test.
+func (r *run) killSessions(ctx context.Context) error {
+	used := false
+	each(&r.entities, func(*session) { used = true })
+	if !used {
+		return nil
+	}
+	var errs []error
+	for _, c := range r.d.direct {
+		_, err := c.Database("admin").RunCommand(ctx, bson.D{{Key: "killAllSessions", Value: bson.A{}}},
+			mgx.WithReadPreference(mgx.ReadPreference{Mode: mgx.Nearest})).Raw()
+		if err != nil && !slices.ContainsFunc(codesOf(err), func(c code) bool { return c.number == interrupted }) {
+			errs = append(errs, fmt.Errorf("end the test's sessions: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// interrupted is how killAllSessions answers where it ends itself.
+const interrupted = 11601
 
 // disarm switches the test's fail points off, on every server.
 func (r *run) disarm(ctx context.Context) error {
