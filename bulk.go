@@ -196,8 +196,9 @@ func (b *bulk) runGroup(group []int) bool {
 	}
 	retry := batchRetry{split: &split, op: &op, many: func(i int) bool { return b.models[i].many() }}
 	op.Documents = retry.fill
+	op.MinWireUnacknowledged = b.s.needs(name)
 	for _, i := range group {
-		op.MinWireUnacknowledged = max(op.MinWireUnacknowledged, b.models[i].options().wireHint(name))
+		op.MinWireUnacknowledged = max(op.MinWireUnacknowledged, b.models[i].options().needs(name))
 	}
 	refusals := len(b.account.Refusals) + len(b.errs.WriteErrors)
 	b.send(&split, func() (exec.Result, error) {

@@ -117,8 +117,9 @@ func Skip(n int64) SkipOption { return option(func(s *settings) { s.skip = n }) 
 func BatchSize(n int32) BatchSizeOption { return option(func(s *settings) { s.batchSize = n }) }
 
 // Hint makes the server use an index, given by name or by its keys. Servers before
-// 4.4 refuse it on deletions and on the FindOneAnd… operations; with a write
-// concern of w=0, where they could not say so, mgx does (ErrUnsupported).
+// 4.4 refuse it on deletions and on the FindOneAnd… operations. With a write concern of
+// w=0, where they could not say so, mgx does (ErrUnsupported), as with Comment, Let and
+// Sort.
 func Hint(index any) HintOption { return option(func(s *settings) { s.hint = index }) }
 
 // WithCollation compares strings by a language's rules; without it, by those of the

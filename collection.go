@@ -7,6 +7,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // Collection is a handle of a collection. It is cheap, can be kept and shared,
@@ -258,6 +259,9 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 	}
 	if writes {
 		op.Access, op.WriteConcern = exec.ReadThenWrite, s.writeConcern
+		if s.let != nil {
+			op.MinWireUnacknowledged = wireversion.WriteLet
+		}
 		cur.verify = writeConcernErrorIn
 	}
 	cur.batches.AwaitMS = s.awaitMS()

@@ -183,6 +183,7 @@ func (db *Database) command(ctx context.Context, name, collection string, s sett
 		Name: name, Database: db.name, Collection: collection, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData,
 		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
 	}
+	op.MinWireUnacknowledged = s.needs(name)
 	if s.commitQuorum != nil {
 		op.MinWireVersion = wireversion.CommitQuorum
 	}

@@ -87,6 +87,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 func (c *Collection) insertOp(s *settings) exec.Op {
 	return exec.Op{
 		Name: "insert", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents", RawData: s.rawData,
+		MinWireUnacknowledged: s.needs("insert"),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "insert", c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", !s.unordered)
@@ -210,7 +211,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 	}
 	op := exec.Op{
 		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence, RawData: s.rawData,
-		MinWireUnacknowledged: s.wireHint(name),
+		MinWireUnacknowledged: s.needs(name),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, name, c.name)
 			dst = bsonwire.AppendBoolean(dst, "ordered", true)
@@ -231,13 +232,29 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 	return c.db.client.run(ctx, &op)
 }
 
-// wireHint is the wire version that a command with the call's hint needs, where its
-// server would ignore the hint, or the command, without a word.
-func (s *statementOptions) wireHint(command string) int32 {
-	if s.hint == nil || command == "update" {
-		return 0
+// needs is the wire version that a writing command with the statement's options needs.
+// Older servers refuse it, which nobody hears of with a write concern of w=0.
+func (s *statementOptions) needs(command string) (wire int32) {
+	if s.hint != nil && command != "update" {
+		wire = wireversion.HintRefused
 	}
-	return wireversion.HintRefused
+	if s.sort != nil && command == "update" {
+		wire = wireversion.UpdateSort
+	}
+	return wire
+}
+
+// needs is the wire version that a writing command with the call's options needs, as
+// those of its statements do.
+func (s *settings) needs(command string) int32 {
+	wire := s.statementOptions.needs(command)
+	if s.comment != nil {
+		wire = max(wire, wireversion.WriteComment)
+	}
+	if s.let != nil && command != "insert" {
+		wire = max(wire, wireversion.WriteLet)
+	}
+	return wire
 }
 
 // singleWriteError returns the errors in the reply to a single write.

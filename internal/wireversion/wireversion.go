@@ -41,6 +41,12 @@ const (
 	GetMoreComment = MongoDB44
 	// HintRefused: a hint is refused by commands that do not have one.
 	HintRefused = MongoDB44
+	// WriteComment: commands that write take a comment.
+	WriteComment = MongoDB44
+	// WriteLet: update, delete and findAndModify take let.
+	WriteLet = MongoDB50
+	// UpdateSort: the statements of update take sort.
+	UpdateSort = MongoDB80
 	// CommitQuorum: createIndexes takes commitQuorum.
 	CommitQuorum = MongoDB44
 	// CursorOutlivesLimit: a cursor stays open after a batch that ends just at its
