@@ -153,7 +153,7 @@ var stableFirst = stableStages()
 func stableStages() map[string]bool {
 	stable := map[string]bool{"": true, "$documents": true}
 	for _, name := range strings.Fields("$match $project $addFields $set $unset $sort $limit $skip $group $count $sortByCount $unwind " +
-		"$replaceRoot $replaceWith $lookup $unionWith $facet $sample $changeStream") {
+		"$replaceRoot $replaceWith $lookup $unionWith $facet $sample $changeStream $bucket $bucketAuto $redact $densify $fill $graphLookup") {
 		stable[name] = true
 	}
 	return stable

@@ -112,6 +112,12 @@ func init() {
 		"$unionWith":   stageUnion,
 		"$facet":       stageFacet,
 		"$sample":      stageSample,
+		"$bucket":      stageBucket,
+		"$bucketAuto":  stageBucketAuto,
+		"$redact":      stageRedact,
+		"$densify":     stageDensify,
+		"$fill":        stageFill,
+		"$graphLookup": stageGraphLookup,
 	}
 }
 

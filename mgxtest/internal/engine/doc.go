@@ -49,6 +49,7 @@ const (
 	CodeViewDepthLimitExceeded  = 165
 	CodeCommandNotSupportedView = 166
 	CodeInvalidPipelineOperator = 168
+	CodeConversionFailure       = 241
 	CodeBSONObjectTooLarge      = 10334
 	CodeDuplicateKey            = 11000
 	CodeUnrecognizedStage       = 40324

@@ -81,6 +81,8 @@ func (s *scope) variable(path string) (any, error) {
 		v = s.root
 	case "REMOVE":
 		v = bsonkit.Missing
+	case "DESCEND", "PRUNE", "KEEP":
+		v = redaction(name)
 	case "NOW":
 		if v = s.vars["NOW"]; v == nil {
 			v = now()

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +28,6 @@ var functions = map[string]*function{
 	"$abs":         {1, 1, rounding(math.Abs)},
 	"$ceil":        {1, 1, rounding(math.Ceil)},
 	"$floor":       {1, 1, rounding(math.Floor)},
-	"$trunc":       {1, 2, rounding(math.Trunc)},
 	"$cmp":         {2, 2, func(a []any) (any, error) { return int32(bsonkit.Compare(a[0], a[1])), nil }},
 	"$eq":          comparison(func(n int) bool { return n == 0 }),
 	"$ne":          comparison(func(n int) bool { return n != 0 }),
@@ -78,20 +76,10 @@ var functions = map[string]*function{
 	"$objectToArray": {1, 1, objectToArray},
 	"$arrayToObject": {1, 1, arrayToObject},
 	"$type":          {1, 1, func(a []any) (any, error) { return typeName(a[0]), nil }},
-	"$toString":      {1, 1, toText},
-	"$toInt":         {1, 1, func(a []any) (any, error) { return convertNumber(a[0], "int") }},
-	"$toLong":        {1, 1, func(a []any) (any, error) { return convertNumber(a[0], "long") }},
-	"$toDouble":      {1, 1, func(a []any) (any, error) { return convertNumber(a[0], "double") }},
-	"$toBool": {1, 1, func(a []any) (any, error) {
-		if isNull(a[0]) {
-			return nil, nil
-		}
-		return truthy(a[0]), nil
-	}},
-	"$sum": {0, -1, accumulateArgs("$sum")},
-	"$avg": {0, -1, accumulateArgs("$avg")},
-	"$min": {0, -1, accumulateArgs("$min")},
-	"$max": {0, -1, accumulateArgs("$max")},
+	"$sum":           {0, -1, accumulateArgs("$sum")},
+	"$avg":           {0, -1, accumulateArgs("$avg")},
+	"$min":           {0, -1, accumulateArgs("$min")},
+	"$max":           {0, -1, accumulateArgs("$max")},
 }
 
 func comparison(ok func(int) bool) *function {
@@ -386,67 +374,4 @@ func arrayToObject(a []any) (any, error) {
 		}
 	}
 	return out, nil
-}
-
-func toText(a []any) (any, error) {
-	switch t := a[0].(type) {
-	case nil, bsonkit.MissingType:
-		return nil, nil
-	case string:
-		return t, nil
-	case primitive.ObjectID:
-		return t.Hex(), nil
-	case bool:
-		return strconv.FormatBool(t), nil
-	case primitive.DateTime:
-		return t.Time().UTC().Format("2006-01-02T15:04:05.000Z"), nil
-	case float64:
-		return strconv.FormatFloat(t, 'g', -1, 64), nil
-	case primitive.Decimal128:
-		return t.String(), nil
-	}
-	if n, ok := integer(a[0]); ok {
-		return strconv.FormatInt(n, 10), nil
-	}
-	return nil, Errorf(241, "Unsupported conversion from %s to string", typeName(a[0]))
-}
-
-func convertNumber(v any, to string) (any, error) {
-	if isNull(v) {
-		return nil, nil
-	}
-	var f float64
-	switch t := v.(type) {
-	case string:
-		n, err := strconv.ParseFloat(t, 64)
-		if err != nil {
-			return nil, Errorf(241, "Failed to parse number '%s' in $convert", t)
-		}
-		f = n
-	case bool:
-		f = 0
-		if t {
-			f = 1
-		}
-	case primitive.DateTime:
-		return int64(t), nil
-	default:
-		if n, ok := integer(v); ok && to == "long" {
-			return n, nil
-		}
-		f = toFloat(v)
-	}
-	switch to {
-	case "int":
-		if math.IsNaN(f) || math.Abs(f) > math.MaxInt32 {
-			return nil, Errorf(241, "Conversion would overflow target type")
-		}
-		return int32(f), nil
-	case "long":
-		if math.IsNaN(f) || math.Abs(f) >= 1<<63 {
-			return nil, Errorf(241, "Conversion would overflow target type")
-		}
-		return int64(f), nil
-	}
-	return f, nil
 }

@@ -1,7 +1,11 @@
 package engine
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/256dpi/lungo/bsonkit"
+	"github.com/256dpi/lungo/mongokit"
 	"go.mongodb.org/mongo-driver/bson"
 )
 
@@ -12,11 +16,15 @@ type accumulator struct {
 	count int64
 	seen  map[string]bool
 	list  bson.A
+	// n and sort are what the accumulators of several documents want.
+	n    any
+	sort bson.D
 }
 
 var accumulators = map[string]bool{
 	"$sum": true, "$avg": true, "$min": true, "$max": true, "$first": true, "$last": true,
-	"$push": true, "$addToSet": true, "$count": true, "$mergeObjects": true,
+	"$push": true, "$addToSet": true, "$count": true, "$mergeObjects": true, "$stdDevPop": true, "$stdDevSamp": true,
+	"$firstN": true, "$lastN": true, "$minN": true, "$maxN": true, "$top": true, "$bottom": true, "$topN": true, "$bottomN": true,
 }
 
 func (a *accumulator) add(v any) error {
@@ -62,6 +70,17 @@ func (a *accumulator) add(v any) error {
 			a.seen[k] = true
 			a.list = append(a.list, v)
 		}
+	case "$stdDevPop", "$stdDevSamp":
+		if isNumber(v) {
+			a.list = append(a.list, v)
+		}
+	case "$firstN", "$lastN", "$minN", "$maxN":
+		d, _ := v.(bson.D)
+		a.n = fieldOr(d, "n")
+		if _, err := someOf(a.op, a.n, nil); err != nil {
+			return err
+		}
+		a.list = append(a.list, nullIfMissing(fieldOr(d, "input")))
 	case "$mergeObjects":
 		merged, err := mergeObjects([]any{a.value, v})
 		if err != nil {
@@ -85,6 +104,16 @@ func (a *accumulator) result() any {
 			return nil
 		}
 		return toFloat(a.value) / float64(a.count)
+	case "$stdDevPop", "$stdDevSamp":
+		return deviation(a.list, a.op == "$stdDevSamp")
+	case "$firstN", "$lastN", "$minN", "$maxN":
+		out, err := someOf(a.op, a.n, a.list)
+		if err != nil {
+			return bson.A{}
+		}
+		return out
+	case "$top", "$bottom", "$topN", "$bottomN":
+		return a.ranked()
 	case "$push", "$addToSet":
 		if a.list == nil {
 			return bson.A{}
@@ -92,6 +121,69 @@ func (a *accumulator) result() any {
 		return a.list
 	}
 	return a.value
+}
+
+// addDocument takes what an accumulator's expression gives for a document.
+func (a *accumulator) addDocument(expr any, s *scope) error {
+	switch a.op {
+	case "$top", "$bottom", "$topN", "$bottomN":
+		return a.rank(expr, s)
+	}
+	v, err := evaluate(expr, s)
+	if err != nil {
+		return err
+	}
+	return a.add(v)
+}
+
+// rank keeps a document's sort key and what is to be shown of it.
+func (a *accumulator) rank(expr any, s *scope) error {
+	d, _ := expr.(bson.D)
+	spec, ok := fieldOr(d, "sortBy").(bson.D)
+	if !ok {
+		return Errorf(5788005, "%s requires 'sortBy' to be an object", a.op)
+	}
+	output, err := argument(d, "output", s)
+	if err != nil {
+		return err
+	}
+	n, err := argument(d, "n", s)
+	if err != nil {
+		return err
+	}
+	a.sort, a.n = spec, n
+	a.list = append(a.list, bson.D{{Key: "key", Value: s.currentDoc()}, {Key: "output", Value: nullIfMissing(output)}})
+	return nil
+}
+
+func (a *accumulator) ranked() any {
+	columns, err := mongokit.Columns(&a.sort)
+	if err != nil {
+		return nil
+	}
+	slices.SortStableFunc(a.list, func(x, y any) int {
+		p, _ := fieldOr(x, "key").(bson.D)
+		q, _ := fieldOr(y, "key").(bson.D)
+		return bsonkit.Order(&p, &q, columns, false)
+	})
+	out := bson.A{}
+	for _, v := range a.list {
+		out = append(out, fieldOr(v, "output"))
+	}
+	count := int64(1)
+	if n, ok := integer(a.n); ok {
+		count = n
+	}
+	count = min(count, int64(len(out)))
+	if strings.HasPrefix(a.op, "$bottom") {
+		out = out[int64(len(out))-count:]
+	} else {
+		out = out[:count]
+	}
+	if !strings.HasSuffix(a.op, "N") && len(out) > 0 {
+		return out[0]
+	}
+	return out
 }
 
 // accumulateArgs makes the expression form of an accumulator.
@@ -161,11 +253,7 @@ func stageGroup(_ *Environment, spec any, docs []bson.D, vars map[string]any) ([
 			groups = append(groups, g)
 		}
 		for i, o := range outputs {
-			v, err := evaluate(o.expr, s)
-			if err != nil {
-				return nil, err
-			}
-			if err := g.accs[i].add(v); err != nil {
+			if err := g.accs[i].addDocument(o.expr, s); err != nil {
 				return nil, err
 			}
 		}
