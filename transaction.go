@@ -253,7 +253,7 @@ func labelCommit(err error) error {
 	}
 	var concern *WriteConcernError
 	var server *ServerError
-	unknown := false
+	var unknown bool
 	switch {
 	case errors.As(err, &concern):
 		unknown = concern.Code != unsatisfiableWriteConcern && concern.Code != unknownReplWriteConcern

@@ -163,7 +163,8 @@ type scramServer struct {
 func newScramServer(t *testing.T, mechanism, user, password string, iterations int) *scramServer {
 	t.Helper()
 	salt := strings.Repeat(mechanism[len(mechanism)-1:], 16)
-	generator, prepared := sha256.New, password
+	generator := sha256.New
+	var prepared string
 	var err error
 	if mechanism == ScramSHA1 {
 		generator = sha1.New
