@@ -136,8 +136,13 @@ unacknowledged write has written can be read at once:
 	defer req.End()
 
 The context carries the request: see [Client.StartRequest] and [WithAffinity].
-Sessions that the server asks for are the client's own affair, one for each
-operation or cursor.
+
+# Sessions and transactions
+
+	err = client.WithTransaction(ctx, func(ctx context.Context) error { … })
+
+Sessions travel in the context, too: see [Client.WithTransaction] and
+[Client.StartSession]. Operations without one run in sessions of the client's own.
 
 # Events and logs
 

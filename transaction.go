@@ -430,16 +430,18 @@ func (t *transacting) over(ctx context.Context, pause time.Duration) bool {
 	return time.Since(t.began)+pause >= transactionLimit
 }
 
+// pauseBefore is the pause before a retry, from 1.
+func pauseBefore(retry int, jitter float64) time.Duration {
+	pause, most := float64(transactionBackoff), float64(transactionMaxPause)
+	for ; retry > 1 && pause < most; retry-- {
+		pause *= transactionGrowth
+	}
+	return time.Duration(jitter * min(pause, most))
+}
+
 // pause waits before an attempt. It returns false if there is no time for that.
 func (t *transacting) pause(ctx context.Context, attempt int) bool {
-	pause := float64(transactionBackoff)
-	for range attempt - 1 {
-		if pause *= transactionGrowth; pause >= float64(transactionMaxPause) {
-			pause = float64(transactionMaxPause)
-			break
-		}
-	}
-	wait := time.Duration(t.s.client.exec.Random() * pause)
+	wait := pauseBefore(attempt, t.s.client.exec.Random())
 	if t.over(ctx, wait) {
 		return false
 	}
