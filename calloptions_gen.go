@@ -79,7 +79,7 @@ type (
 		applier
 		insertManyOption()
 	}
-	// UpdateOption is an option of UpdateOne.
+	// UpdateOption is an option of UpdateOne and UpdateByID.
 	//
 	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
 	// [Let], [RawData], [Sort], [SortBy], [Upsert], [WithCollation],
@@ -224,7 +224,7 @@ type (
 		applier
 		createIndexOption()
 	}
-	// DropIndexOption is an option of DropIndex and DropIndexes.
+	// DropIndexOption is an option of DropIndex, DropIndexByKeys and DropIndexes.
 	//
 	// There are [Comment], [MaxTime], [RawData], [WithWriteConcern].
 	DropIndexOption interface {
@@ -285,7 +285,8 @@ type (
 		applier
 		watchOption()
 	}
-	// HandleOption is an option of Client.Database and Database.Collection.
+	// HandleOption is an option of Client.Database, Database.Collection and the
+	// With of handles.
 	//
 	// There are [WithDocumentType], [WithReadConcern], [WithReadPreference],
 	// [WithStrictUTF8], [WithTimeLocation], [WithWriteConcern].

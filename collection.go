@@ -24,6 +24,13 @@ type Collection struct {
 	base *settings
 }
 
+// With returns another handle of the collection, whose options override this one's.
+func (c *Collection) With(options ...HandleOption) *Collection {
+	other := *c
+	other.base = derive(c.base, options)
+	return &other
+}
+
 // Name returns the collection's name.
 func (c *Collection) Name() string { return c.name }
 

@@ -27,6 +27,14 @@ func (db *Database) Name() string { return db.name }
 // Client returns the client that the handle came from.
 func (db *Database) Client() *Client { return db.client }
 
+// With returns another handle of the database, whose options override this one's.
+// Handles of collections that came from this one stay as they are.
+func (db *Database) With(options ...HandleOption) *Database {
+	other := *db
+	other.base = derive(db.base, options)
+	return &other
+}
+
 // Collection returns a handle of a collection. Options override the database's.
 // An invalid name is reported by the first operation, as an ErrInvalidName.
 func (db *Database) Collection(name string, options ...HandleOption) *Collection {
@@ -208,7 +216,7 @@ func (s *settings) onPrimary() *settings {
 
 // ListCollections lists the collections and views that match the filter, as the
 // server describes them: with name, type, options, info and idIndex (whose field ns
-// is not there from server 4.4 on).
+// is not there from server 4.4 on). A CollectionInfo holds one.
 func (db *Database) ListCollections(ctx context.Context, filter any, options ...ListCollectionsOption) *Cursor {
 	s := collect(db.base.onPrimary(), options)
 	return db.listCollections(ctx, filter, &s)

@@ -159,7 +159,7 @@ component; without one, the environment's MONGODB_LOG_ variables decide: see
 	options.go, client.go       Options, Client
 	database.go, collection.go  Database, Collection
 	find.go, cursor.go          queries, Cursor, Collect, Each
-	write.go, bulk.go           writes; clientbulk.go: Client.BulkWrite
+	write.go, bulk.go           writes; clientbulk.go: Client.BulkWrite; findandmodify.go
 	calloptions.go              the options of calls
 	index.go, manage.go         indexes, collections, search indexes
 	concern.go, errors.go       read preference, write concern; errors

@@ -195,7 +195,7 @@ func indexName(keys []byte) (string, error) {
 
 // ListIndexes returns the collection's indexes as the server describes them: with v,
 // key, name and their options (ns is not there from server 4.4 on). A collection that
-// does not exist has none. It asks the primary.
+// does not exist has none. It asks the primary. An IndexInfo holds one.
 func (c *Collection) ListIndexes(ctx context.Context, options ...ListIndexesOption) *Cursor {
 	s := collect(c.base, options)
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
@@ -218,19 +218,39 @@ func (c *Collection) DropIndex(ctx context.Context, name string, options ...Drop
 	return c.dropIndexes(ctx, name, collect(c.base, options))
 }
 
+// DropIndexByKeys drops the index with just these keys and directions, given as for
+// Index.Keys. Servers cannot drop a text index so, nor tell apart indexes with the same
+// keys: DropIndex takes a name.
+func (c *Collection) DropIndexByKeys(ctx context.Context, keys any, options ...DropIndexOption) error {
+	if keys == nil {
+		return failure(ErrInvalidArgument, "drop index: nil is no keys")
+	}
+	if err := checkOrdered("keys", keys); err != nil {
+		return err
+	}
+	doc, err := appendDocument(nil, "keys", keys)
+	if err != nil {
+		return err
+	}
+	if len(doc) <= len(emptyDocument) {
+		return failure(ErrInvalidArgument, "drop index: the keys are empty")
+	}
+	return c.dropIndexes(ctx, bson.Raw(doc), collect(c.base, options))
+}
+
 // DropIndexes drops every index but the one of _id.
 func (c *Collection) DropIndexes(ctx context.Context, options ...DropIndexOption) error {
 	return c.dropIndexes(ctx, "*", collect(c.base, options))
 }
 
-func (c *Collection) dropIndexes(ctx context.Context, name string, s settings) error {
+// dropIndexes drops the index of a name or keys.
+func (c *Collection) dropIndexes(ctx context.Context, index any, s settings) error {
 	if c.err != nil {
 		return c.err
 	}
 	err := c.db.command(ctx, "dropIndexes", c.name, s, func(dst []byte, s *settings) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "dropIndexes", c.name)
-		dst = bsonwire.AppendString(dst, "index", name)
-		return appendOptional(dst, "comment", s.comment)
+		return appendAll(dst, field{"index", index}, field{"comment", s.comment})
 	})
 	return ignore(err, ErrNamespaceNotFound)
 }

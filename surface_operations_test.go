@@ -81,6 +81,9 @@ func surfaceWrites() []surfaceOp {
 		offers("Collection.UpdateOne", "update", "updates.0", func(s *surface, o ...UpdateOption) (any, error) {
 			return nothingOf(s.c.UpdateOne(ctx, aFilter, aChange, o...))
 		}),
+		offers("Collection.UpdateByID", "update", "updates.0", func(s *surface, o ...UpdateOption) (any, error) {
+			return nothingOf(s.c.UpdateByID(ctx, 1, aChange, o...))
+		}),
 		offers("Collection.UpdateMany", "update", "updates.0", func(s *surface, o ...UpdateManyOption) (any, error) {
 			return nothingOf(s.c.UpdateMany(ctx, aFilter, aChange, o...))
 		}),
@@ -96,11 +99,20 @@ func surfaceWrites() []surfaceOp {
 		offers("Collection.FindOneAndDelete", "findAndModify", "", func(s *surface, o ...FindOneAndDeleteOption) (any, error) {
 			return single(s.c.FindOneAndDelete(ctx, aFilter, o...))
 		}),
+		offers("FindOneAndDelete", "findAndModify", "", func(s *surface, o ...FindOneAndDeleteOption) (any, error) {
+			return FindOneAndDelete[any](ctx, s.c, aFilter, o...)
+		}),
 		offers("Collection.FindOneAndReplace", "findAndModify", "", func(s *surface, o ...FindOneAndReplaceOption) (any, error) {
 			return single(s.c.FindOneAndReplace(ctx, aFilter, aWhole, o...))
 		}),
+		offers("FindOneAndReplace", "findAndModify", "", func(s *surface, o ...FindOneAndReplaceOption) (any, error) {
+			return FindOneAndReplace[any](ctx, s.c, aFilter, aWhole, o...)
+		}),
 		offers("Collection.FindOneAndUpdate", "findAndModify", "", func(s *surface, o ...FindOneAndUpdateOption) (any, error) {
 			return single(s.c.FindOneAndUpdate(ctx, aFilter, aChange, o...))
+		}),
+		offers("FindOneAndUpdate", "findAndModify", "", func(s *surface, o ...FindOneAndUpdateOption) (any, error) {
+			return FindOneAndUpdate[any](ctx, s.c, aFilter, aChange, o...)
 		}),
 		offers("Collection.BulkWrite", "", "", func(s *surface, o ...BulkOption) (any, error) {
 			return nothingOf(s.c.BulkWrite(ctx, []WriteModel{
@@ -179,6 +191,9 @@ func surfaceRest() []surfaceOp {
 		offers("Collection.DropIndex", "dropIndexes", "", func(s *surface, o ...DropIndexOption) (any, error) {
 			return only(s.c.DropIndex(ctx, "a_1", o...))
 		}),
+		offers("Collection.DropIndexByKeys", "dropIndexes", "", func(s *surface, o ...DropIndexOption) (any, error) {
+			return only(s.c.DropIndexByKeys(ctx, Keys("a"), o...))
+		}),
 		offers("Collection.DropIndexes", "dropIndexes", "", func(s *surface, o ...DropIndexOption) (any, error) {
 			return only(s.c.DropIndexes(ctx, o...))
 		}),
@@ -221,6 +236,12 @@ func surfaceRest() []surfaceOp {
 		}),
 		offers("Database.Collection", "", "", func(s *surface, o ...HandleOption) (any, error) {
 			return through(s.db.Collection("c", o...))
+		}),
+		offers("Database.With", "", "", func(s *surface, o ...HandleOption) (any, error) {
+			return through(s.db.With(o...).Collection("c"))
+		}),
+		offers("Collection.With", "", "", func(s *surface, o ...HandleOption) (any, error) {
+			return through(s.c.With(o...))
 		}),
 	}
 }

@@ -108,7 +108,7 @@ func surfaceWriteOptions() []surfaceOption {
 
 func surfaceOtherOptions() []surfaceOption {
 	handles := func(o surfaceOption, changes sent) surfaceOption {
-		return o.in("Client.Database", changes).in("Database.Collection", changes)
+		return o.in("Client.Database", changes).in("Database.Collection", changes).in("Database.With", changes).in("Collection.With", changes)
 	}
 	ts := TimeSeries{TimeField: "t"}
 	secondary := WithReadPreference(ReadPreference{Mode: Secondary})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
@@ -102,6 +103,15 @@ func (c *Collection) insertOp(s *settings) exec.Op {
 func (c *Collection) UpdateOne(ctx context.Context, filter, update any, options ...UpdateOption) (UpdateResult, error) {
 	s := collect(c.base, options)
 	return c.update(ctx, filter, &s, false, func(dst []byte) ([]byte, error) { return appendUpdate(dst, "u", update) })
+}
+
+// UpdateByID changes the document with an _id, by a document of update operators or a
+// pipeline. nil is no _id to look for here: an ErrInvalidArgument.
+func (c *Collection) UpdateByID(ctx context.Context, id, update any, options ...UpdateOption) (UpdateResult, error) {
+	if id == nil {
+		return UpdateResult{}, failure(ErrInvalidArgument, "update by id: nil is no _id")
+	}
+	return c.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, update, options...)
 }
 
 // UpdateMany changes every document that matches the filter, by a document of

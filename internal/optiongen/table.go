@@ -28,13 +28,13 @@ var operations = []operation{
 	}},
 	{"Insert", "InsertOne", []call{{"Collection.InsertOne", "insert"}}},
 	{"InsertMany", "InsertMany", []call{{"Collection.InsertMany", "insert"}}},
-	{"Update", "UpdateOne", []call{{"Collection.UpdateOne", "update"}}},
+	{"Update", "UpdateOne and UpdateByID", []call{{"Collection.UpdateOne", "update"}, {"Collection.UpdateByID", "update"}}},
 	{"UpdateMany", "UpdateMany", []call{{"Collection.UpdateMany", "update"}}},
 	{"Replace", "ReplaceOne", []call{{"Collection.ReplaceOne", "update"}}},
 	{"Delete", "DeleteOne and DeleteMany", []call{{"Collection.DeleteOne", "delete"}, {"Collection.DeleteMany", "delete"}}},
-	{"FindOneAndDelete", "FindOneAndDelete", []call{{"Collection.FindOneAndDelete", "findAndModify"}}},
-	{"FindOneAndReplace", "FindOneAndReplace", []call{{"Collection.FindOneAndReplace", "findAndModify"}}},
-	{"FindOneAndUpdate", "FindOneAndUpdate", []call{{"Collection.FindOneAndUpdate", "findAndModify"}}},
+	{"FindOneAndDelete", "FindOneAndDelete", []call{{"Collection.FindOneAndDelete", "findAndModify"}, {"FindOneAndDelete", "findAndModify"}}},
+	{"FindOneAndReplace", "FindOneAndReplace", []call{{"Collection.FindOneAndReplace", "findAndModify"}, {"FindOneAndReplace", "findAndModify"}}},
+	{"FindOneAndUpdate", "FindOneAndUpdate", []call{{"Collection.FindOneAndUpdate", "findAndModify"}, {"FindOneAndUpdate", "findAndModify"}}},
 	{"Bulk", "Collection.BulkWrite, for all its writes", []call{{"Collection.BulkWrite", ""}}},
 	{"ClientBulk", "Client.BulkWrite, for all its writes", []call{{"Client.BulkWrite", "bulkWrite"}}},
 	{"UpdateModel", "UpdateOneModel", []call{{"UpdateOneModel", "update"}}},
@@ -48,7 +48,9 @@ var operations = []operation{
 		{"Collection.Drop", "drop"}, {"Database.Drop", "dropDatabase"}, {"Client.DropDatabase", "dropDatabase"},
 	}},
 	{"CreateIndex", "CreateIndex and CreateIndexes", []call{{"Collection.CreateIndex", "createIndexes"}, {"Collection.CreateIndexes", "createIndexes"}}},
-	{"DropIndex", "DropIndex and DropIndexes", []call{{"Collection.DropIndex", "dropIndexes"}, {"Collection.DropIndexes", "dropIndexes"}}},
+	{"DropIndex", "DropIndex, DropIndexByKeys and DropIndexes", []call{
+		{"Collection.DropIndex", "dropIndexes"}, {"Collection.DropIndexByKeys", "dropIndexes"}, {"Collection.DropIndexes", "dropIndexes"},
+	}},
 	{"ListIndexes", "ListIndexes", []call{{"Collection.ListIndexes", "listIndexes"}}},
 	{"ListCollections", "ListCollections and ListCollectionNames", []call{
 		{"Database.ListCollections", "listCollections"}, {"Database.ListCollectionNames", "listCollections"},
@@ -57,7 +59,9 @@ var operations = []operation{
 	{"RunCommand", "RunCommand", []call{{"Database.RunCommand", ""}}},
 	{"RunCursor", "RunCursorCommand", []call{{"Database.RunCursorCommand", ""}}},
 	{"Watch", "Watch", []call{{"Collection.Watch", "aggregate"}, {"Database.Watch", "aggregate"}, {"Client.Watch", "aggregate"}}},
-	{"Handle", "Client.Database and Database.Collection", []call{{"Client.Database", ""}, {"Database.Collection", ""}}},
+	{"Handle", "Client.Database, Database.Collection and the With of handles", []call{
+		{"Client.Database", ""}, {"Database.Collection", ""}, {"Database.With", ""}, {"Collection.With", ""},
+	}},
 }
 
 // option is a type that functions return, with the operations that take it.
