@@ -412,3 +412,23 @@ func ExampleReadPreference() {
 	fmt.Println(near)
 	// Output: {mode: nearest, tagSets: [{region: eu}, {}]}
 }
+
+// A document that cannot be sent takes no other with it, and the error says what became
+// of each.
+func ExampleBulkWriteError_Outcome() {
+	orders, done := connect()
+	defer done()
+
+	docs := []any{Order{3, "gin", 1}, bson.D{{"item", make(chan int)}}, Order{4, "tea", 1}, Order{5, "ale", 1}}
+	_, err := orders.InsertMany(context.Background(), docs, mgx.Unordered())
+	if failed, ok := errors.AsType[*mgx.BulkWriteError](err); ok {
+		for i := range docs {
+			fmt.Println(i, failed.Outcome(i))
+		}
+	}
+	// Output:
+	// 0 done
+	// 1 refused
+	// 2 refused
+	// 3 done
+}
