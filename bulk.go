@@ -133,7 +133,7 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 	groups := b.groups()
 	name, _ := models[0].kind.command()
 	var err error
-	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Operation: "bulkWrite", Database: c.db.name, Collection: c.name}); err != nil {
+	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Operation: "bulkWrite", Database: c.db.name, Collection: c.name, Timeout: s.timeout}); err != nil {
 		return BulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
 	}
 	for _, group := range groups {
@@ -190,7 +190,7 @@ func (b *bulk) runGroup(group []int) bool {
 		split.Extra = 0
 	}
 	op := exec.Op{
-		Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, RawData: b.s.rawData,
+		Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, RawData: b.s.rawData, Timeout: b.s.timeout,
 		Body:     func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
 		Sequence: sequence,
 	}

@@ -23,6 +23,8 @@ type settings struct {
 	cursor                             CursorType
 	prefetch, exhaust                  bool
 	maxTime, maxAwait                  time.Duration
+	timeout                            time.Duration // 0: none of its own; exec.NoTimeout: no limit
+	timeoutMode                        CursorTimeoutMode
 
 	unordered, returnAfter                         bool
 	nameOnly, dropTarget, allowPartial, noTimeout  bool
@@ -143,6 +145,47 @@ func Comment(value any) CommentOption { return option(func(s *settings) { s.comm
 // context bounds the client's wait; this one bounds the server's work. Of a cursor
 // it bounds all of that, until its end. See also Cursor.Explain.
 func MaxTime(d time.Duration) MaxTimeOption { return option(func(s *settings) { s.maxTime = d }) }
+
+// Timeout bounds the whole operation (timeoutMS): the wait for a server and a
+// connection, all that is sent, and retries, of which there are as many as there is
+// time for. It is an ErrTimeout. 0 is no limit, a negative one an
+// ErrInvalidArgument.
+//
+// On a handle it bounds each operation of the handle, and of those derived from it,
+// in the place of Options.Timeout. Of it and a deadline of the context the earlier one
+// counts. Where it is set, MaxTime, the timeout of a write concern, SocketTimeout and
+// WaitQueueTimeout do not count. What it bounds of a cursor is the matter of
+// WithTimeoutMode.
+func Timeout(d time.Duration) TimeoutOption {
+	switch {
+	case d == 0:
+		d = exec.NoTimeout
+	case d < 0:
+		d = exec.NoTimeout - 1
+	}
+	return option(func(s *settings) { s.timeout = d })
+}
+
+// CursorTimeoutMode says what a timeout bounds of a cursor.
+type CursorTimeoutMode uint8
+
+const (
+	// DefaultTimeoutMode is Iteration for tailable cursors, and CursorLifetime for
+	// others.
+	DefaultTimeoutMode CursorTimeoutMode = iota
+	// CursorLifetime bounds all that the cursor asks the server, from its first
+	// command on. Documents that are there are returned after that, too.
+	CursorLifetime
+	// Iteration bounds the first command, and then each call of Next, by itself.
+	Iteration
+)
+
+// WithTimeoutMode says what Timeout, or that of the handle or client, bounds of a
+// cursor; without any it is an ErrInvalidArgument, as are CursorLifetime for tailable
+// cursors and Iteration for pipelines that end with $out or $merge.
+func WithTimeoutMode(m CursorTimeoutMode) TimeoutModeOption {
+	return option(func(s *settings) { s.timeoutMode = m })
+}
 
 // Upsert inserts a document where none matches.
 func Upsert() UpsertOption { return option(func(s *settings) { s.upsert = true }) }

@@ -9,9 +9,10 @@ type (
 	// There are [AllowDiskUse], [AllowPartialResults], [BatchSize], [Comment],
 	// [Exhaust], [Hint], [Let], [Limit], [Max], [MaxAwaitTime], [MaxTime], [Min],
 	// [NoCursorTimeout], [Prefetch], [Projection], [RawData], [ReturnKey],
-	// [ShowRecordID], [Skip], [Sort], [SortBy], [WithCollation],
+	// [ShowRecordID], [Skip], [Sort], [SortBy], [Timeout], [WithCollation],
 	// [WithCursorType], [WithDocumentType], [WithReadConcern],
-	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation].
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
+	// [WithTimeoutMode].
 	FindOption interface {
 		applier
 		findOption()
@@ -20,7 +21,7 @@ type (
 	//
 	// There are [AllowDiskUse], [AllowPartialResults], [Comment], [Hint], [Let],
 	// [Max], [MaxTime], [Min], [Projection], [RawData], [ReturnKey],
-	// [ShowRecordID], [Skip], [Sort], [SortBy], [WithCollation],
+	// [ShowRecordID], [Skip], [Sort], [SortBy], [Timeout], [WithCollation],
 	// [WithDocumentType], [WithReadConcern], [WithReadPreference],
 	// [WithStrictUTF8], [WithTimeLocation].
 	FindOneOption interface {
@@ -30,14 +31,14 @@ type (
 	// CountOption is an option of CountDocuments.
 	//
 	// There are [Comment], [Hint], [Limit], [MaxTime], [RawData], [Skip],
-	// [WithCollation], [WithReadConcern], [WithReadPreference].
+	// [Timeout], [WithCollation], [WithReadConcern], [WithReadPreference].
 	CountOption interface {
 		applier
 		countOption()
 	}
 	// EstimatedCountOption is an option of EstimatedDocumentCount.
 	//
-	// There are [Comment], [MaxTime], [RawData], [WithReadConcern],
+	// There are [Comment], [MaxTime], [RawData], [Timeout], [WithReadConcern],
 	// [WithReadPreference].
 	EstimatedCountOption interface {
 		applier
@@ -45,9 +46,9 @@ type (
 	}
 	// DistinctOption is an option of Distinct.
 	//
-	// There are [Comment], [Hint], [MaxTime], [RawData], [WithCollation],
-	// [WithDocumentType], [WithReadConcern], [WithReadPreference],
-	// [WithStrictUTF8], [WithTimeLocation].
+	// There are [Comment], [Hint], [MaxTime], [RawData], [Timeout],
+	// [WithCollation], [WithDocumentType], [WithReadConcern],
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation].
 	DistinctOption interface {
 		applier
 		distinctOption()
@@ -56,16 +57,16 @@ type (
 	//
 	// There are [AllowDiskUse], [BatchSize], [BypassDocumentValidation],
 	// [Comment], [Hint], [Let], [MaxAwaitTime], [MaxTime], [Prefetch], [RawData],
-	// [WithCollation], [WithDocumentType], [WithReadConcern],
+	// [Timeout], [WithCollation], [WithDocumentType], [WithReadConcern],
 	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
-	// [WithWriteConcern].
+	// [WithTimeoutMode], [WithWriteConcern].
 	AggregateOption interface {
 		applier
 		aggregateOption()
 	}
 	// InsertOption is an option of InsertOne.
 	//
-	// There are [BypassDocumentValidation], [Comment], [RawData],
+	// There are [BypassDocumentValidation], [Comment], [RawData], [Timeout],
 	// [WithWriteConcern].
 	InsertOption interface {
 		applier
@@ -73,8 +74,8 @@ type (
 	}
 	// InsertManyOption is an option of InsertMany.
 	//
-	// There are [BypassDocumentValidation], [Comment], [RawData], [Unordered],
-	// [WithWriteConcern].
+	// There are [BypassDocumentValidation], [Comment], [RawData], [Timeout],
+	// [Unordered], [WithWriteConcern].
 	InsertManyOption interface {
 		applier
 		insertManyOption()
@@ -82,7 +83,7 @@ type (
 	// UpdateOption is an option of UpdateOne and UpdateByID.
 	//
 	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
-	// [Let], [RawData], [Sort], [SortBy], [Upsert], [WithCollation],
+	// [Let], [RawData], [Sort], [SortBy], [Timeout], [Upsert], [WithCollation],
 	// [WithWriteConcern].
 	UpdateOption interface {
 		applier
@@ -91,7 +92,7 @@ type (
 	// UpdateManyOption is an option of UpdateMany.
 	//
 	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
-	// [Let], [RawData], [Upsert], [WithCollation], [WithWriteConcern].
+	// [Let], [RawData], [Timeout], [Upsert], [WithCollation], [WithWriteConcern].
 	UpdateManyOption interface {
 		applier
 		updateManyOption()
@@ -99,14 +100,14 @@ type (
 	// ReplaceOption is an option of ReplaceOne.
 	//
 	// There are [BypassDocumentValidation], [Comment], [Hint], [Let], [RawData],
-	// [Sort], [SortBy], [Upsert], [WithCollation], [WithWriteConcern].
+	// [Sort], [SortBy], [Timeout], [Upsert], [WithCollation], [WithWriteConcern].
 	ReplaceOption interface {
 		applier
 		replaceOption()
 	}
 	// DeleteOption is an option of DeleteOne and DeleteMany.
 	//
-	// There are [Comment], [Hint], [Let], [RawData], [WithCollation],
+	// There are [Comment], [Hint], [Let], [RawData], [Timeout], [WithCollation],
 	// [WithWriteConcern].
 	DeleteOption interface {
 		applier
@@ -115,8 +116,8 @@ type (
 	// FindOneAndDeleteOption is an option of FindOneAndDelete.
 	//
 	// There are [Comment], [Hint], [Let], [MaxTime], [Projection], [RawData],
-	// [Sort], [SortBy], [WithCollation], [WithDocumentType], [WithStrictUTF8],
-	// [WithTimeLocation], [WithWriteConcern].
+	// [Sort], [SortBy], [Timeout], [WithCollation], [WithDocumentType],
+	// [WithStrictUTF8], [WithTimeLocation], [WithWriteConcern].
 	FindOneAndDeleteOption interface {
 		applier
 		findOneAndDeleteOption()
@@ -124,9 +125,9 @@ type (
 	// FindOneAndReplaceOption is an option of FindOneAndReplace.
 	//
 	// There are [BypassDocumentValidation], [Comment], [Hint], [Let], [MaxTime],
-	// [Projection], [RawData], [ReturnAfter], [Sort], [SortBy], [Upsert],
-	// [WithCollation], [WithDocumentType], [WithStrictUTF8], [WithTimeLocation],
-	// [WithWriteConcern].
+	// [Projection], [RawData], [ReturnAfter], [Sort], [SortBy], [Timeout],
+	// [Upsert], [WithCollation], [WithDocumentType], [WithStrictUTF8],
+	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndReplaceOption interface {
 		applier
 		findOneAndReplaceOption()
@@ -135,7 +136,7 @@ type (
 	//
 	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
 	// [Let], [MaxTime], [Projection], [RawData], [ReturnAfter], [Sort], [SortBy],
-	// [Upsert], [WithCollation], [WithDocumentType], [WithStrictUTF8],
+	// [Timeout], [Upsert], [WithCollation], [WithDocumentType], [WithStrictUTF8],
 	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndUpdateOption interface {
 		applier
@@ -144,7 +145,7 @@ type (
 	// BulkOption is an option of Collection.BulkWrite, for all its writes.
 	//
 	// There are [BypassDocumentValidation], [Comment], [Let], [RawData],
-	// [Unordered], [WithWriteConcern].
+	// [Timeout], [Unordered], [WithWriteConcern].
 	BulkOption interface {
 		applier
 		bulkOption()
@@ -152,7 +153,7 @@ type (
 	// ClientBulkOption is an option of Client.BulkWrite, for all its writes.
 	//
 	// There are [BypassDocumentValidation], [Comment], [Let], [RawData],
-	// [Unordered], [VerboseResults], [WithWriteConcern].
+	// [Timeout], [Unordered], [VerboseResults], [WithWriteConcern].
 	ClientBulkOption interface {
 		applier
 		clientBulkOption()
@@ -189,36 +190,36 @@ type (
 	// CreateCollectionOption is an option of CreateCollection.
 	//
 	// There are [Capped], [Clustered], [Comment], [ExpireAfter], [IndexDefaults],
-	// [PreAndPostImages], [StorageEngine], [Validator], [View], [WithCollation],
-	// [WithTimeSeries], [WithWriteConcern].
+	// [PreAndPostImages], [StorageEngine], [Timeout], [Validator], [View],
+	// [WithCollation], [WithTimeSeries], [WithWriteConcern].
 	CreateCollectionOption interface {
 		applier
 		createCollectionOption()
 	}
 	// ModifyCollectionOption is an option of ModifyCollection.
 	//
-	// There are [Comment], [WithWriteConcern].
+	// There are [Comment], [Timeout], [WithWriteConcern].
 	ModifyCollectionOption interface {
 		applier
 		modifyCollectionOption()
 	}
 	// RenameOption is an option of Rename.
 	//
-	// There are [Comment], [DropTarget], [WithWriteConcern].
+	// There are [Comment], [DropTarget], [Timeout], [WithWriteConcern].
 	RenameOption interface {
 		applier
 		renameOption()
 	}
 	// DropOption is an option of Collection.Drop, Database.Drop and DropDatabase.
 	//
-	// There are [Comment], [WithWriteConcern].
+	// There are [Comment], [Timeout], [WithWriteConcern].
 	DropOption interface {
 		applier
 		dropOption()
 	}
 	// CreateIndexOption is an option of CreateIndex and CreateIndexes.
 	//
-	// There are [Comment], [CommitQuorum], [MaxTime], [RawData],
+	// There are [Comment], [CommitQuorum], [MaxTime], [RawData], [Timeout],
 	// [WithWriteConcern].
 	CreateIndexOption interface {
 		applier
@@ -226,15 +227,16 @@ type (
 	}
 	// DropIndexOption is an option of DropIndex, DropIndexByKeys and DropIndexes.
 	//
-	// There are [Comment], [MaxTime], [RawData], [WithWriteConcern].
+	// There are [Comment], [MaxTime], [RawData], [Timeout], [WithWriteConcern].
 	DropIndexOption interface {
 		applier
 		dropIndexOption()
 	}
 	// ListIndexesOption is an option of ListIndexes.
 	//
-	// There are [BatchSize], [Comment], [Prefetch], [RawData],
-	// [WithDocumentType], [WithStrictUTF8], [WithTimeLocation].
+	// There are [BatchSize], [Comment], [Prefetch], [RawData], [Timeout],
+	// [WithDocumentType], [WithStrictUTF8], [WithTimeLocation],
+	// [WithTimeoutMode].
 	ListIndexesOption interface {
 		applier
 		listIndexesOption()
@@ -243,32 +245,33 @@ type (
 	// ListCollectionNames.
 	//
 	// There are [AuthorizedOnly], [BatchSize], [Comment], [NameOnly], [Prefetch],
-	// [RawData], [WithDocumentType], [WithReadPreference], [WithStrictUTF8],
-	// [WithTimeLocation].
+	// [RawData], [Timeout], [WithDocumentType], [WithReadPreference],
+	// [WithStrictUTF8], [WithTimeLocation], [WithTimeoutMode].
 	ListCollectionsOption interface {
 		applier
 		listCollectionsOption()
 	}
 	// ListDatabasesOption is an option of ListDatabases and ListDatabaseNames.
 	//
-	// There are [AuthorizedOnly], [Comment], [NameOnly], [WithReadPreference].
+	// There are [AuthorizedOnly], [Comment], [NameOnly], [Timeout],
+	// [WithReadPreference].
 	ListDatabasesOption interface {
 		applier
 		listDatabasesOption()
 	}
 	// RunCommandOption is an option of RunCommand.
 	//
-	// There are [AsRead], [RawData], [WithDocumentType], [WithReadPreference],
-	// [WithStrictUTF8], [WithTimeLocation].
+	// There are [AsRead], [RawData], [Timeout], [WithDocumentType],
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation].
 	RunCommandOption interface {
 		applier
 		runCommandOption()
 	}
 	// RunCursorOption is an option of RunCursorCommand.
 	//
-	// There are [BatchSize], [Comment], [MaxAwaitTime], [Prefetch],
+	// There are [BatchSize], [Comment], [MaxAwaitTime], [Prefetch], [Timeout],
 	// [WithDocumentType], [WithReadPreference], [WithStrictUTF8],
-	// [WithTimeLocation].
+	// [WithTimeLocation], [WithTimeoutMode].
 	RunCursorOption interface {
 		applier
 		runCursorOption()
@@ -288,8 +291,9 @@ type (
 	// HandleOption is an option of Client.Database, Database.Collection and the
 	// With of handles.
 	//
-	// There are [WithDocumentType], [WithReadConcern], [WithReadPreference],
-	// [WithStrictUTF8], [WithTimeLocation], [WithWriteConcern].
+	// There are [Timeout], [WithDocumentType], [WithReadConcern],
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
+	// [WithWriteConcern].
 	HandleOption interface {
 		applier
 		handleOption()
@@ -437,6 +441,46 @@ type (
 		FindOneAndUpdateOption
 		CreateIndexOption
 		DropIndexOption
+	}
+	// TimeoutOption is what [Timeout] returns.
+	TimeoutOption interface {
+		FindOption
+		FindOneOption
+		CountOption
+		EstimatedCountOption
+		DistinctOption
+		AggregateOption
+		InsertOption
+		InsertManyOption
+		UpdateOption
+		UpdateManyOption
+		ReplaceOption
+		DeleteOption
+		FindOneAndDeleteOption
+		FindOneAndReplaceOption
+		FindOneAndUpdateOption
+		BulkOption
+		ClientBulkOption
+		CreateCollectionOption
+		ModifyCollectionOption
+		RenameOption
+		DropOption
+		CreateIndexOption
+		DropIndexOption
+		ListIndexesOption
+		ListCollectionsOption
+		ListDatabasesOption
+		RunCommandOption
+		RunCursorOption
+		HandleOption
+	}
+	// TimeoutModeOption is what [WithTimeoutMode] returns.
+	TimeoutModeOption interface {
+		FindOption
+		AggregateOption
+		ListIndexesOption
+		ListCollectionsOption
+		RunCursorOption
 	}
 	// DiskUseOption is what [AllowDiskUse] returns.
 	DiskUseOption interface {

@@ -344,7 +344,7 @@ type DatabaseInfo struct {
 func (c *Client) ListDatabases(ctx context.Context, filter any, options ...ListDatabasesOption) ([]DatabaseInfo, error) {
 	s := collect(c.base.onPrimary(), options)
 	op := exec.Op{
-		Name: "listDatabases", Database: "admin", Access: exec.Other, Retryable: true, ReadPreference: s.readPreference,
+		Name: "listDatabases", Database: "admin", Access: exec.Other, Retryable: true, ReadPreference: s.readPreference, Timeout: s.timeout,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendInt32(dst, "listDatabases", 1)
 			if filter != nil {

@@ -86,7 +86,7 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 		Append: w.appendWrite, Begin: w.startMessage, Cost: w.cost, Place: w.placeWrite,
 	}
 	op := exec.Op{
-		Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData,
+		Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData, Timeout: s.timeout,
 		MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
 		Sequence: "ops", Second: "nsInfo", MoreDocuments: w.appendNamespaces,
 	}

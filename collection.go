@@ -3,6 +3,7 @@ package mgx
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -40,11 +41,15 @@ func (c *Collection) Database() *Database { return c.db }
 // Namespace returns database and collection, with a dot between.
 func (c *Collection) Namespace() string { return c.db.name + "." + c.name }
 
+// Timeout returns what bounds each operation of the handle, unless the call says
+// otherwise; 0: nothing does. See the option Timeout.
+func (c *Collection) Timeout() time.Duration { return c.db.client.timeoutOf(c.base) }
+
 // read begins a reading operation.
 func (c *Collection) read(name string, s *settings) exec.Op {
 	op := exec.Op{
 		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
-		MaxTime: s.maxTime, RawData: s.rawData,
+		MaxTime: s.maxTime, RawData: s.rawData, Timeout: s.timeout,
 	}
 	op.ExplicitReadConcern, op.ExplicitReadPreference = s.ownReadConcern, s.ownReadPreference
 	if s.readConcern != nil {
@@ -254,10 +259,16 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 		return cur
 	}
 	writes := writesOutput(stages)
+	if writes && s.timeoutMode == Iteration && cur.err == nil {
+		cur.err = failure(ErrInvalidArgument, "aggregate: a pipeline that ends with $out or $merge has no iteration to bound")
+	}
+	if cur.err != nil {
+		return cur
+	}
 	op := &cur.batches.Command
 	*op = exec.Op{
 		Name: "aggregate", Database: a.database, Collection: a.collection, Access: exec.Read, Retryable: !writes, ReadPreference: s.readPreference,
-		MaxTime: s.maxTime, RawData: s.rawData,
+		MaxTime: s.maxTime, RawData: s.rawData, Timeout: s.timeout,
 		Body: func(dst []byte) ([]byte, error) { return a.append(dst, stages, writes) },
 	}
 	op.ExplicitReadConcern, op.ExplicitReadPreference = s.ownReadConcern, s.ownReadPreference

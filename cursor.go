@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -45,6 +46,13 @@ type Cursor struct {
 	// tails reports whether the end of the results may not be the end of the cursor.
 	tails bool
 
+	awaits bool // the server waits for documents
+	// timeout is the timeoutMS in force, 0 or less: none; perCall, whether it bounds
+	// each call by itself, and not the cursor's life.
+	timeout time.Duration
+	perCall bool
+	cancel  context.CancelFunc // of the deadline of the cursor's life; nil: none
+
 	started, done bool
 	err           error
 	passing       bool // err is of the last call, and the cursor goes on
@@ -58,10 +66,34 @@ func (c *Client) newCursor(ctx context.Context, database, name string, s *settin
 		Binding:   exec.Binding{Cursor: true},
 		BatchSize: s.batchSize, Prefetch: s.prefetch, Exhaust: s.exhaust,
 	}
+	if cur.timeout = s.timeout; cur.timeout == 0 && ctx != nil {
+		if _, ok := ctx.Deadline(); !ok {
+			cur.timeout = c.options.Timeout
+		}
+	}
+	cur.batches.Timeout = cur.timeout
+	cur.awaits = s.cursor == TailableAwait
+	cur.perCall = s.timeoutMode == Iteration || s.cursor != NonTailable
+	if cur.err == nil {
+		cur.err = checkTimeouts(s, cmp.Or(cur.timeout, c.options.Timeout))
+	}
 	if s.comment != nil {
 		cur.batches.Comment = func(dst []byte) ([]byte, error) { return appendAny(dst, "comment", s.comment) }
 	}
 	return cur
+}
+
+// checkTimeouts refuses options of cursors that contradict each other.
+func checkTimeouts(s *settings, timeout time.Duration) error {
+	switch {
+	case s.timeoutMode != DefaultTimeoutMode && timeout == 0:
+		return failure(ErrInvalidArgument, "a timeout mode needs a timeout")
+	case s.timeoutMode == CursorLifetime && s.cursor != NonTailable:
+		return failure(ErrInvalidArgument, "the lifetime of a tailable cursor cannot be bounded by a timeout; each call can (Iteration)")
+	case s.maxAwait > 0 && timeout > 0 && s.maxAwait >= timeout:
+		return failure(ErrInvalidArgument, "the server would wait for documents (MaxAwaitTime, %v) as long as the timeout of a call (%v), or longer", s.maxAwait, timeout)
+	}
+	return nil
 }
 
 // cursorRunner runs the commands of a client's cursors.
@@ -100,6 +132,8 @@ func (c *Cursor) Next() bool { return c.next(c.ctx) }
 func (c *Cursor) NextContext(ctx context.Context) bool { return c.next(c.during(ctx)) }
 
 func (c *Cursor) next(ctx context.Context) bool {
+	ctx, done := c.bounded(ctx)
+	defer done()
 	for {
 		asked := time.Time{}
 		if c.tails && c.batches.AtLast() {
@@ -140,10 +174,35 @@ func pause(ctx context.Context, until time.Time) bool {
 
 // TryNext is Next for tailable cursors: it returns false after one reply of the
 // server without documents. Closed reports whether there can be more.
-func (c *Cursor) TryNext() bool { return c.tryNext(c.ctx) }
+func (c *Cursor) TryNext() bool {
+	ctx, done := c.bounded(c.ctx)
+	defer done()
+	return c.tryNext(ctx)
+}
 
 // TryNextContext is TryNext with a context for this call: see NextContext.
-func (c *Cursor) TryNextContext(ctx context.Context) bool { return c.tryNext(c.during(ctx)) }
+func (c *Cursor) TryNextContext(ctx context.Context) bool {
+	ctx, done := c.bounded(c.during(ctx))
+	defer done()
+	return c.tryNext(ctx)
+}
+
+// bounded bounds a call by the timeout that is for each by itself. Where the call has
+// no context of its own, its end ends the command, too.
+func (c *Cursor) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !c.perCall || c.timeout <= 0 || ctx == nil || c.batches.Remaining() > 0 || c.done {
+		return ctx, func() {}
+	}
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	if ctx != c.ctx || c.batches.Prefetch {
+		return limited, cancel
+	}
+	c.batches.Context = limited
+	return limited, func() {
+		c.batches.Context = c.ctx
+		cancel()
+	}
+}
 
 // callContext is the context of a call, with the values of the cursor's.
 type callContext struct {
@@ -202,6 +261,15 @@ func (c *Cursor) tryNext(ctx context.Context) bool {
 // start opens the cursor on the server.
 func (c *Cursor) start(ctx context.Context) {
 	c.started = true
+	if !c.perCall && c.timeout > 0 && c.ctx != nil {
+		own := ctx == c.ctx
+		c.ctx, c.cancel = context.WithTimeout(c.ctx, c.timeout)
+		if c.batches.Context = c.ctx; own {
+			ctx = c.ctx
+		}
+	}
+	// The server takes what it is told for the time of all batches.
+	c.batches.Command.Untold = c.perCall && !c.awaits || ctx != c.batches.Context
 	err := c.batches.Start(ctx)
 	switch {
 	case err == nil && c.batches.Closed():
@@ -277,6 +345,9 @@ func (c *Cursor) fail(ctx context.Context, err error) {
 // finish ends the cursor, here and, where it is still open, on the server.
 func (c *Cursor) finish(ctx context.Context) {
 	c.done = true
+	if c.cancel != nil {
+		defer c.cancel()
+	}
 	if !c.batches.Closed() {
 		c.cleanup.Stop()
 		c.batches.Close(ctx)
@@ -326,11 +397,18 @@ func (c *Cursor) Closed() bool { return c.done }
 // the cursor's error, like Err.
 func (c *Cursor) Close() error {
 	c.finish(c.ctx)
+	if c.timeout > 0 {
+		c.batches.Wait(c.timeout)
+	}
 	return c.err
 }
 
-// CloseContext is Close with a context that bounds the word to the server.
+// CloseContext is Close with a context that bounds the word to the server, in the place
+// of the cursor's timeout.
 func (c *Cursor) CloseContext(ctx context.Context) error {
+	if d, ok := ctx.Deadline(); ok && c.timeout != 0 {
+		c.batches.Timeout = max(time.Until(d), time.Millisecond)
+	}
 	c.finish(c.during(ctx))
 	return c.err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -112,6 +113,7 @@ func (db *Database) RunCommand(ctx context.Context, command any, options ...RunC
 	op := exec.Op{
 		Name:           name,
 		Operation:      "runCommand",
+		Timeout:        s.timeout,
 		Database:       db.name,
 		Access:         exec.Other,
 		ReadPreference: s.readPreference,
@@ -181,6 +183,10 @@ func (db *Database) CreateCollection(ctx context.Context, name string, options .
 	})
 }
 
+// Timeout returns what bounds each operation of the handle, unless the call says
+// otherwise; 0: nothing does. See the option Timeout.
+func (db *Database) Timeout() time.Duration { return db.client.timeoutOf(db.base) }
+
 // command runs a writing command whose reply does not matter beyond its errors.
 // collection is what it works on, if that is one.
 func (db *Database) command(ctx context.Context, name, collection string, s settings, body func(dst []byte, s *settings) ([]byte, error)) error {
@@ -188,7 +194,7 @@ func (db *Database) command(ctx context.Context, name, collection string, s sett
 		return db.err
 	}
 	op := exec.Op{
-		Name: name, Database: db.name, Collection: collection, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData,
+		Name: name, Database: db.name, Collection: collection, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData, Timeout: s.timeout,
 		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
 	}
 	op.MinWireUnacknowledged = s.needs(name)
@@ -226,7 +232,7 @@ func (db *Database) listCollections(ctx context.Context, filter any, s *settings
 	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", s, db.err)
 	c.batches.Comment = nil // the server has getMores inherit it
 	c.batches.Command = exec.Op{
-		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData,
+		Name: "listCollections", Database: db.name, Access: exec.Other, Retryable: true, ReadPreference: s.readPreference, RawData: s.rawData, Timeout: s.timeout,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendInt32(dst, "listCollections", 1)
 			dst, err := appendField(dst, "filter", filter)

@@ -234,7 +234,7 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 	}
 	op := exec.Op{
 		Name: "findAndModify", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
-		MaxTime: s.maxTime, MinWireUnacknowledged: s.needs("findAndModify"),
+		MaxTime: s.maxTime, Timeout: s.timeout, MinWireUnacknowledged: s.needs("findAndModify"),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "findAndModify", c.name)
 			dst, err := appendField(dst, "query", filter)

@@ -201,7 +201,7 @@ func (c *Collection) ListIndexes(ctx context.Context, options ...ListIndexesOpti
 	cur := c.db.client.newCursor(ctx, c.db.name, "$cmd.listIndexes."+c.name, &s, c.err)
 	cur.missingIsEmpty = true
 	cur.batches.Command = exec.Op{
-		Name: "listIndexes", Database: c.db.name, Collection: c.name, Access: exec.Other, Retryable: true, RawData: s.rawData,
+		Name: "listIndexes", Database: c.db.name, Collection: c.name, Access: exec.Other, Retryable: true, RawData: s.rawData, Timeout: s.timeout,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = appendCursorOption(bsonwire.AppendString(dst, "listIndexes", c.name), s.batchSize)
 			return appendOptional(dst, "comment", s.comment)

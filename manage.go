@@ -73,7 +73,7 @@ func (db *Database) RunCursorCommand(ctx context.Context, command any, options .
 		cur.err = failure(ErrInvalidArgument, "command: the document is empty")
 	}
 	cur.batches.Command = exec.Op{
-		Name: name, Operation: "runCommand", Database: db.name, Access: exec.Other, ReadPreference: s.readPreference,
+		Name: name, Operation: "runCommand", Database: db.name, Access: exec.Other, ReadPreference: s.readPreference, Timeout: s.timeout,
 		Body: func(dst []byte) ([]byte, error) { return append(dst, body[4:len(body)-1]...), nil },
 	}
 	return cur
@@ -182,7 +182,7 @@ func (c *Collection) DropSearchIndex(ctx context.Context, name string) error {
 // searchOp is a command on search indexes: it carries no concerns.
 func (c *Collection) searchOp(name string, body func([]byte) ([]byte, error)) exec.Op {
 	return exec.Op{
-		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Other,
+		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Other, Timeout: c.base.timeout,
 		Body: func(dst []byte) ([]byte, error) { return body(bsonwire.AppendString(dst, name, c.name)) },
 	}
 }

@@ -33,7 +33,7 @@ func (c *Client) open() error {
 		Topology: c.topology, API: cfg.API,
 		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
 		MaxAdaptiveRetries: setup.MaxAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
-		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval,
+		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, SelectionTimeout: o.ServerSelectionTimeout,
 	}
 	if n := o.MaxAdaptiveRetries; n != nil {
 		c.exec.MaxAdaptiveRetries = *n

@@ -1,9 +1,12 @@
 package mgx
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/exec"
 )
 
@@ -41,11 +44,8 @@ func (c *Client) beginIn(ctx context.Context, what *exec.Op, s *Session) (operat
 		return operation{}, nilContext(what.Name)
 	}
 	o := operation{client: c, ctx: ctx, session: s}
-	if t := c.options.Timeout; t > 0 {
-		o.timed = true
-		if _, ok := ctx.Deadline(); !ok {
-			o.ctx, o.cancel = context.WithTimeout(ctx, t)
-		}
+	if err := o.time(what); err != nil {
+		return operation{}, err
 	}
 	o.watch(what)
 	if err := c.enter(o.ctx); err != nil {
@@ -55,6 +55,32 @@ func (c *Client) beginIn(ctx context.Context, what *exec.Op, s *Session) (operat
 	}
 	o.binding = c.bindingOf(ctx, what, s)
 	return o, nil
+}
+
+// time gives the operation what bounds it: the timeout of the call or its handle, or
+// that of the client, unless the context has a deadline.
+func (o *operation) time(what *exec.Op) error {
+	t, own := what.Timeout, what.Timeout != 0
+	switch {
+	case t < exec.NoTimeout:
+		return failure(ErrInvalidArgument, "%s: a timeout must not be negative; 0 is no limit", what.Name)
+	case !own:
+		t = o.client.options.Timeout
+	}
+	if t == 0 {
+		return nil
+	}
+	o.timed = true
+	if o.client.options.SocketTimeout > 0 {
+		o.ctx = conn.WithoutSocketTimeout(o.ctx)
+	}
+	if t < 0 {
+		return nil
+	}
+	if _, ok := o.ctx.Deadline(); own || !ok {
+		o.ctx, o.cancel = context.WithTimeout(o.ctx, t)
+	}
+	return nil
 }
 
 // bindingOf is what the context binds an operation to: a session, a request, or both;
@@ -76,6 +102,11 @@ func (c *Client) bindingOf(ctx context.Context, what *exec.Op, s *Session) *exec
 		return q.Binding()
 	}
 	return nil
+}
+
+// timeoutOf returns what bounds the operations of a handle; 0: nothing does.
+func (c *Client) timeoutOf(base *settings) time.Duration {
+	return max(cmp.Or(base.timeout, c.options.Timeout), 0)
 }
 
 // bind binds the operation's commands to what a cursor is bound to, or to a server,

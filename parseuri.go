@@ -54,7 +54,7 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 
 		ConnectTimeout:         duration(cs.ConnectTimeout, -1),
 		SocketTimeout:          duration(cs.SocketTimeout, 0),
-		Timeout:                duration(cs.Timeout, 0),
+		Timeout:                duration(cs.Timeout, -1),
 		ServerSelectionTimeout: duration(cs.ServerSelectionTimeout, 0),
 		HeartbeatInterval:      duration(cs.HeartbeatFrequency, 0),
 		LocalThreshold:         duration(cs.LocalThreshold, -1),

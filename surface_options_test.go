@@ -58,6 +58,8 @@ func surfaceQueryOptions() []surfaceOption {
 			in("Database.RunCursorCommand", sent{"getMore.comment": "why"}).
 			in("Collection.BulkWrite", sent{"insert.comment": "why", "update.comment": "why", "delete.comment": "why"}),
 		choice("MaxTime", MaxTime(surfaceTime), sent{"maxTimeMS": "1500"}),
+		choice("Timeout", Timeout(0), sent{}),
+		choice("WithTimeoutMode", WithTimeoutMode(DefaultTimeoutMode), sent{}),
 		choice("AllowDiskUse", AllowDiskUse(false), sent{"allowDiskUse": "false"}),
 		choice("AllowPartialResults", AllowPartialResults(), sent{"allowPartialResults": "true"}),
 		choice("NoCursorTimeout", NoCursorTimeout(), sent{"noCursorTimeout": "true"}),

@@ -87,7 +87,7 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 
 func (c *Collection) insertOp(s *settings) exec.Op {
 	return exec.Op{
-		Name: "insert", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents", RawData: s.rawData,
+		Name: "insert", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents", RawData: s.rawData, Timeout: s.timeout,
 		MinWireUnacknowledged: s.needs("insert"),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "insert", c.name)
@@ -220,7 +220,7 @@ func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *set
 		return exec.Result{}, c.err
 	}
 	op := exec.Op{
-		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence, RawData: s.rawData,
+		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence, RawData: s.rawData, Timeout: s.timeout,
 		MinWireUnacknowledged: s.needs(name),
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, name, c.name)

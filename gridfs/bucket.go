@@ -47,18 +47,27 @@ type Options struct {
 	// ChunkSize is the size of new files' chunks in bytes: DefaultChunkSize if 0.
 	ChunkSize int
 	// Handle are the concerns and the read preference of the collections, where
-	// they are not the database's.
+	// they are not the database's, and the timeout: mgx.Timeout bounds each method
+	// of the bucket as a whole, and of a stream its life, from its opening to Close
+	// or Abort. The time that readers and writers of the caller's take counts, but
+	// does not end before they return.
 	Handle []mgx.HandleOption
 }
 
 // Bucket is a set of files. It is safe for concurrent use.
 type Bucket struct {
+	db            *mgx.Database
+	options       Options
 	files, chunks *mgx.Collection
 	primaryFiles  *mgx.Collection
 	chunkSize     int
+	indexes       *indexes
+}
 
-	indexing chan struct{} // holds a token while somebody is at the indexes
-	indexed  atomic.Bool
+// indexes are those of a bucket, to be made once.
+type indexes struct {
+	turn chan struct{} // holds a token while somebody is at it
+	made atomic.Bool
 }
 
 // New returns a bucket in a database. It does no I/O; the first upload makes the
@@ -77,12 +86,34 @@ func New(db *mgx.Database, options Options) (*Bucket, error) {
 	}
 	primary := append(options.Handle[:len(options.Handle):len(options.Handle)], mgx.WithReadPreference(mgx.ReadPreference{}))
 	return &Bucket{
+		db: db, options: options,
 		files:        db.Collection(name+".files", options.Handle...),
 		chunks:       db.Collection(name+".chunks", options.Handle...),
 		primaryFiles: db.Collection(name+".files", primary...),
 		chunkSize:    size,
-		indexing:     make(chan struct{}, 1),
+		indexes:      &indexes{turn: make(chan struct{}, 1)},
 	}, nil
+}
+
+// WithTimeout returns the bucket with another timeout, as mgx.Timeout sets it.
+func (b *Bucket) WithTimeout(d time.Duration) *Bucket {
+	options := b.options
+	options.Handle = append(options.Handle[:len(options.Handle):len(options.Handle)], mgx.Timeout(d))
+	other, err := New(b.db, options)
+	if err != nil {
+		panic("gridfs: options that were accepted are refused: " + err.Error())
+	}
+	other.indexes = b.indexes
+	return other
+}
+
+// bounded gives a method, or the life of a stream, the bucket's timeout.
+func (b *Bucket) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	t := b.files.Timeout()
+	if t <= 0 || ctx == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, t)
 }
 
 // equals is the filter of a field that has just this value.
@@ -133,6 +164,8 @@ func (b *Bucket) Find(ctx context.Context, filter any, options ...mgx.FindOption
 // Upload stores what r has, under a new identifier, which it returns. When
 // reading or storing fails, what was stored is removed, as by UploadStream.Abort.
 func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, options ...UploadOption) (any, error) {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	up, err := b.OpenUpload(ctx, filename, options...)
 	if err != nil {
 		return nil, err
@@ -148,11 +181,15 @@ func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, optio
 
 // Download writes a file's contents to w and returns how many bytes there were.
 func (b *Bucket) Download(ctx context.Context, id any, w io.Writer) (int64, error) {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	return copyOut(w)(b.OpenDownload(ctx, id))
 }
 
 // DownloadByName is Download for a revision of a name: see OpenDownloadByName.
 func (b *Bucket) DownloadByName(ctx context.Context, filename string, revision int, w io.Writer) (int64, error) {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	return copyOut(w)(b.OpenDownloadByName(ctx, filename, revision))
 }
 
@@ -168,7 +205,7 @@ func copyOut(w io.Writer) func(*DownloadStream, error) (int64, error) {
 
 // OpenDownload opens a file by its identifier.
 func (b *Bucket) OpenDownload(ctx context.Context, id any) (*DownloadStream, error) {
-	return b.open(ctx, equals("_id", id), fmt.Sprintf("with _id %v", id))
+	return b.open(b.life(ctx), equals("_id", id), fmt.Sprintf("with _id %v", id))
 }
 
 // OpenDownloadByName opens a revision of a name: 0 is the original, 1 the first
@@ -181,7 +218,8 @@ func (b *Bucket) OpenDownloadByName(ctx context.Context, filename string, revisi
 		order, skip = "-uploadDate", -(revision + 1)
 	}
 	filter := bson.D{{Key: "filename", Value: filename}}
-	down, err := b.open(ctx, filter, fmt.Sprintf("named %q", filename), mgx.Sort(order), mgx.Skip(int64(skip)))
+	l := b.life(ctx)
+	down, err := b.open(l, filter, fmt.Sprintf("named %q", filename), mgx.Sort(order), mgx.Skip(int64(skip)))
 	if skip > 0 && errors.Is(err, ErrFileNotFound) {
 		if b.files.FindOne(ctx, filter, mgx.Projection(idAlone)).Err() == nil {
 			return nil, fmt.Errorf("gridfs: %w: %q has no revision %d", ErrFileNotFound, filename, revision)
@@ -193,8 +231,24 @@ func (b *Bucket) OpenDownloadByName(ctx context.Context, filename string, revisi
 // idAlone projects documents to their _id.
 var idAlone = bson.D{{Key: "_id", Value: 1}}
 
-func (b *Bucket) open(ctx context.Context, filter bson.D, what string, options ...mgx.FindOneOption) (*DownloadStream, error) {
-	file, err := mgx.FindOne[File](ctx, b.files, filter, options...)
+// life bounds that of a stream.
+type life struct {
+	ctx context.Context
+	end context.CancelFunc
+}
+
+func (b *Bucket) life(ctx context.Context) life {
+	ctx, end := b.bounded(ctx)
+	return life{ctx, end}
+}
+
+func (b *Bucket) open(l life, filter bson.D, what string, options ...mgx.FindOneOption) (down *DownloadStream, err error) {
+	defer func() {
+		if err != nil {
+			l.end()
+		}
+	}()
+	file, err := mgx.FindOne[File](l.ctx, b.files, filter, options...)
 	if errors.Is(err, mgx.ErrNoDocuments) {
 		return nil, fmt.Errorf("gridfs: %w: none %s", ErrFileNotFound, what)
 	}
@@ -204,12 +258,14 @@ func (b *Bucket) open(ctx context.Context, filter bson.D, what string, options .
 	if file.Length < 0 || file.Length > 0 && file.ChunkSize <= 0 {
 		return nil, fmt.Errorf("gridfs: %w: its description says %d bytes in chunks of %d", ErrCorrupt, file.Length, file.ChunkSize)
 	}
-	return &DownloadStream{ctx: ctx, chunks: b.chunks, file: file}, nil
+	return &DownloadStream{life: l, chunks: b.chunks, file: file}, nil
 }
 
 // Delete removes a file. One that is not there is an ErrFileNotFound; chunks of it
 // that are left over are removed all the same.
 func (b *Bucket) Delete(ctx context.Context, id any) error {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	res, err := b.files.DeleteOne(ctx, equals("_id", id))
 	if err != nil {
 		return fmt.Errorf("gridfs: delete: %w", err)
@@ -225,6 +281,8 @@ func (b *Bucket) Delete(ctx context.Context, id any) error {
 
 // DeleteByName removes all revisions of a name.
 func (b *Bucket) DeleteByName(ctx context.Context, filename string) error {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	filter := bson.D{{Key: "filename", Value: filename}}
 	type idOnly struct {
 		ID any `bson:"_id"`
@@ -277,25 +335,27 @@ func renamed(res mgx.UpdateResult, err error, what string) error {
 
 // Drop removes all files, and the bucket's collections.
 func (b *Bucket) Drop(ctx context.Context) error {
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
 	if err := errors.Join(b.files.Drop(ctx), b.chunks.Drop(ctx)); err != nil {
 		return fmt.Errorf("gridfs: drop: %w", err)
 	}
-	b.indexed.Store(false)
+	b.indexes.made.Store(false)
 	return nil
 }
 
 // ensureIndexes makes the indexes before the first upload into an empty bucket.
 func (b *Bucket) ensureIndexes(ctx context.Context) error {
-	if b.indexed.Load() {
+	if b.indexes.made.Load() {
 		return nil
 	}
 	select {
-	case b.indexing <- struct{}{}:
-		defer func() { <-b.indexing }()
+	case b.indexes.turn <- struct{}{}:
+		defer func() { <-b.indexes.turn }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if b.indexed.Load() {
+	if b.indexes.made.Load() {
 		return nil
 	}
 	_, err := mgx.FindOne[bson.Raw](ctx, b.primaryFiles, nil, mgx.Projection(idAlone))
@@ -310,7 +370,7 @@ func (b *Bucket) ensureIndexes(ctx context.Context) error {
 			return err
 		}
 	}
-	b.indexed.Store(true)
+	b.indexes.made.Store(true)
 	return nil
 }
 

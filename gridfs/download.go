@@ -1,7 +1,6 @@
 package gridfs
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,7 @@ import (
 // DownloadStream reads a file, from any position. Chunks are asked for when they
 // are needed; one that is missing, or of the wrong size, is an ErrCorrupt.
 type DownloadStream struct {
-	ctx    context.Context
+	life   life
 	chunks *mgx.Collection
 	file   File
 
@@ -59,7 +58,7 @@ func (d *DownloadStream) fetch() error {
 		return d.corrupt("it has more chunks than can be")
 	}
 	if d.cur == nil {
-		d.cur = d.chunks.Find(d.ctx, bson.D{
+		d.cur = d.chunks.Find(d.life.ctx, bson.D{
 			{Key: "files_id", Value: exactly(d.file.ID)}, {Key: "n", Value: bson.D{{Key: "$gte", Value: int32(want)}}},
 		}, mgx.Sort("n"))
 		d.next = want
@@ -170,5 +169,6 @@ func (d *DownloadStream) Close() error {
 	}
 	d.closed = true
 	d.release()
+	d.life.end()
 	return nil
 }

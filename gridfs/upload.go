@@ -36,7 +36,7 @@ var batchBuffers = sync.Pool{New: func() any { b := make([]byte, 0, uploadBatch)
 
 // UploadStream writes a file. The file is there when Close has returned nil.
 type UploadStream struct {
-	ctx       context.Context
+	life      life
 	bucket    *Bucket
 	id        any
 	filename  string
@@ -61,7 +61,7 @@ type chunk struct {
 
 // OpenUpload begins a file. The context bounds all that the stream does.
 func (b *Bucket) OpenUpload(ctx context.Context, filename string, options ...UploadOption) (*UploadStream, error) {
-	u := &UploadStream{ctx: ctx, bucket: b, filename: filename, chunkSize: b.chunkSize}
+	u := &UploadStream{bucket: b, filename: filename, chunkSize: b.chunkSize}
 	for _, o := range options {
 		o(u)
 	}
@@ -71,7 +71,9 @@ func (b *Bucket) OpenUpload(ctx context.Context, filename string, options ...Upl
 	if err := checkChunkSize(u.chunkSize); err != nil {
 		return nil, err
 	}
-	if err := b.ensureIndexes(ctx); err != nil {
+	u.life = b.life(ctx)
+	if err := b.ensureIndexes(u.life.ctx); err != nil {
+		u.life.end()
 		return nil, fmt.Errorf("gridfs: make the indexes: %w", err)
 	}
 	return u, nil
@@ -192,7 +194,7 @@ func (u *UploadStream) send(data []byte) error {
 		data = data[size:]
 		u.n++
 	}
-	if _, err := u.bucket.chunks.InsertMany(u.ctx, chunks); err != nil {
+	if _, err := u.bucket.chunks.InsertMany(u.life.ctx, chunks); err != nil {
 		var refused *mgx.WriteError
 		if errors.As(err, &refused) {
 			u.n = first + int32(refused.Index) // what has that number is another's
@@ -223,10 +225,11 @@ func (u *UploadStream) Close() error {
 	if u.metadata != nil {
 		file = append(file, bson.E{Key: "metadata", Value: u.metadata})
 	}
-	if _, err := u.bucket.files.InsertOne(u.ctx, file); err != nil {
+	if _, err := u.bucket.files.InsertOne(u.life.ctx, file); err != nil {
 		u.closed, u.err = false, fmt.Errorf("gridfs: upload %q: %w", u.filename, err)
 		return u.err
 	}
+	u.life.end()
 	return nil
 }
 
@@ -240,11 +243,16 @@ func (u *UploadStream) Abort() error {
 	}
 	u.closed = true
 	u.free()
+	defer u.life.end()
 	if u.n == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), abortTimeout)
-	defer cancel()
+	ctx := u.life.ctx
+	if u.bucket.files.Timeout() <= 0 { // which bounds this, too
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
+	}
 	if err := u.removeChunks(ctx); err != nil {
 		return fmt.Errorf("gridfs: abort the upload of %q: %w", u.filename, err)
 	}

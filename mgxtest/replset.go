@@ -314,9 +314,10 @@ func (d *mongod) begin(r *request) (end func()) {
 	}
 }
 
-// deadline returns a context that also ends with the request's maxTimeMS.
+// deadline returns a context that also ends with the request's maxTimeMS. That of a
+// getMore only says how long to wait for documents.
 func (r *request) deadline() (context.Context, func()) {
-	if r.maxTime <= 0 {
+	if r.maxTime <= 0 || r.name == "getMore" {
 		return r.ctx, func() {}
 	}
 	return context.WithTimeout(r.ctx, r.maxTime)

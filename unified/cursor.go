@@ -1,6 +1,8 @@
 package unified
 
 import (
+	"context"
+
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 )
@@ -25,24 +27,30 @@ func (c *cursor) close() error { return c.cur.Close() }
 
 // onCursor runs an operation on a cursor.
 func (r *run) onCursor(c *cursor, name string, a *arguments) (result, error) {
-	if err := a.each(noMore); err != nil {
+	ctx, cancel := r.ctx, func() {}
+	err := a.each(func(key string, v argument) bool {
+		if key != "timeoutMS" || name != "close" {
+			return false
+		}
+		ctx, cancel = context.WithTimeout(r.ctx, v.milliseconds())
+		return true
+	})
+	defer cancel()
+	if err != nil {
 		return nothing, err
 	}
 	switch name {
 	case "close":
+		if ctx != r.ctx {
+			_ = c.cur.CloseContext(ctx)
+			return nothing, nil
+		}
 		_ = c.close() // tests look at the command's events instead
 		return nothing, nil
 	case "iterateOnce":
 		return c.document(c.cur.TryNext)
 	case "iterateUntilDocumentOrError":
-		return c.document(func() bool {
-			for !c.cur.TryNext() {
-				if c.cur.Closed() || r.ctx.Err() != nil {
-					return false
-				}
-			}
-			return true
-		})
+		return c.document(c.cur.Next)
 	}
 	return nothing, unknown("cursor", name)
 }

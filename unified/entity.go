@@ -153,6 +153,9 @@ func handle(d bson.D) ([]mgx.HandleOption, error) {
 				return nil, err
 			}
 			options = append(options, mgx.WithWriteConcern(wc))
+		case "timeoutMS":
+			n, _ := integer(e.Value)
+			options = append(options, mgx.Timeout(time.Duration(n)*time.Millisecond))
 		default:
 			return nil, skipf("the handle option %s is not supported", e.Key)
 		}

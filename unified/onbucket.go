@@ -3,6 +3,7 @@ package unified
 import (
 	"bytes"
 	"encoding/hex"
+	"time"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
@@ -31,11 +32,17 @@ func newBucket(db *mgx.Database, d bson.D) (*gridfs.Bucket, error) {
 
 // onBucket runs an operation on a bucket.
 func (r *run) onBucket(b *gridfs.Bucket, name string, a *arguments) (result, error) {
+	if v, ok := lookup(a.d, "timeoutMS"); ok {
+		n, _ := integer(v)
+		b = b.WithTimeout(time.Duration(n) * time.Millisecond)
+	}
 	switch name {
 	case "upload", "uploadWithId":
 		return r.upload(b, a)
 	case "drop":
 		return nothing, b.Drop(r.ctx)
+	case "find":
+		return r.findFiles(b, a)
 	}
 	var id any
 	var filename, newFilename string
@@ -50,6 +57,7 @@ func (r *run) onBucket(b *gridfs.Bucket, name string, a *arguments) (result, err
 			newFilename = v.text()
 		case "revision":
 			revision = int(v.int())
+		case "timeoutMS":
 		default:
 			return false
 		}
@@ -100,7 +108,7 @@ func (r *run) upload(b *gridfs.Bucket, a *arguments) (result, error) {
 			options = append(options, gridfs.WithMetadata(v.document()))
 		case "id":
 			options = append(options, gridfs.WithID(v.value))
-		case "disableMD5": // there is none
+		case "disableMD5", "timeoutMS": // there is none; see above
 		default:
 			return false
 		}
@@ -111,4 +119,25 @@ func (r *run) upload(b *gridfs.Bucket, a *arguments) (result, error) {
 	}
 	id, err := b.Upload(r.ctx, filename, bytes.NewReader(source), options...)
 	return value(id), err
+}
+
+// findFiles runs a find on the files of a bucket.
+func (r *run) findFiles(b *gridfs.Bucket, a *arguments) (result, error) {
+	var filter any
+	var options []mgx.FindOption
+	err := a.each(func(key string, v argument) bool {
+		if key == "filter" {
+			filter = v.document()
+			return true
+		}
+		return key == "timeoutMS" || add(&options, key, v)
+	})
+	if err != nil {
+		return nothing, err
+	}
+	files, err := mgx.Collect[bson.D](b.Find(r.ctx, filter, options...))
+	if err != nil {
+		return nothing, err
+	}
+	return documents(files), nil
 }

@@ -67,6 +67,10 @@ func optionOf(key string, v argument) (option any, known bool) {
 		return mgx.Skip(v.int()), true
 	case "sort":
 		return mgx.SortBy(v.document()), true
+	case "timeoutMS":
+		return mgx.Timeout(v.milliseconds()), true
+	case "timeoutMode":
+		return timeoutMode(v), true
 	}
 	return nil, false
 }
@@ -124,6 +128,17 @@ func cursorType(v argument) any {
 		v.from.wrong(v.key, "a cursor type", v.value)
 	}
 	return mgx.WithCursorType(t)
+}
+
+func timeoutMode(v argument) any {
+	switch v.text() {
+	case "cursorLifetime":
+		return mgx.WithTimeoutMode(mgx.CursorLifetime)
+	case "iteration":
+		return mgx.WithTimeoutMode(mgx.Iteration)
+	}
+	v.from.wrong(v.key, "a timeout mode", v.value)
+	return nil
 }
 
 func returned(v argument) any {

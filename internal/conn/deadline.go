@@ -8,6 +8,14 @@ import (
 // longAgo is a deadline that makes a blocked read or write return at once.
 var longAgo = time.Unix(1, 0)
 
+// unbounded is the key of a context that the socket timeout does not bound.
+type unbounded struct{}
+
+// WithoutSocketTimeout returns a context whose calls socketTimeoutMS does not bound.
+func WithoutSocketTimeout(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unbounded{}, true)
+}
+
 // arm makes the socket obey ctx and the socket timeout until disarm. It tells
 // whether the socket's deadline is the context's.
 //
@@ -16,7 +24,7 @@ var longAgo = time.Unix(1, 0)
 // own timer alone: the context has one. No goroutine runs unless it ends.
 func (c *Conn) arm(ctx context.Context) (byContext bool) {
 	var want time.Time
-	if c.socketTimeout > 0 {
+	if c.socketTimeout > 0 && ctx.Value(unbounded{}) == nil {
 		want = time.Now().Add(c.socketTimeout)
 	}
 	done := ctx.Done()

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -46,6 +47,8 @@ type Config struct {
 	Limit     int64
 	// AwaitMS is how long the server waits for documents, 0 leaves it to the server.
 	AwaitMS int64
+	// Timeout is the timeoutMS of each getMore, and of killCursors: see exec.Op.
+	Timeout time.Duration
 	// Comment appends the comment of getMores; nil: none.
 	Comment func(dst []byte) ([]byte, error)
 	// Prefetch asks for the next batch while the current one is used, Exhaust has the
@@ -71,6 +74,7 @@ type Batches struct {
 	ahead   *ahead
 	resized *int32 // the batch size, once the batch is there that is on its way
 	closed  bool
+	killed  chan struct{} // closed once the server has been told that the cursor is not needed; nil: nobody is telling it
 }
 
 // Start sends the command that opens the cursor, and makes its first batch the

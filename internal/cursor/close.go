@@ -55,7 +55,7 @@ func (b *Batches) kill(ctx context.Context) {
 	if l != nil && l.Conn().Broken() != nil {
 		return // nothing else leads to it
 	}
-	h := home{database: b.Command.Database, collection: b.Collection}
+	h := home{database: b.Command.Database, collection: b.Collection, timeout: b.Timeout}
 	if ctx.Err() == nil && (l == nil || !l.Conn().Pending()) {
 		h.killLate(ctx, b.Runner, &b.Binding, id)
 		return
@@ -64,10 +64,27 @@ func (b *Batches) kill(ctx context.Context) {
 	// reply that may come before it on a connection of the cursor's own.
 	bound, runner := b.Binding, b.Runner
 	b.Binding = exec.Binding{}
+	killed := make(chan struct{})
+	b.killed = killed
 	go func() {
+		defer close(killed)
 		h.killLate(ctx, runner, &bound, id)
 		bound.End()
 	}()
+}
+
+// Wait waits for the word to the server that the cursor is not needed, if it is on its
+// way, at most for a time.
+func (b *Batches) Wait(most time.Duration) {
+	if b.killed == nil {
+		return
+	}
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-b.killed:
+	case <-timer.C:
+	}
 }
 
 // KillTimeout bounds the word to a server that a cursor is not needed.
@@ -83,7 +100,7 @@ func (h home) killLate(ctx context.Context, r Runner, b *exec.Binding, id int64)
 // kill tells a server that cursors are not needed any more.
 func (h home) kill(ctx context.Context, r Runner, b *exec.Binding, ids []int64) error {
 	op := exec.Op{
-		Name: "killCursors", Database: h.database, Collection: h.collection, Access: exec.Other,
+		Name: "killCursors", Database: h.database, Collection: h.collection, Access: exec.Other, Timeout: h.timeout,
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "killCursors", h.collection)
 			dst, at := bsonwire.BeginArray(dst, "cursors")

@@ -57,7 +57,7 @@ func (b *Batches) getMore(ctx context.Context) (exec.Result, error) {
 	exhaust := b.Exhaust && !b.Runner.Shares(ctx)
 	op := exec.Op{
 		Name: "getMore", Database: b.Command.Database, Collection: b.Collection, CursorID: b.id, Access: exec.Other, AwaitMS: b.AwaitMS,
-		Exhaust: exhaust, Body: b.appendGetMore,
+		Exhaust: exhaust, Body: b.appendGetMore, Timeout: b.Timeout,
 	}
 	return b.Runner.Run(ctx, &op, &b.Binding)
 }

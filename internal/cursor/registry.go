@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mgxdb/mgx/internal/exec"
 )
@@ -17,6 +18,8 @@ type home struct {
 	// bound reports whether only the cursor's own connection leads to it, behind a
 	// load balancer.
 	bound bool
+	// timeout is the timeoutMS of the cursor: see exec.Op.
+	timeout time.Duration
 }
 
 // Registry has the open cursors of a client, by their servers' identifiers. The zero

@@ -2,10 +2,12 @@ package exec
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/fault"
@@ -76,3 +78,31 @@ func networkError(err error) (*conn.Error, bool) {
 
 // HasLabel reports whether the error carries a label.
 func (e *OperationError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
+
+// LateError is a command that was not sent, since its answer would come after the
+// deadline.
+type LateError struct {
+	Command      string
+	Left, MinRTT time.Duration
+}
+
+func (e *LateError) Error() string {
+	return fmt.Sprintf("%s: not sent: the time is up (%v left, the server takes at least %v to answer)", e.Command, e.Left, e.MinRTT)
+}
+
+// Unwrap returns the error of a deadline that has passed.
+func (e *LateError) Unwrap() error { return context.DeadlineExceeded }
+
+// ExpiredError is what an operation met last, before the time was over in which it
+// would have been tried again.
+type ExpiredError struct{ Err error }
+
+func (e *ExpiredError) Error() string { return "the time is up; before that: " + e.Err.Error() }
+
+// Unwrap returns what happened, and the error of a deadline that has passed.
+func (e *ExpiredError) Unwrap() []error { return []error{e.Err, context.DeadlineExceeded} }
+
+// Categories implements fault.Categorized.
+func (e *ExpiredError) Categories() []error {
+	return fault.Timeouts(context.DeadlineExceeded, fault.Categories(e.Err)...)
+}

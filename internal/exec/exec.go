@@ -55,7 +55,9 @@ type Executor struct {
 
 	LocalThreshold time.Duration
 	Heartbeat      time.Duration
-	Monitor        *Monitor // nil: nobody watches
+	// SelectionTimeout is serverSelectionTimeoutMS.
+	SelectionTimeout time.Duration
+	Monitor          *Monitor // nil: nobody watches
 
 	timeout atomic.Int64 // of sessions, as last seen
 	room    roomHint
@@ -118,14 +120,23 @@ func (r *run) attempts(ctx context.Context) (Result, error) {
 	for {
 		res, f, err := r.attempt(ctx)
 		if f == nil || !r.mayRetry(ctx, f) {
-			return r.settle(ctx, res, f, err)
+			res, err = r.settle(ctx, res, f, err)
+			return res, r.late(ctx, err)
 		}
 		r.remember(res, f, err)
 		r.again(f)
 		if f.overloaded && !r.backOff(ctx, err) {
-			return r.last.res, r.last.err
+			return r.last.res, r.late(ctx, r.last.err)
 		}
 	}
+}
+
+// late makes an error of an operation whose time is over one that says so.
+func (r *run) late(ctx context.Context, err error) error {
+	if err == nil || !r.op.Timed || ctx.Err() != context.DeadlineExceeded || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &ExpiredError{Err: err}
 }
 
 // run is the state of one Run.
@@ -137,10 +148,11 @@ type run struct {
 	// retries are the attempts after the first; turnedAway those, not among them,
 	// that got no connection because the pool was cleared.
 	retries, turnedAway int
-	overloads           int     // attempts that an overloaded server turned away
-	sent                bool    // the attempt at hand got as far as sending
-	asked               bool    // any attempt did
-	last                outcome // of the attempts so far
+	overloads           int       // attempts that an overloaded server turned away
+	began               time.Time // the attempt at hand, if the operation is timed
+	sent                bool      // the attempt at hand got as far as sending
+	asked               bool      // any attempt did
+	last                outcome   // of the attempts so far
 
 	avoided   []string // addresses to avoid
 	session   *session.Server
@@ -183,6 +195,9 @@ func (x *Executor) sessionTimeout() time.Duration { return time.Duration(x.timeo
 // decision, where a retry could be thought of.
 func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
 	r.sent = false
+	if r.op.Timed {
+		r.began = time.Now()
+	}
 	server, err := r.selectServer(ctx)
 	if err != nil {
 		return Result{}, nil, r.label(nil, err)
@@ -258,7 +273,36 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 	}
 }
 
+// minRTT is the shortest time in which a server has answered lately.
+func (x *Executor) minRTT(server *Server) time.Duration {
+	if d := x.Topology.Description().Server(server.Address()); d != nil {
+		return d.MinRTT
+	}
+	return 0
+}
+
+// checkOut borrows a connection, or takes the one that the operation is bound to.
+// With a timeoutMS, what selection has left of serverSelectionTimeoutMS bounds the
+// wait, and waitQueueTimeoutMS does not.
 func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
+	if !r.op.Timed || r.b.Lease != nil {
+		return r.borrow(ctx, server)
+	}
+	if limit := r.x.SelectionTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, r.began.Add(limit))
+		defer cancel()
+	}
+	for {
+		lease, err := r.borrow(ctx, server)
+		var waited *pool.WaitQueueTimeoutError
+		if !errors.As(err, &waited) || waited.Cause != nil || ctx.Err() != nil {
+			return lease, err
+		}
+	}
+}
+
+func (r *run) borrow(ctx context.Context, server *Server) (*Lease, error) {
 	l := r.b.Lease
 	if l == nil && r.inTransaction {
 		l = r.b.Session.where().lease
@@ -367,8 +411,12 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if op.Access == ReadThenWrite {
 		env.needPrimary = x.Topology.Description().WritesNeedPrimary()
 	}
-	if op.Timed {
-		env.deadline, _ = ctx.Deadline()
+	if deadline, ok := ctx.Deadline(); ok {
+		env.deadline, env.minRTT = deadline, x.minRTT(server)
+		if left := time.Until(deadline); op.tells() && left <= env.minRTT {
+			// The answer would come too late, and cost the connection.
+			return Result{}, reply.Head{}, &LateError{Command: op.Name, Left: left, MinRTT: env.minRTT}
+		}
 	}
 	f, err := r.encode(&env, server, lease)
 	if err != nil {

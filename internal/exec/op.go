@@ -75,14 +75,20 @@ type Op struct {
 	MaxTime time.Duration
 	// AwaitMS is maxTimeMS for a command that has its own notion of it.
 	AwaitMS int64
-	// Timed tells that timeoutMS bounds the operation: it is retried as often as the
-	// context's deadline allows, and the server is to stop there too.
+	// Timeout is the timeoutMS of the call or of its handle: 0 is none, so that the
+	// client's counts; [NoTimeout] is no limit. It is for who begins the operation.
+	Timeout time.Duration
+	// Timed reports whether a timeoutMS bounds the operation: it is retried as often as
+	// the context's deadline allows, and the older timeouts do not count.
 	Timed bool
 	// Ends tells that the command ends the session's transaction. It is retried
 	// whatever the user says of retries, and Again, if any, is called before it is
 	// retried for another reason than an overloaded server.
 	Ends  bool
 	Again func()
+	// Untold keeps the deadline from the server: it is that of one call, and the server
+	// would take it for that of the whole cursor.
+	Untold bool
 	// NoSession sends the command outside of any session.
 	NoSession bool
 	// ID is shared by the commands of one operation, for their events; 0 takes
@@ -142,8 +148,9 @@ func (w *WriteConcern) IsDefault() bool {
 	return w == nil || w.W == nil && w.Timeout == 0 && w.Journal == nil && w.Fsync == nil
 }
 
-func (w *WriteConcern) append(dst []byte) []byte {
-	if w.IsDefault() {
+// append appends it, without its timeout where a timeoutMS counts instead.
+func (w *WriteConcern) append(dst []byte, timed bool) []byte {
+	if w.IsDefault() || timed && w.W == nil && w.Journal == nil && w.Fsync == nil {
 		return dst
 	}
 	dst, at := bsonwire.BeginDocument(dst, "writeConcern")
@@ -159,7 +166,7 @@ func (w *WriteConcern) append(dst []byte) []byte {
 	if w.Fsync != nil {
 		dst = bsonwire.AppendBoolean(dst, "fsync", *w.Fsync)
 	}
-	if w.Timeout > 0 {
+	if w.Timeout > 0 && !timed {
 		dst = bsonwire.AppendInt64(dst, "wtimeout", max(w.Timeout.Milliseconds(), 1)) // 0 is no limit
 	}
 	return bsonwire.End(dst, at)
@@ -189,6 +196,7 @@ type envelope struct {
 	read        readConcern
 	clusterTime []byte
 	deadline    time.Time // for maxTimeMS; zero: none
+	minRTT      time.Duration
 }
 
 // roomHint remembers how large recent messages with documents were, so that a large
@@ -316,7 +324,7 @@ func (f *frame) sequences(op *Op) []wire.Sequence {
 func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byte {
 	b = env.read.append(b)
 	if writes {
-		b = op.WriteConcern.append(b)
+		b = op.WriteConcern.append(b, op.Timed)
 	}
 	if op.RawData && env.desc.MaxWireVersion >= wireversion.RawData {
 		b = bsonwire.AppendBoolean(b, "rawData", true)
@@ -354,21 +362,37 @@ func appendTrue(dst []byte, key string, v bool) []byte {
 // deadline, whichever is nearer; 0: as long as it likes.
 func (op *Op) maxTimeMS(env *envelope) int64 {
 	if op.AwaitMS != 0 || op.Name == "getMore" {
-		return 0 // servers refuse it in a getMore, but to wait for data
+		if op.AwaitMS == 0 || !op.Timed || env.deadline.IsZero() {
+			return 0 // servers refuse it in a getMore, but to wait for data
+		}
+		// Nobody would have what the server waited for longer.
+		return max(time.Until(env.deadline)-env.minRTT, time.Millisecond).Milliseconds()
 	}
 	own := max(op.MaxTime, 0)
+	if op.Timed {
+		own = 0
+	}
 	if own > 0 && own < time.Millisecond {
 		own = time.Millisecond // 0 would be no limit
 	}
-	if env.deadline.IsZero() {
+	if env.deadline.IsZero() || !op.tells() {
 		return own.Milliseconds()
 	}
 	// The server should give up a little before the client does.
-	left := time.Until(env.deadline) - env.desc.MinRTT
-	if left > 0 && (own == 0 || left < own) {
+	left := max(time.Until(env.deadline)-env.minRTT, time.Millisecond)
+	if own == 0 || left < own {
 		own = left
 	}
 	return own.Milliseconds()
+}
+
+// NoTimeout is an explicit timeoutMS of 0: no limit.
+const NoTimeout time.Duration = -1
+
+// tells reports whether the server is told by when the command must be over. What
+// tidies up has a deadline of its own, which is nobody's wish.
+func (op *Op) tells() bool {
+	return !op.Untold && (op.Timed || op.Name != "killCursors" && op.Name != "endSessions")
 }
 
 // boundTime gives the command that begins at at a maxTimeMS, or makes its own one

@@ -158,6 +158,8 @@ var options = []option{
 		on("getMore: `comment`", "Database.RunCursorCommand"),
 	)}}},
 	{"MaxTimeOption", list(reading, findAndModify, "CreateIndex", "DropIndex"), []maker{{name: "MaxTime", field: "`maxTimeMS`"}}},
+	{"TimeoutOption", list(reading, writing, managing, listing, "RunCommand", "RunCursor", "Handle"), []maker{{name: "Timeout", field: nothing}}},
+	{"TimeoutModeOption", cursors, []maker{{name: "WithTimeoutMode", field: nothing}}},
 	{"DiskUseOption", list(query, "Aggregate"), []maker{{name: "AllowDiskUse", field: "`allowDiskUse`"}}},
 	{"QueryOption", query, []maker{{name: "AllowPartialResults", field: "`allowPartialResults`"}}},
 	{"FindOption", list("Find"), []maker{{name: "NoCursorTimeout", field: "`noCursorTimeout`"}}},
