@@ -281,7 +281,7 @@ type (
 	// There are [BatchSize], [Comment], [FullDocument],
 	// [FullDocumentBeforeChange], [MaxAwaitTime], [ResumeAfter],
 	// [ShowExpandedEvents], [SplitLargeEvents], [StartAfter],
-	// [StartAtOperationTime], [WithCollation], [WithDocumentType],
+	// [StartAtOperationTime], [Timeout], [WithCollation], [WithDocumentType],
 	// [WithReadConcern], [WithReadPreference], [WithStrictUTF8],
 	// [WithTimeLocation].
 	WatchOption interface {
@@ -472,6 +472,7 @@ type (
 		ListDatabasesOption
 		RunCommandOption
 		RunCursorOption
+		WatchOption
 		HandleOption
 	}
 	// TimeoutModeOption is what [WithTimeoutMode] returns.

@@ -2,6 +2,7 @@ package mgx
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -44,6 +45,9 @@ type ChangeStream struct {
 	position  changestream.Position
 	fragments changestream.Fragments
 	doc       []byte
+
+	// timeout is the timeoutMS of each call, 0 or less: none.
+	timeout time.Duration
 
 	lost    bool // the cursor is, and has to be opened again
 	closed  bool
@@ -95,11 +99,15 @@ func (c *Client) watch(ctx context.Context, w watched, pipeline any, err error) 
 	if w.stages, err = appendPipeline(nil, "pipeline", pipeline); err != nil {
 		return nil, err
 	}
+	timeout := cmp.Or(w.settings.timeout, c.options.Timeout)
+	if err := checkTimeouts(&w.settings, timeout); err != nil {
+		return nil, err
+	}
 	start, err := w.settings.changeStream().start()
 	if err != nil {
 		return nil, err
 	}
-	s := &ChangeStream{client: c, dec: c.decode(&w.settings), watch: w, position: changestream.NewPosition(start)}
+	s := &ChangeStream{client: c, dec: c.decode(&w.settings), watch: w, position: changestream.NewPosition(start), timeout: timeout}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.open(ctx, exec.Binding{Cursor: true}); err != nil {
 		_ = s.Close(ctx)
@@ -117,9 +125,9 @@ func (s *ChangeStream) open(ctx context.Context, b exec.Binding) error {
 	}
 	next := &cursor.Batches{Config: cursor.Config{
 		Runner: cursorRunner{s.client}, Open: &s.client.cursors, Context: s.life, Binding: b,
-		BatchSize: set.batchSize, AwaitMS: set.awaitMS(), Collection: "$cmd.aggregate",
+		BatchSize: set.batchSize, AwaitMS: set.awaitMS(), Timeout: set.timeout, Collection: "$cmd.aggregate",
 		Command: exec.Op{
-			Name: "aggregate", Database: s.watch.database, Access: exec.Read, Retryable: true, ReadPreference: set.readPreference,
+			Name: "aggregate", Database: s.watch.database, Access: exec.Read, Retryable: true, ReadPreference: set.readPreference, Timeout: set.timeout,
 			Body: func(dst []byte) ([]byte, error) { return s.append(dst, wire) },
 		},
 	}}
@@ -183,10 +191,18 @@ func (s *ChangeStream) during(ctx context.Context) context.Context { return call
 // ended (after an invalidate event, or when its collection is gone), after an error, and
 // when the context ends: Err tells which. After the context's end the stream goes on
 // with the next call, and no event is lost.
+//
+// Where there is a timeout (the option Timeout, or that of the handle or client), it
+// bounds each call, and what is sent to open the stream again within it. After it the
+// next call opens the stream again. If no event has come before that, the server may
+// not have been through its oplog in the time: close the stream, and open one with a
+// higher timeout.
 func (s *ChangeStream) Next(ctx context.Context) bool {
+	ctx, done := s.bounded(ctx)
+	defer done()
 	for {
 		asked := time.Now()
-		if s.TryNext(ctx) {
+		if s.tryNext(ctx) {
 			return true
 		}
 		if s.err != nil || s.closed {
@@ -204,6 +220,24 @@ func (s *ChangeStream) Next(ctx context.Context) bool {
 // resume token there is, call it in a loop and take ResumeToken each time: the token
 // moves on also where no event matches.
 func (s *ChangeStream) TryNext(ctx context.Context) bool {
+	ctx, done := s.bounded(ctx)
+	defer done()
+	return s.tryNext(ctx)
+}
+
+// bounded gives a call the stream's timeout. That of the client is for contexts without
+// a deadline.
+func (s *ChangeStream) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.timeout <= 0 || ctx == nil || s.closed {
+		return ctx, func() {}
+	}
+	if _, ok := ctx.Deadline(); ok && s.watch.settings.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.timeout)
+}
+
+func (s *ChangeStream) tryNext(ctx context.Context) bool {
 	s.doc = nil
 	if s.passing {
 		s.err, s.passing = nil, false
@@ -241,11 +275,11 @@ func (s *ChangeStream) more(ctx context.Context) {
 	waiting := s.batches.Waiting()
 	err = s.public(err)
 	switch {
-	case waiting:
+	case waiting && s.timeout <= 0:
 		s.pass(err)
-	case !s.resumable(err):
+	case !waiting && !s.resumable(err):
 		s.fail(ctx, err)
-	case s.client.options.Timeout > 0 && errors.Is(err, ErrTimeout):
+	case waiting, s.timeout > 0 && errors.Is(err, ErrTimeout):
 		// timeoutMS is over for this call; the next one goes on.
 		s.lost = true
 		s.pass(err)
@@ -274,7 +308,7 @@ func (s *ChangeStream) resume(ctx context.Context) {
 	switch {
 	case err == nil:
 		s.lost = false
-	case ctx.Err() != nil || s.client.options.Timeout > 0 && errors.Is(err, ErrTimeout):
+	case ctx.Err() != nil || s.timeout > 0 && errors.Is(err, ErrTimeout):
 		s.pass(err)
 	default:
 		s.fail(ctx, err)

@@ -158,7 +158,7 @@ var options = []option{
 		on("getMore: `comment`", "Database.RunCursorCommand"),
 	)}}},
 	{"MaxTimeOption", list(reading, findAndModify, "CreateIndex", "DropIndex"), []maker{{name: "MaxTime", field: "`maxTimeMS`"}}},
-	{"TimeoutOption", list(reading, writing, managing, listing, "RunCommand", "RunCursor", "Handle"), []maker{{name: "Timeout", field: nothing}}},
+	{"TimeoutOption", list(reading, writing, managing, listing, "RunCommand", "RunCursor", "Watch", "Handle"), []maker{{name: "Timeout", field: nothing}}},
 	{"TimeoutModeOption", cursors, []maker{{name: "WithTimeoutMode", field: nothing}}},
 	{"DiskUseOption", list(query, "Aggregate"), []maker{{name: "AllowDiskUse", field: "`allowDiskUse`"}}},
 	{"QueryOption", query, []maker{{name: "AllowPartialResults", field: "`allowPartialResults`"}}},
