@@ -249,14 +249,21 @@ func (s *ChangeStream) tryNext(ctx context.Context) bool {
 		s.pass(nilContext("getMore"))
 		return false
 	case s.lost:
-		s.resume(ctx)
-		return s.err == nil && s.take(ctx)
+		if s.resume(ctx); s.err != nil {
+			return false
+		}
+		if s.take(ctx) {
+			return true
+		}
 	case s.take(ctx):
 		return true
 	case s.err != nil:
 		return false
 	case s.batches.ID() == 0:
 		s.finish(ctx) // as after an invalidation
+		return false
+	}
+	if s.err != nil || s.closed {
 		return false
 	}
 	s.more(ctx)

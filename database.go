@@ -145,8 +145,10 @@ func (db *Database) makeRead(op *exec.Op, body []byte, options []RunCommandOptio
 }
 
 // verbatim are the settings of commands that are sent as they are: of the
-// database's, only how to decode counts.
-func (db *Database) verbatim() *settings { return &settings{decode: db.base.decode} }
+// database's, only how to decode counts, and the timeout.
+func (db *Database) verbatim() *settings {
+	return &settings{decode: db.base.decode, timeout: db.base.timeout}
+}
 
 // Aggregate runs a pipeline that starts without a collection, such as one with
 // $currentOp or $documents.
