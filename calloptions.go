@@ -143,7 +143,8 @@ func Comment(value any) CommentOption { return option(func(s *settings) { s.comm
 // MaxTime makes the server stop the operation after d, with an ErrTimeout; it has
 // millisecond precision, and there is no limit by default. A deadline of the
 // context bounds the client's wait; this one bounds the server's work. Of a cursor
-// it bounds all of that, until its end. See also Cursor.Explain.
+// it bounds all of that, until its end. It does not count where there is a Timeout, which
+// is to be preferred. See also Cursor.Explain.
 func MaxTime(d time.Duration) MaxTimeOption { return option(func(s *settings) { s.maxTime = d }) }
 
 // Timeout bounds the whole operation (timeoutMS): the wait for a server and a

@@ -63,8 +63,12 @@ type Options struct {
 	// SocketTimeout (socketTimeoutMS) bounds each exchange with a server; no
 	// limit. Prefer contexts with deadlines, or Timeout.
 	SocketTimeout time.Duration
-	// Timeout (timeoutMS) bounds each operation whose context has no deadline,
-	// with its retries; no limit.
+	// Timeout (timeoutMS) bounds each operation whose context has no deadline, with all
+	// that it sends and its retries, of which there are as many as there is time for; no
+	// limit. A negative one is no limit either, and in force all the same, as
+	// timeoutMS=0 is: MaxTime, the timeouts of write concerns, SocketTimeout and
+	// WaitQueueTimeout do not count beside it. See the option Timeout of handles and
+	// calls, and docs/timeouts.md.
 	Timeout time.Duration
 	// ServerSelectionTimeout (serverSelectionTimeoutMS) bounds the wait for a
 	// suitable server: 30 seconds.

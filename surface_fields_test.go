@@ -179,19 +179,20 @@ func TestExplainOnTheWire(t *testing.T) {
 }
 
 // A command's time limit is sent once, and is the nearer of the call's and the
-// deadline's.
+// deadline's; with a timeout only the deadline counts.
 func TestMaxTimeAndTimeout(t *testing.T) {
 	s := newSurface(t)
-	s.options.Timeout = time.Hour
 	ctx, cancel := context.WithTimeout(surfaceContext, 30*time.Minute)
 	defer cancel()
 	for _, tt := range []struct {
-		own  time.Duration
-		want string
-	}{{time.Minute, "60000"}, {time.Nanosecond, "1"}, {2 * time.Hour, ""}} {
+		own     time.Duration
+		timeout time.Duration
+		want    string
+	}{{time.Minute, 0, "60000"}, {time.Nanosecond, 0, "1"}, {2 * time.Hour, 0, ""}, {time.Minute, time.Hour, ""}} {
+		s.options.Timeout = tt.timeout
 		got := s.during(t, func() (any, error) { return single(s.c.FindOne(ctx, nil, MaxTime(tt.own))) })["find.maxTimeMS"]
 		if tt.want == "" && (len(got) != 7 || got > "1800000") || tt.want != "" && got != tt.want {
-			t.Errorf("MaxTime %v with a deadline in 30 minutes: %s", tt.own, got)
+			t.Errorf("MaxTime %v with a deadline in 30 minutes and a timeout of %v: %s", tt.own, tt.timeout, got)
 		}
 	}
 }

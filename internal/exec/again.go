@@ -142,7 +142,7 @@ func (r *run) bothFailed(ctx context.Context, err error) error {
 	if err == nil {
 		return r.last.err
 	}
-	ended := ctx.Err() != nil || errors.Is(err, topology.ErrClosed) || errors.Is(err, pool.ErrPoolClosed)
+	ended := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, topology.ErrClosed) || errors.Is(err, pool.ErrPoolClosed)
 	return &RetryError{Err: r.last.err, Retry: err, ended: ended}
 }
 

@@ -82,12 +82,11 @@ func (e *OperationError) HasLabel(label string) bool { return slices.Contains(e.
 // LateError is a command that was not sent, since its answer would come after the
 // deadline.
 type LateError struct {
-	Command      string
 	Left, MinRTT time.Duration
 }
 
 func (e *LateError) Error() string {
-	return fmt.Sprintf("%s: not sent: the time is up (%v left, the server takes at least %v to answer)", e.Command, e.Left, e.MinRTT)
+	return fmt.Sprintf("not sent, the time is up: %v left, and the server takes at least %v to answer", max(e.Left, 0), e.MinRTT)
 }
 
 // Unwrap returns the error of a deadline that has passed.

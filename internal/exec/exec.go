@@ -415,7 +415,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 		env.deadline, env.minRTT = deadline, x.minRTT(server)
 		if left := time.Until(deadline); op.tells() && left <= env.minRTT {
 			// The answer would come too late, and cost the connection.
-			return Result{}, reply.Head{}, &LateError{Command: op.Name, Left: left, MinRTT: env.minRTT}
+			return Result{}, reply.Head{}, &LateError{Left: left, MinRTT: env.minRTT}
 		}
 	}
 	f, err := r.encode(&env, server, lease)
