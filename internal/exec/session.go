@@ -8,6 +8,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/session"
@@ -221,6 +222,7 @@ func (s *Session) sent(kind sdam.TopologyKind, server *Server, lease *Lease) {
 	case sdam.Sharded:
 		s.pinned.server = server
 	case sdam.LoadBalanced:
+		lease.SetPurpose(pool.ForTransaction)
 		s.pinned = pin{server, lease}
 	}
 }
