@@ -63,9 +63,13 @@ func StartAfter(token any) WatchOption {
 }
 
 // StartAtOperationTime begins with the changes at or after a time of the server's, such
-// as the operationTime of a reply.
+// as the operationTime of a reply. The zero Timestamp is none.
 func StartAtOperationTime(t bson.Timestamp) WatchOption {
-	return watching(func(c *changeStreamSettings) { c.at = &changestream.Time{T: t.T, I: t.I} })
+	return watching(func(c *changeStreamSettings) {
+		if c.at = nil; !t.IsZero() {
+			c.at = &changestream.Time{T: t.T, I: t.I}
+		}
+	})
 }
 
 // ShowExpandedEvents shows events of more kinds: those of creating, changing and
