@@ -299,7 +299,9 @@ func AuthorizedOnly(only bool) AuthorizedOption {
 // WithReadPreference says which servers may answer, for this call or for a
 // database's or collection's handle. The lists of databases and collections, and
 // RunCommand and RunCursorCommand, do not follow a handle or the client: they go to
-// the primary unless the call says otherwise.
+// the primary unless the call says otherwise. One that cannot be (tag sets or a
+// MaxStaleness of the primary, a MaxStaleness below 90 seconds) is an
+// ErrConfiguration of the first operation that uses it.
 func WithReadPreference(p ReadPreference) ReadPreferenceOption {
 	rp := p.internal()
 	return option(func(s *settings) { s.readPreference, s.ownReadPreference = rp, true })

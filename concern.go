@@ -72,7 +72,20 @@ func (p ReadPreference) internal() *sdam.ReadPreference {
 	for _, t := range p.TagSets {
 		rp.TagSets = append(rp.TagSets, sdam.TagSet(t))
 	}
+	rp.Err = validReads(rp.Rules())
 	return rp
+}
+
+// validReads reports a read preference that no deployment accepts.
+func validReads(rules setup.Reads) error {
+	err := rules.Check()
+	if err == nil {
+		err = rules.CheckStaleness(0)
+	}
+	if err == nil {
+		return nil
+	}
+	return category(fmt.Errorf("read preference: %w", err), ErrConfiguration)
 }
 
 func (p ReadPreference) isDefault() bool {

@@ -129,6 +129,9 @@ func (o *operation) run(op *exec.Op) (exec.Result, error) {
 	if w := op.WriteConcern; w != nil && w.Err != nil {
 		return exec.Result{}, w.Err
 	}
+	if p := op.ReadPreference; p != nil && p.Err != nil {
+		return exec.Result{}, p.Err
+	}
 	op.ID, op.Timed = o.id, o.timed
 	res, err := o.client.exec.Run(o.ctx, op, o.binding)
 	if err != nil {

@@ -125,16 +125,7 @@ func (o *Options) preferences(cs *connstring.ConnString) error {
 	if s := cs.MaxStalenessSeconds; s != nil && *s > 0 {
 		o.ReadPreference.MaxStaleness = time.Duration(*s) * time.Second
 	}
-	switch {
-	case cs.W != nil && cs.W.Tag != "":
-		o.WriteConcern.W = cs.W.Tag
-	case cs.W != nil:
-		o.WriteConcern.W = cs.W.Number
-	case cs.Safe != nil && !*cs.Safe:
-		o.WriteConcern.W = 0
-	case cs.Safe != nil:
-		o.WriteConcern.W = 1
-	}
+	o.WriteConcern.W = cs.EffectiveW()
 	o.WriteConcern.Timeout = duration(cs.WTimeout, 0)
 	o.WriteConcern.Journal = cs.Journal
 	o.WriteConcern.Fsync = cs.FSync

@@ -68,6 +68,9 @@ func (s *Session) StartTransaction(options *TransactionOptions) error {
 	if err := o.WriteConcern.Err; err != nil {
 		return err
 	}
+	if p := o.ReadPreference; p != nil && p.Err != nil {
+		return p.Err
+	}
 	if !o.WriteConcern.Acknowledged() {
 		return failure(ErrInvalidArgument, "start transaction: transactions do not support unacknowledged write concerns")
 	}

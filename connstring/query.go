@@ -239,6 +239,9 @@ func (p *parser) hints() {
 	if len(c.AuthMechanismProperties) > 0 && c.Credential() == nil {
 		p.warn(p.place("authMechanismProperties"), "authMechanismProperties", "has no effect without authMechanism or a user name")
 	}
+	if w := c.writes(); w.W == nil && c.Safe != nil && !*c.Safe && w.OverrulesSafe() {
+		p.warn(p.place("safe"), "safe", "safe=false has no effect beside wTimeoutMS, journal or fsync, which ask for an acknowledgement")
+	}
 	if c.SlaveOK != nil && c.ReadPreference != "" {
 		p.warn(p.place("slaveOk"), "slaveOk", "has no effect beside readPreference")
 	}

@@ -148,7 +148,7 @@ var table = []option{
 	{OptionInfo: OptionInfo{Name: "fsync", Field: "FSync", Type: TypeBool, Classic: "fsync",
 		Default: "false", Meaning: "Whether a write is acknowledged only once it is on disk; not together with journal."}},
 	{OptionInfo: OptionInfo{Name: "safe", Field: "Safe", Type: TypeBool, Classic: "safe", ReplacedBy: "w",
-		Default: "true", Meaning: "Whether writes are acknowledged: w=1 or w=0, where w is absent."}},
+		Default: "true", Meaning: "Whether writes are acknowledged: w=1 or w=0, where w is absent. wTimeoutMS, journal and fsync ask for an acknowledgement and overrule false."}},
 	{OptionInfo: OptionInfo{Name: "retryWrites", Field: "RetryWrites", Type: TypeBool,
 		Default: "true", Meaning: "Whether writes are tried once more after a network error or an election."}},
 

@@ -51,9 +51,7 @@ func (c *ConnString) rules(has func(name string) bool) *setup.Options {
 		TLS:        c.tls(has),
 		Credential: c.credential(),
 		Reads:      c.reads(),
-		Writes: setup.Writes{
-			W: c.W.any(), Safe: c.Safe, Journal: c.Journal, Fsync: c.FSync, Timeout: orZero(c.WTimeout),
-		},
+		Writes:     c.writes(),
 	}
 	if c.ProxyHost != "" || c.ProxyPort != nil || c.ProxyUsername != "" || c.ProxyPassword != "" {
 		o.Proxy = &setup.Proxy{
@@ -62,6 +60,22 @@ func (c *ConnString) rules(has func(name string) bool) *setup.Options {
 		}
 	}
 	return o
+}
+
+// writes returns the write concern.
+func (c *ConnString) writes() setup.Writes {
+	return setup.Writes{
+		W: c.W.any(), Safe: c.Safe, Journal: c.Journal, Fsync: c.FSync,
+		Timeout: orZero(c.WTimeout), TimeoutGiven: c.WTimeout != nil,
+	}
+}
+
+// EffectiveW returns who acknowledges writes: a number (an int) or a tag (a string);
+// nil is the server's default. Where W is absent, the classic safe says it, whose
+// false is overruled by any other option of a write concern.
+func (c *ConnString) EffectiveW() any {
+	w := c.writes()
+	return w.Effective()
 }
 
 // reads returns the read preference; the classic slaveOk counts where there is no

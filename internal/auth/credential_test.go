@@ -135,3 +135,16 @@ func TestBadCredentials(t *testing.T) {
 		}
 	}
 }
+
+// The default list is the specification's.
+func TestDefaultAllowedHosts(t *testing.T) {
+	for host, want := range map[string]bool{
+		"a.mongodb.net:27017": true, "a.b.mongodb-qa.net:1": true, "a.mongodb-dev.net:1": true, "a.mongodbgov.net:1": true,
+		"a.mongo.com:27017": true, "localhost:27017": true, "127.0.0.1:27017": true, "[::1]:27017": true,
+		"mongo.com:27017": false, "a.mongo.com.example:1": false, "amongo.com:1": false, "localhost.example:1": false, "10.0.0.1:1": false,
+	} {
+		if got := defaultHosts.allow(host); got != want {
+			t.Errorf("%s: %v", host, got)
+		}
+	}
+}

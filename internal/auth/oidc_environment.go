@@ -110,7 +110,7 @@ type hostList []string
 
 var defaultHosts = hostList{
 	"*.mongodb.net", "*.mongodb-qa.net", "*.mongodb-dev.net", "*.mongodbgov.net",
-	"localhost", "127.0.0.1", "::1",
+	"localhost", "127.0.0.1", "::1", "*.mongo.com",
 }
 
 func (l hostList) String() string {

@@ -64,6 +64,13 @@ func (a *API) Append(dst []byte) []byte {
 	return dst
 }
 
+// errLoadBalanced begins with the text that the specification "Load Balancer
+// Support" names.
+//
+//nolint:staticcheck // it is a sentence there
+var errLoadBalanced = errors.New("Driver attempted to initialize in load balancing mode, but the server does not support this mode: " +
+	"loadBalanced=true, and the server's hello has no serviceId")
+
 // keepAlive has the values that the specifications ask of drivers.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, Interval: 10 * time.Second, Count: 9}
 
@@ -220,7 +227,7 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 		return c.fail("hello", Protocol, true, err)
 	}
 	if c.cfg.LoadBalanced && desc.ServiceID == nil {
-		return c.fail("hello", Handshake, true, errors.New("loadBalanced=true, but the server is not behind a load balancer: its hello has no serviceId"))
+		return c.fail("hello", Handshake, true, errLoadBalanced)
 	}
 	if how.greeted != nil {
 		how.greeted(desc)

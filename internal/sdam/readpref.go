@@ -88,6 +88,8 @@ type ReadPreference struct {
 	// Hedge asks mongos to send the read to two members (true), or not to
 	// (false); nil leaves it to the server. MongoDB 8.0 deprecates it.
 	Hedge *bool
+	// Err, if not nil, says why the preference cannot be. What made it knows.
+	Err error
 }
 
 // maxStalenessLimit bounds maxStalenessSeconds, which servers take as an int32.

@@ -1,11 +1,9 @@
 package sdam
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
@@ -83,11 +81,9 @@ func (q *Selection) validate(kind TopologyKind) error {
 	if limit <= 0 || kind != ReplicaSetNoPrimary && kind != ReplicaSetWithPrimary {
 		return nil
 	}
-	if limit < setup.MinMaxStaleness {
-		return fmt.Errorf("maxStalenessSeconds %v is too low: a replica set takes at least 90 seconds", limit.Seconds())
-	}
-	if least := q.HeartbeatInterval + idleWritePeriod; limit < least {
-		return fmt.Errorf("maxStalenessSeconds %v is too low: with this heartbeatFrequencyMS it takes at least %v seconds", limit.Seconds(), least.Seconds())
+	reads := q.ReadPreference.Rules()
+	if err := reads.CheckStaleness(q.HeartbeatInterval + idleWritePeriod); err != nil {
+		return err
 	}
 	return nil
 }

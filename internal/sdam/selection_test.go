@@ -82,7 +82,7 @@ func TestSelectionReportsWhatWaitingDoesNotCure(t *testing.T) {
 		{ReadPreference{TagSets: []TagSet{{"a": "b"}}}, "readPreferenceTags: needs a readPreference other than primary"},
 		{ReadPreference{MaxStaleness: time.Hour}, "maxStalenessSeconds: needs"},
 		{ReadPreference{Hedge: new(bool)}, "hedge: needs"},
-		{ReadPreference{Mode: Nearest, MaxStaleness: time.Minute}, "at least 90 seconds"},
+		{ReadPreference{Mode: Nearest, MaxStaleness: time.Minute}, "too low: it takes at least"},
 		{ReadPreference{Mode: Nearest, MaxStaleness: 95 * time.Second}, "at least 110 seconds"},
 	} {
 		q := Selection{ReadPreference: &c.pref, HeartbeatInterval: 100 * time.Second}

@@ -27,8 +27,7 @@ type Reads struct {
 }
 
 // Check reports a preference that no deployment accepts, except for a MaxStaleness
-// that is too short: whether it is depends on the deployment, so servers are asked
-// to be found first.
+// that is too short: see CheckStaleness.
 func (r *Reads) Check() *Error {
 	if r.Mode != "" && !slices.Contains(ReadModes, r.Mode) {
 		return wrong("readPreference", "%s is not known; it is one of %s", r.Mode, strings.Join(ReadModes, ", "))
@@ -48,6 +47,17 @@ func (r *Reads) Check() *Error {
 	return nil
 }
 
+// CheckStaleness reports a MaxStaleness that is too short for servers that are
+// checked so often. The specification leaves it to replica sets; a mongos refuses one
+// below the least by itself.
+func (r *Reads) CheckStaleness(least time.Duration) *Error {
+	least = max(least, MinMaxStaleness)
+	if r.MaxStaleness > 0 && r.MaxStaleness < least {
+		return wrong("maxStalenessSeconds", "%v is too low: it takes at least %v seconds (90, or heartbeatFrequencyMS and 10 seconds, whichever is more)", r.MaxStaleness.Seconds(), least.Seconds())
+	}
+	return nil
+}
+
 // Writes is a write concern.
 type Writes struct {
 	// W is nil, a number of members (an int) or a name.
@@ -56,17 +66,28 @@ type Writes struct {
 	Safe           *bool
 	Journal, Fsync *bool
 	Timeout        time.Duration
+	// TimeoutGiven counts without a value, too.
+	TimeoutGiven bool
 }
 
-// Effective returns W, or what the classic option means.
+// Effective returns W, or what the classic option means: safe=false asks for no
+// acknowledgement, but any other option of a write concern beside it does.
 func (w *Writes) Effective() any {
 	switch {
 	case w.W != nil || w.Safe == nil:
 		return w.W
 	case *w.Safe:
 		return 1
+	case w.OverrulesSafe():
+		return nil
 	}
 	return 0
+}
+
+// OverrulesSafe reports whether an option asks for an acknowledgement that
+// safe=false does not want.
+func (w *Writes) OverrulesSafe() bool {
+	return w.Journal != nil || w.Fsync != nil || w.Timeout != 0 || w.TimeoutGiven
 }
 
 // Check reports a write concern that no server accepts.
@@ -81,15 +102,11 @@ func (w *Writes) Check() *Error {
 		return wrong("w", "is a %T, it must be an int or a string", v)
 	}
 	journal, fsync := w.Journal != nil && *w.Journal, w.Fsync != nil && *w.Fsync
-	none := "w=0"
-	if w.W == nil {
-		none = "safe=false"
-	}
-	switch unacknowledged := w.Effective() == 0; {
+	switch unacknowledged := w.W == 0; {
 	case unacknowledged && journal:
-		return contradiction("journal", "journal=true", none)
+		return contradiction("journal", "journal=true", "w=0")
 	case unacknowledged && fsync:
-		return contradiction("fsync", "fsync=true", none)
+		return contradiction("fsync", "fsync=true", "w=0")
 	case journal && fsync:
 		return contradiction("fsync", "fsync=true", "journal=true")
 	case w.Timeout < 0:

@@ -65,6 +65,9 @@ func (o *Options) Check() *Error {
 			return err
 		}
 	}
+	if err := o.Reads.CheckStaleness(0); err != nil {
+		return err
+	}
 	if o.Credential == nil {
 		return nil
 	}

@@ -66,10 +66,12 @@ func TestRules(t *testing.T) {
 
 		{"tags of the primary", Options{Reads: Reads{Tagged: true}}, "readPreferenceTags", "other than primary"},
 		{"staleness of the primary", Options{Reads: Reads{Mode: "primary", MaxStaleness: time.Hour}}, "maxStalenessSeconds", "other than primary"},
+		{"too stale", Options{Reads: Reads{Mode: "nearest", MaxStaleness: 89 * time.Second}}, "maxStalenessSeconds", "90"},
 		{"unknown mode", Options{Reads: Reads{Mode: "Mode(7)"}}, "readPreference", "not known"},
 
 		{"journal of nothing", Options{Writes: Writes{W: 0, Journal: new(true)}}, "journal", "w=0"},
-		{"classic fsync of nothing", Options{Writes: Writes{Safe: new(false), Fsync: new(true)}}, "fsync", "safe=false"},
+		{"fsync of nothing", Options{Writes: Writes{W: 0, Fsync: new(true)}}, "fsync", "w=0"},
+		{"safe=false overruled", Options{Writes: Writes{Safe: new(false), Fsync: new(true)}}, "", ""},
 		{"w before safe", Options{Writes: Writes{W: 1, Safe: new(false), Journal: new(true)}}, "", ""},
 		{"journal and fsync", Options{Writes: Writes{Fsync: new(true), Journal: new(true)}}, "fsync", "journal=true"},
 		{"negative w", Options{Writes: Writes{W: -1}}, "w", "-1"},
@@ -93,6 +95,24 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %v shows a secret", tt.name, err)
 		case !slices.Contains(fault.Categories(error(err)), fault.ErrConfiguration):
 			t.Errorf("%s: %v is of no category", tt.name, err)
+		}
+	}
+}
+
+// safe=false counts alone.
+func TestEffectiveW(t *testing.T) {
+	for _, tt := range []struct {
+		w    Writes
+		want any
+	}{
+		{Writes{}, nil}, {Writes{W: 2}, 2}, {Writes{Safe: new(true)}, 1}, {Writes{Safe: new(false)}, 0},
+		{Writes{Safe: new(false), W: "majority"}, "majority"}, {Writes{Safe: new(true), W: 0}, 0},
+		{Writes{Safe: new(false), Journal: new(true)}, nil}, {Writes{Safe: new(false), Fsync: new(false)}, nil},
+		{Writes{Safe: new(false), Timeout: 1}, nil}, {Writes{Safe: new(false), TimeoutGiven: true}, nil},
+		{Writes{Safe: new(true), Journal: new(true)}, 1},
+	} {
+		if got := tt.w.Effective(); got != tt.want {
+			t.Errorf("%+v: %v, want %v", tt.w, got, tt.want)
 		}
 	}
 }
