@@ -161,9 +161,12 @@ func TestKillCursors(t *testing.T) {
 func TestInterruptedBulk(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	d := mgxtest.Standalone(t)
+	ended := make(chan struct{}) // the answer must not overtake the interruption
+	defer close(ended)
 	d.OnCommand(func(c mgxtest.Command) {
 		if c.Name == "insert" {
 			cancel()
+			<-ended
 		}
 	})
 	o := toolIn(t, ctx, strings.NewReader(strings.Repeat(`{"insertOne":{"document":{}}}`+"\n", 10)), "bulk", d.URI(), "shop.orders", "--batch", "1")

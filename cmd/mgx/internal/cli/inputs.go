@@ -40,7 +40,7 @@ func (a *app) readInputs(ctx context.Context, files []string, bar *progress.Bar,
 func (a *app) readInput(ctx context.Context, name string, bar *progress.Bar, s sink) error {
 	r, label := a.In, "standard input"
 	if name != "-" {
-		f, err := os.Open(name)
+		f, err := openInput(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -67,5 +67,25 @@ func (a *app) readInput(ctx context.Context, name string, bar *progress.Bar, s s
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// openInput opens a file. That of a pipe waits until somebody writes, or until the
+// context ends: then it is left behind.
+func openInput(ctx context.Context, name string) (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, err := os.Open(name)
+		done <- result{f, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case got := <-done:
+		return got.f, got.err
 	}
 }

@@ -114,8 +114,13 @@ func totalSize(stdin io.Reader, files []string) (total int64, err error) {
 	return total, nil
 }
 
-// stat is os.Stat, and sees that the file can be opened and is not a folder.
+// stat is os.Stat, and sees that the file can be opened and is not a folder. A pipe is
+// not tried: to open it waits for who writes, and to close it again tells them that
+// nobody reads.
 func stat(name string) (os.FileInfo, error) {
+	if info, err := os.Stat(name); err != nil || info.Mode()&os.ModeNamedPipe != 0 {
+		return info, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
