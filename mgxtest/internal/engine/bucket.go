@@ -89,8 +89,9 @@ func stageBucketAuto(env *Environment, arg any, docs []bson.D, vars map[string]a
 	if !ok {
 		return nil, Errorf(40240, "The argument to $bucketAuto must be an object, but found type: %s.", typeName(arg))
 	}
-	by, count := fieldOr(spec, "groupBy"), int64(0)
-	if count, ok = integer(fieldOr(spec, "buckets")); !ok || count <= 0 || by == bsonkit.Missing {
+	by := fieldOr(spec, "groupBy")
+	count, ok := integer(fieldOr(spec, "buckets"))
+	if !ok || count <= 0 || by == bsonkit.Missing {
 		return nil, Errorf(40246, "$bucketAuto requires 'groupBy' and 'buckets' to be specified.")
 	}
 	if g := fieldOr(spec, "granularity"); g != bsonkit.Missing {

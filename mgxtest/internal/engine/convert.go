@@ -111,7 +111,7 @@ func convertID(v any) (any, error) {
 }
 
 func convertDecimal(v any) (any, error) {
-	text := ""
+	var text string
 	switch t := v.(type) {
 	case primitive.Decimal128:
 		return t, nil

@@ -175,16 +175,17 @@ func stageDensify(env *Environment, arg any, docs []bson.D, vars map[string]any)
 	}
 	var out []bson.D
 	for _, part := range parts {
-		lower, upper, inclusive := any(nil), any(nil), false
-		switch {
-		case explicit:
+		var lower, upper any
+		if explicit {
 			lower, upper = list[0], list[1]
-		case bounds == "full":
-			lower, upper, inclusive = fieldPath(docs[0], name), fieldPath(docs[len(docs)-1], name), true
-		default:
-			lower, upper, inclusive = fieldPath(part[0], name), fieldPath(part[len(part)-1], name), true
+		} else {
+			whole := part
+			if bounds == "full" {
+				whole = docs
+			}
+			lower, upper = fieldPath(whole[0], name), fieldPath(whole[len(whole)-1], name)
 		}
-		if part, err = s.complete(part, lower, upper, inclusive); err != nil {
+		if part, err = s.complete(part, lower, upper, !explicit); err != nil {
 			return nil, err
 		}
 		out = append(out, part...)
