@@ -15,9 +15,17 @@ import (
 type Request struct {
 	inner *exec.Request
 
-	mu    sync.Mutex
-	depth int
-	ended bool
+	mu     sync.Mutex
+	depth  int
+	ended  bool
+	forget func() bool // ends the wait for the context's end
+}
+
+// newRequest starts a request that ends with ctx at the latest.
+func newRequest(ctx context.Context) *Request {
+	r := &Request{inner: exec.NewRequest(), depth: 1}
+	r.forget = context.AfterFunc(ctx, r.finish)
+	return r
 }
 
 // requestKey finds the request of a client in a context.
@@ -25,13 +33,16 @@ type requestKey struct{ client *Client }
 
 // StartRequest returns a context whose operations on this client share one
 // connection to each server, until the request's End. The connection is taken
-// with the first operation that needs it.
+// with the first operation that needs it. Operations stay on the servers that the
+// request has used while these suit them: behind several mongos on one, where what was
+// written can be read; a replica set's secondary reads on one member.
 //
 // In a context that has a request already, the same one goes on: nested calls are
-// counted, and the last End ends it. Operations of a request take turns, so
+// counted, and the last End ends it; so it does in a context with affinity on a client
+// with AutoStartRequest. The end of ctx ends the request, too. Operations of a request take turns, so
 // goroutines that share it wait for each other. They are not retried: one that
 // meets a dead connection gets an ErrAutoReconnect, and the next has a new
-// connection. Cursors that were opened in the request are to be used up in it.
+// connection, as has every other request that was idle at that moment. Cursors that were opened in the request are to be used up in it.
 // Disconnect and Close take a request's connections, too; after Disconnect it goes on
 // with new ones.
 func (c *Client) StartRequest(ctx context.Context) (context.Context, *Request) {
@@ -39,7 +50,10 @@ func (c *Client) StartRequest(ctx context.Context) (context.Context, *Request) {
 		return ctx, req
 	}
 	c.affine.Store(true)
-	req := &Request{inner: exec.NewRequest(), depth: 1}
+	req := c.affineRequest(ctx)
+	if req == nil || !req.nest() {
+		req = newRequest(ctx)
+	}
 	return context.WithValue(ctx, requestKey{c}, req), req
 }
 
@@ -69,7 +83,19 @@ func (r *Request) End() {
 	}
 	r.ended = true
 	r.mu.Unlock()
+	r.forget()
 	r.inner.End()
+}
+
+// finish ends the request, however often it was started.
+func (r *Request) finish() {
+	r.mu.Lock()
+	ended := r.ended
+	r.ended = true
+	r.mu.Unlock()
+	if !ended {
+		r.inner.End()
+	}
 }
 
 // Active tells whether the request has not ended.
@@ -97,20 +123,31 @@ func WithAffinity(ctx context.Context) context.Context {
 	return context.WithValue(ctx, affinityKey{}, &affinity{ctx: ctx, requests: map[*Client]*Request{}})
 }
 
-// request returns the request of the client.
-func (a *affinity) request(c *Client) *exec.Request {
+// request returns the request of the client, nil after the context's end.
+func (a *affinity) request(c *Client) *Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if req := a.requests[c]; req != nil && req.Active() {
-		return req.inner
+		return req
 	}
 	if a.ctx.Err() != nil {
 		return nil
 	}
-	req := &Request{inner: exec.NewRequest(), depth: 1}
+	req := newRequest(a.ctx)
 	a.requests[c] = req
-	context.AfterFunc(a.ctx, req.End)
-	return req.inner
+	return req
+}
+
+// affineRequest returns the request that the affinity of a context stands for, nil if
+// there is none.
+func (c *Client) affineRequest(ctx context.Context) *Request {
+	if !c.options.AutoStartRequest {
+		return nil
+	}
+	if a, ok := ctx.Value(affinityKey{}).(*affinity); ok {
+		return a.request(c)
+	}
+	return nil
 }
 
 // requestOf returns the request that an operation is part of, nil if none.
@@ -120,10 +157,8 @@ func (c *Client) requestOf(ctx context.Context) *exec.Request {
 			return req.inner
 		}
 	}
-	if c.options.AutoStartRequest {
-		if a, ok := ctx.Value(affinityKey{}).(*affinity); ok {
-			return a.request(c)
-		}
+	if req := c.affineRequest(ctx); req != nil {
+		return req.inner
 	}
 	return nil
 }

@@ -56,8 +56,10 @@ func (r *run) worthRetrying(f *failure) bool {
 	case f.overloaded && f.refused:
 		// The server has not looked at the command, whatever it is.
 		return op.Ends || r.enabled()
-	case r.b.fixed(), r.inTransaction && !op.Ends:
+	case r.b.Server != nil, r.inTransaction && !op.Ends:
 		return false
+	case r.b.Request != nil && !f.turnedAway() && !f.handshake:
+		return false // what counts is the order on the connection that was lost
 	case f.turnedAway():
 		return op.Ends || r.enabled()
 	case !op.Retryable:

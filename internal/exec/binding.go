@@ -37,10 +37,6 @@ type Binding struct {
 // free is the binding of those that have none.
 var free Binding
 
-// fixed reports whether there is only one server that commands can go to, and with
-// it no point in looking for another.
-func (b *Binding) fixed() bool { return b.Server != nil || b.Request != nil }
-
 // Bind joins what an operation's context binds it to. A cursor that is open keeps its
 // session.
 func (b *Binding) Bind(to *Binding) {

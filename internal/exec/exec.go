@@ -257,6 +257,9 @@ func (r *run) selectServer(ctx context.Context) (*Server, error) {
 	}
 	sel := r.x.Selection(r.op)
 	sel.Deprioritized, sel.OperationID = r.avoided, r.operationID()
+	if q := r.b.Request; q != nil {
+		sel.Preferred = q.used
+	}
 	return r.x.Topology.Select(ctx, &sel)
 }
 

@@ -4,17 +4,22 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/mgxdb/mgx/internal/pool"
 )
 
 // Request keeps one connection to each server for the operations that share it,
-// from the first that needs it until End. Operations take turns: used by several
-// goroutines, it makes them wait for each other.
+// from the first that needs it until End. They stay on the servers that they have used
+// as long as these suit them: behind several mongos on one, a replica set's secondary
+// reads on one member. Operations take turns: used by several goroutines, it makes
+// them wait for each other.
 type Request struct {
 	turn   chan struct{} // holds a token while nobody is at it
 	leases map[*Server]requestLease
+	used   []string // addresses of the servers of leases, the first one first
 	ended  bool
 	bound  Binding
 	// left tells that a server of the request has left, or the client was closed.
@@ -24,6 +29,7 @@ type Request struct {
 type requestLease struct {
 	*Lease
 	forget func() bool // ends the wait for the server to leave
+	since  time.Time   // when it was used last
 }
 
 // NewRequest returns a request without connections.
@@ -82,12 +88,17 @@ func (q *Request) letGo() {
 func (q *Request) release(server *Server) {
 	l := q.leases[server]
 	delete(q.leases, server)
+	q.used = slices.DeleteFunc(q.used, func(address string) bool { return address == server.Address() })
 	l.forget()
 	_ = l.Release()
 }
 
 // lease returns the request's connection to a server.
 func (q *Request) lease(ctx context.Context, server *Server) (*Lease, error) {
+	if l := q.leases[server].Lease; l != nil && q.lost(server, l) {
+		l.Fail(errLost)
+		q.release(server)
+	}
 	if l := q.leases[server].Lease; l != nil {
 		// The order of what goes over the socket is what a request is for: wait for
 		// a reply that an earlier call did not.
@@ -102,18 +113,37 @@ func (q *Request) lease(ctx context.Context, server *Server) (*Lease, error) {
 		return nil, err
 	}
 	l.SetPurpose(pool.ForRequest)
-	q.leases[server] = requestLease{l, context.AfterFunc(server.Context(), func() {
+	q.used = append(q.used, server.Address())
+	forget := context.AfterFunc(server.Context(), func() {
 		q.left.Store(true)
 		q.letGo()
-	})}
+	})
+	q.leases[server] = requestLease{Lease: l, forget: forget, since: time.Now()}
 	return l, nil
 }
+
+var errLost = errors.New("the connection was lost while the request did nothing")
+
+// lost reports whether a connection is known to be gone: its pool was cleared because
+// another one failed, or the server has closed it. Not every request is to find out by
+// an error of its own.
+func (q *Request) lost(server *Server, l *Lease) bool {
+	return server.Pool().Stale(l.Generation(), l.ServiceID()) || l.Interrupted() != nil ||
+		time.Since(q.leases[server].since) >= restsFor && !l.Conn().Alive()
+}
+
+// restsFor is how long a connection rests before it is looked at, as in a pool.
+const restsFor = time.Second
 
 // settle lets go of a connection that cannot be used further.
 func (q *Request) settle(server *Server, l *Lease) {
 	if l.Conn().Broken() != nil || l.Interrupted() != nil {
 		q.release(server)
+		return
 	}
+	held := q.leases[server]
+	held.since = time.Now()
+	q.leases[server] = held
 }
 
 // Alive looks whether a peer has closed a connection of the request, without

@@ -22,6 +22,9 @@ type Selection struct {
 	// Deprioritized are addresses to avoid as long as another server is suitable:
 	// those that failed the operation before.
 	Deprioritized []string
+	// Preferred are addresses to stay with: where one of them is suitable, the first of
+	// those is the only candidate.
+	Preferred []string
 	// Custom, if set, narrows the suitable servers. It must not keep the slice,
 	// nor change the servers.
 	Custom func(suitable []*Server) []*Server
@@ -66,6 +69,13 @@ func (q *Selection) Suitable(t *Topology, buf []*Server) ([]*Server, error) {
 		// The function gets a copy: what it may keep must not be the caller's buffer.
 		narrowed := q.Custom(slices.Clone(found[len(buf):]))
 		found = append(found[:len(buf)], narrowed...)
+	}
+	for _, address := range q.Preferred {
+		for _, s := range found[len(buf):] {
+			if s.Address == address {
+				return append(buf, s), nil
+			}
+		}
 	}
 	return found, nil
 }

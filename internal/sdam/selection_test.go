@@ -192,3 +192,27 @@ func BenchmarkSelectNearest(b *testing.B) {
 		}
 	}
 }
+
+// A selection stays with servers that it prefers as long as they are suitable.
+func TestPreferred(t *testing.T) {
+	top := &Topology{Kind: Sharded, Servers: []*Server{
+		{Address: "a:1", Kind: Mongos, RTT: time.Second}, {Address: "b:1", Kind: Mongos}, {Address: "c:1", Kind: Unknown},
+	}}
+	for _, c := range []struct {
+		preferred, avoided []string
+		want               string
+	}{
+		{[]string{"a:1"}, nil, "a:1"}, // outside of the latency window, too
+		{[]string{"a:1", "b:1"}, nil, "a:1"},
+		{[]string{"c:1", "b:1"}, nil, "b:1"},
+		{[]string{"c:1"}, nil, "b:1"},
+		{[]string{"a:1"}, []string{"a:1"}, "b:1"},
+		{nil, nil, "b:1"},
+	} {
+		q := Selection{Write: true, Preferred: c.preferred, Deprioritized: c.avoided, LocalThreshold: time.Millisecond}
+		found, err := q.Candidates(top, nil)
+		if err != nil || len(found) != 1 || found[0].Address != c.want {
+			t.Errorf("%v, without %v: %v, %v", c.preferred, c.avoided, found, err)
+		}
+	}
+}
