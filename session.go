@@ -27,6 +27,10 @@ type SessionOptions struct {
 	// Transactions are the options of the session's transactions, where these do not say
 	// otherwise.
 	Transactions TransactionOptions
+	// Timeout bounds each commit and each abort of the session's transactions, and
+	// WithTransaction as a whole (defaultTimeoutMS); 0 is that of the client. See the
+	// option Timeout.
+	Timeout time.Duration
 }
 
 // Session is a sequence of operations that belong together on the server: causally

@@ -191,6 +191,7 @@ func (s *Session) AbortTransaction(ctx context.Context) error {
 
 // finish runs a command that ends the transaction.
 func (s *Session) finish(ctx context.Context, op *exec.Op) (err error) {
+	op.Timeout = s.options.Timeout
 	op.Database, op.Access, op.Retryable, op.Ends = "admin", exec.Write, true, true
 	name := op.Name
 	op.Body = func(dst []byte) ([]byte, error) {
@@ -291,7 +292,8 @@ const (
 // done twice. It must return the errors of its operations, as they may have aborted the
 // transaction. f may itself commit or abort it by SessionFromContext.
 //
-// Repeating ends at the context's deadline, or when timeoutMS has passed, or without both
+// Repeating ends at the context's deadline, or when the timeout of the session or the
+// client has passed, or without both
 // after 120 seconds: the error is then an ErrTimeout that wraps the last one. At most one
 // of options counts.
 func (c *Client) WithTransaction(ctx context.Context, f func(ctx context.Context) error, options ...*TransactionOptions) (err error) {
@@ -312,8 +314,8 @@ func (c *Client) WithTransaction(ctx context.Context, f func(ctx context.Context
 	if len(options) > 0 {
 		t.options = options[len(options)-1]
 	}
-	if limit := c.options.Timeout; limit > 0 {
-		if _, ok := ctx.Deadline(); !ok {
+	if limit := cmp.Or(s.options.Timeout, c.options.Timeout); limit > 0 {
+		if _, ok := ctx.Deadline(); !ok || s.options.Timeout > 0 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, limit)
 			defer cancel()

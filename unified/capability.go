@@ -16,7 +16,6 @@ var missing = []struct{ what, reason string }{
 	{"test expectTracingMessages", "OpenTelemetry is not part of the API yet"},
 	{"option waitQueueSize", "waitQueueSize is no option of mgx; waitQueueMultiple is, but its test sets waitQueueSize, too"},
 	{"client storeEventsAsEntities", "events as entities are deprecated; no file of the suites needs them"},
-	{"handle defaultTimeoutMS", "defaultTimeoutMS is no option of sessions; contexts have deadlines"},
 }
 
 // incapable says why a test cannot run yet; "" if it can.

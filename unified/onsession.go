@@ -28,6 +28,9 @@ func (r *run) newSession(spec bson.D) (*session, error) {
 		case "causalConsistency":
 			causal, _ := e.Value.(bool)
 			options.CausalConsistency = &causal
+		case "defaultTimeoutMS":
+			ms, _ := integer(e.Value)
+			options.Timeout = time.Duration(ms) * time.Millisecond
 		case "snapshot":
 			options.Snapshot, _ = e.Value.(bool)
 		case "snapshotTime":
@@ -103,14 +106,23 @@ func (r *run) onSession(s *session, name string, a *arguments) (result, error) {
 	case "withTransaction":
 		return nothing, r.withTransaction(s, a)
 	}
-	if err := a.each(noMore); err != nil {
+	ctx, cancel := r.ctx, func() {}
+	err := a.each(func(key string, v argument) bool {
+		if key != "timeoutMS" {
+			return false
+		}
+		ctx, cancel = context.WithTimeout(r.ctx, v.milliseconds())
+		return true
+	})
+	defer func() { cancel() }()
+	if err != nil {
 		return nothing, err
 	}
 	switch name {
 	case "commitTransaction":
-		return nothing, s.CommitTransaction(r.ctx)
+		return nothing, s.CommitTransaction(ctx)
 	case "abortTransaction":
-		return nothing, s.AbortTransaction(r.ctx)
+		return nothing, s.AbortTransaction(ctx)
 	case "endSession":
 		s.End(r.ctx)
 		return nothing, nil
