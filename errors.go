@@ -152,6 +152,11 @@ func toPublic(command string, err error) error {
 		cleared   *pool.PoolClearedError
 		selection *sdam.SelectionError
 	)
+	var expired *exec.ExpiredError
+	if errors.As(err, &expired) {
+		last := toPublic(command, expired.Err)
+		return &categorized{err: fmt.Errorf("%w; there is no time left to try again", last), kinds: []error{ErrTimeout}}
+	}
 	var retry *exec.RetryError
 	if errors.As(err, &retry) {
 		return newRetried(command, retry)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/scripted"
 )
 
@@ -183,4 +185,13 @@ func TestCursorTimeout(t *testing.T) {
 		t.Errorf("%d getMores, the server was told: %v", mores.Load(), told.Load())
 	}
 	_ = cur.Close()
+}
+
+// What there is no time left to repeat is a timeout, and a server's answer still.
+func TestExpiredErrorIsATimeout(t *testing.T) {
+	err := toPublic("find", &exec.ExpiredError{Err: &exec.ServerError{Command: "find", Document: fault.Document{Code: 10107, Message: "not primary"}}})
+	is(t, err, []error{ErrTimeout, ErrNotPrimary}, "not primary", "no time left")
+	if server, ok := errors.AsType[*ServerError](err); !ok || server.Code != 10107 {
+		t.Errorf("the server's answer is lost: %v", err)
+	}
 }

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -82,5 +83,21 @@ func TestMaxTimeBesideTheCommandsOwn(t *testing.T) {
 		if len(found) != 1 || found[0] < c.least || found[0] > c.most {
 			t.Errorf("%s: maxTimeMS is %v, not one from %d to %d", name, found, c.least, c.most)
 		}
+	}
+}
+
+// An operation that there is no time left to repeat says so, and what went wrong.
+func TestLateErrorsAreTimeouts(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	refused := &ServerError{Command: "find"}
+	r := run{op: &Op{Timed: true}}
+	var server *ServerError
+	if err := r.late(ctx, refused); !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &server) {
+		t.Errorf("timed: %v", err)
+	}
+	r.op.Timed = false
+	if err := r.late(ctx, refused); err != error(refused) {
+		t.Errorf("not timed: %v", err)
 	}
 }
