@@ -18,7 +18,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
+	"github.com/mgxdb/mgx/bson"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/dumpdir"

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/mgxdb/mgx/bson"
 	"github.com/spf13/cobra"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"

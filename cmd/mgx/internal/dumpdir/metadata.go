@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
+	"github.com/mgxdb/mgx/bson"
 
 	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 	"github.com/mgxdb/mgx/internal/transfer"
