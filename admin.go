@@ -97,7 +97,7 @@ func (c *Client) Unlock(ctx context.Context) error {
 	return err
 }
 
-// IsLocked tells whether the server keeps writes from going on, because of Fsync
+// IsLocked reports whether the server keeps writes from going on, because of Fsync
 // with FsyncLock.
 func (c *Client) IsLocked(ctx context.Context) (bool, error) {
 	res, err := c.adminCommand(ctx, "currentOp", func(dst []byte) []byte {

@@ -313,7 +313,7 @@ func (a *aggregation) append(dst, stages []byte, writes bool) ([]byte, error) {
 	return appendAll(dst, field{"collation", s.collation}, field{"let", s.let}, field{"comment", s.comment})
 }
 
-// writesOutput tells whether a pipeline element ends with $out or $merge.
+// writesOutput reports whether a pipeline element ends with $out or $merge.
 func writesOutput(pipeline []byte) bool {
 	v, ok := bsonwire.Lookup(wrapElement(pipeline), "pipeline")
 	stages, isArray := v.AsArray()

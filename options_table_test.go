@@ -151,7 +151,7 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 
 const module = "github.com/mgxdb/mgx"
 
-// group tells whether a field is a struct of this package, or points to one, and
+// group reports whether a field is a struct of this package, or points to one, and
 // so is a group of options.
 func group(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {

@@ -98,7 +98,7 @@ func (r *Request) finish() {
 	}
 }
 
-// Active tells whether the request has not ended.
+// Active reports whether the request has not ended.
 func (r *Request) Active() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

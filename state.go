@@ -79,7 +79,7 @@ func (c *Client) address() (host string, port int) {
 	return host, port
 }
 
-// IsPrimary tells whether the server that operations go to takes writes: a
+// IsPrimary reports whether the server that operations go to takes writes: a
 // primary, a standalone server, a mongos.
 func (c *Client) IsPrimary() bool {
 	s := c.current()
@@ -93,7 +93,7 @@ func (c *Client) IsPrimary() bool {
 	return false
 }
 
-// IsMongos tells whether that server is a router of a sharded cluster, as are those
+// IsMongos reports whether that server is a router of a sharded cluster, as are those
 // behind a load balancer.
 func (c *Client) IsMongos() bool {
 	s := c.current()
@@ -122,7 +122,7 @@ func (c *Client) MaxMessageSize() int {
 	return sdam.DefaultMaxMessageSizeBytes
 }
 
-// AutoStartRequest tells whether contexts with affinity get a request by
+// AutoStartRequest reports whether contexts with affinity get a request by
 // themselves: see WithAffinity.
 func (c *Client) AutoStartRequest() bool { return c.options.AutoStartRequest }
 
@@ -176,7 +176,7 @@ func (c *Client) ChangeWriteConcern(change func(*WriteConcern)) error {
 	}
 }
 
-// Alive tells whether a server is there, with as little I/O as possible: the
+// Alive reports whether a server is there, with as little I/O as possible: the
 // request's connection, or an idle one, is looked at for a peer that has closed
 // it, without sending anything. Only where there is no connection is one opened,
 // and only where no server is known are the servers checked, each of them once: it

@@ -224,7 +224,7 @@ func (o *surfaceOp) base() string {
 	return name
 }
 
-// takes tells whether the operation has the option.
+// takes reports whether the operation has the option.
 func (o *surfaceOp) takes(opt *surfaceOption) bool {
 	return opt.static.Implements(o.option) && (o.only == nil || slices.Contains(o.only, opt.name))
 }

@@ -85,7 +85,7 @@ var probes struct {
 	has map[string]bool
 }
 
-// has tells whether the server has a capability.
+// has reports whether the server has a capability.
 func has(t testing.TB, name string) bool {
 	t.Helper()
 	c, ok := capabilities[name]

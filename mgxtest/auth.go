@@ -68,7 +68,7 @@ func init() {
 }
 
 // runAuth runs the commands about a connection's user, which a mongos answers by
-// itself. done tells whether the request was one.
+// itself. done reports whether the request was one.
 func (r *request) runAuth() (out bson.D, done bool, err error) {
 	switch r.name {
 	case "saslStart":
@@ -136,7 +136,7 @@ func (c *conn) begin(arguments bson.Raw, db string) (bson.D, error) {
 	return saslReply(answer, false), nil
 }
 
-// takesTokens tells whether there is a user of MONGODB-OIDC.
+// takesTokens reports whether there is a user of MONGODB-OIDC.
 func (d *Deployment) takesTokens() bool { return slices.ContainsFunc(d.cfg.users, User.external) }
 
 // showToken is an authentication by MONGODB-OIDC with a token at hand, as machines

@@ -298,7 +298,7 @@ func (r *request) checkTransaction() error {
 	return nil
 }
 
-// retryableWrite tells whether the request is one whose errors carry
+// retryableWrite reports whether the request is one whose errors carry
 // RetryableWriteError.
 func (r *request) retryableWrite() bool {
 	return r.hasTxn && !r.inTxn || r.name == "commitTransaction" || r.name == "abortTransaction"

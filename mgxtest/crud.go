@@ -37,7 +37,7 @@ func newBatch(w *writer) *batch {
 	return b
 }
 
-// add takes the outcome of statement i and tells whether to go on.
+// add takes the outcome of statement i and reports whether to go on.
 func (b *batch) add(i int, res stmtResult, again bool, err error) (bool, error) {
 	if b.w.stopsBatch(err) {
 		return false, err

@@ -85,7 +85,7 @@ func (f *failPoints) set(name string, p *failPoint) int64 {
 	return count
 }
 
-// take tells whether the fail point fires for something that matches.
+// take reports whether the fail point fires for something that matches.
 func (f *failPoints) take(name string, matches func(*failPoint) bool) *failPoint {
 	f.mu.Lock()
 	defer f.mu.Unlock()

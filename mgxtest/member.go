@@ -74,7 +74,7 @@ func (m *Member) URI() string {
 	return m.dep.link(m.dep.login(), []string{m.host}, "directConnection=true")
 }
 
-// Up tells whether the member's process runs.
+// Up reports whether the member's process runs.
 func (m *Member) Up() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -73,7 +73,7 @@ func (l *oplog) search(ts timestamp) int {
 	return sort.Search(len(l.entries), func(i int) bool { return !l.entries[i].ts.before(ts) })
 }
 
-// holds tells whether the very entry named by t is in the log. An empty log's
+// holds reports whether the very entry named by t is in the log. An empty log's
 // position is in every log.
 func (l *oplog) holds(t opTime) bool {
 	if t == (opTime{}) {
@@ -103,7 +103,7 @@ func (l *oplog) clone() oplog {
 	return oplog{entries: slices.Clone(l.entries), limit: l.limit}
 }
 
-// trimmedPast tells whether entries after t have already been given up.
+// trimmedPast reports whether entries after t have already been given up.
 func (l *oplog) trimmedPast(t opTime) bool {
 	return len(l.entries) > 0 && t != (opTime{}) && t.ts.before(l.entries[0].ts)
 }

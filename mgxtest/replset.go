@@ -151,7 +151,7 @@ func (d *mongod) commit(e *entry) opTime {
 	return e.opTime
 }
 
-// linked tells whether two members can talk.
+// linked reports whether two members can talk.
 func (s *replSet) linked(a, b *mongod) bool {
 	return a.role != down && b.role != down && a.group == b.group
 }
@@ -211,7 +211,7 @@ func (s *replSet) voters() int {
 	return n
 }
 
-// committed tells whether a majority of the voters holds an entry.
+// committed reports whether a majority of the voters holds an entry.
 func (s *replSet) committed(t opTime) bool {
 	n := 0
 	for _, m := range s.members {

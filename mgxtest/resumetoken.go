@@ -29,7 +29,7 @@ const (
 
 func (p position) invalidates() bool { return p.op != allOps && p.op >= second }
 
-// past tells whether all events of an operation of its entry were reported.
+// past reports whether all events of an operation of its entry were reported.
 func (p position) past(op int) bool {
 	if p.op < second {
 		return op <= p.op

@@ -43,7 +43,7 @@ func (u User) source() string {
 	return u.Source
 }
 
-// external tells whether tokens of somebody else's prove who the user is.
+// external reports whether tokens of somebody else's prove who the user is.
 func (u User) external() bool { return slices.Contains(u.Mechanisms, oidc) }
 
 // account is a user as servers store it: without the password.

@@ -39,7 +39,7 @@ func wireOf(version string) int32 {
 	return current
 }
 
-// since tells whether the server is of the release with this wire version, or a
+// since reports whether the server is of the release with this wire version, or a
 // newer one.
 func (r *request) since(wire int32) bool {
 	return r.conn == nil || r.conn.m.dep.cfg.release >= wire

@@ -358,7 +358,7 @@ func (w *writer) remove(ns string, f *engine.Filter, multi bool, stmt int32) (st
 	})
 }
 
-// stopsBatch tells whether an error ends the command instead of one statement:
+// stopsBatch reports whether an error ends the command instead of one statement:
 // the member is no primary any more, or the transaction is over.
 func (w *writer) stopsBatch(err error) bool {
 	if err == nil {

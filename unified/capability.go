@@ -38,7 +38,7 @@ func incapable(f *File, t *Test) string {
 // The others run without them.
 var optional = []string{"clientEncryption"}
 
-// unused tells whether a test does without an entity of a kind that is missing.
+// unused reports whether a test does without an entity of a kind that is missing.
 func unused(entity bson.D, t *Test) bool {
 	spec, _ := entity[0].Value.(bson.D)
 	if !slices.Contains(optional, entity[0].Key) {
@@ -58,7 +58,7 @@ func unused(entity bson.D, t *Test) bool {
 	})
 }
 
-// mentions tells whether a name is somewhere in a value.
+// mentions reports whether a name is somewhere in a value.
 func mentions(v any, name string) bool {
 	switch v := v.(type) {
 	case string:

@@ -158,7 +158,7 @@ func withOptions(uri string, options bson.D) (string, error) {
 	return base + "?" + strings.Join(pairs, "&"), nil
 }
 
-// isPlaceholder tells whether the environment has to say a value.
+// isPlaceholder reports whether the environment has to say a value.
 func isPlaceholder(v any) bool {
 	d, _ := v.(bson.D)
 	name, _, ok := operator(d)

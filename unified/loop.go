@@ -52,7 +52,7 @@ func loop(r *run, a bson.D) error {
 	return err
 }
 
-// loops tells whether a loop is to go on.
+// loops reports whether a loop is to go on.
 func (r *run) loops() bool {
 	select {
 	case <-r.d.StopLoops:

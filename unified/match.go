@@ -50,7 +50,7 @@ func (m *matcher) match(path string, expected any, got actual, root bool) error 
 	return nil
 }
 
-// operator tells whether a document is an assertion: one key that starts with $$.
+// operator reports whether a document is an assertion: one key that starts with $$.
 func operator(d bson.D) (name string, arg any, ok bool) {
 	if len(d) == 1 && strings.HasPrefix(d[0].Key, "$$") {
 		return d[0].Key, d[0].Value, true

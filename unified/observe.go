@@ -98,7 +98,7 @@ var secretCommands = map[string]bool{
 	"copydbgetnonce": true, "copydbsaslstart": true, "copydb": true,
 }
 
-// hidden tells whether a command is not the tests' business. empty tells that
+// hidden reports whether a command is not the tests' business. empty tells that
 // its document was redacted.
 func (o *observer) hidden(info *event.CommandInfo, empty bool) bool {
 	name := strings.ToLower(info.CommandName)

@@ -12,7 +12,7 @@ import (
 // result is what an operation returned.
 type result struct {
 	value any
-	// found tells whether there is a value at all.
+	// found reports whether there is a value at all.
 	found bool
 	// documents tells that the value is a list of documents out of a cursor, each
 	// of which may have more keys than expected.

@@ -21,7 +21,7 @@ type Requirement struct {
 	CSFLE            any      `bson:"csfle"`
 }
 
-// Admits tells whether a test of the file is for servers of a version, in a
+// Admits reports whether a test of the file is for servers of a version, in a
 // topology, that want credentials or not. What else it needs shows when it runs.
 func (f *File) Admits(t *Test, topology string, v Version, auth bool) bool {
 	for _, list := range [][]Requirement{f.RunOn, t.RunOn} {

@@ -237,7 +237,7 @@ func (r *run) outcome(want *CollectionData) error {
 	return nil
 }
 
-// usesOneRouter tells whether a client is to go to one mongos alone.
+// usesOneRouter reports whether a client is to go to one mongos alone.
 func usesOneRouter(list []bson.D) bool {
 	return slices.ContainsFunc(list, func(d bson.D) bool {
 		spec, _ := d[0].Value.(bson.D)
@@ -246,7 +246,7 @@ func usesOneRouter(list []bson.D) bool {
 	})
 }
 
-// usesFailPoints tells whether operations make servers fail.
+// usesFailPoints reports whether operations make servers fail.
 func usesFailPoints(list []Operation) bool {
 	return slices.ContainsFunc(list, func(op Operation) bool { return op.Name == "failPoint" || op.Name == "targetedFailPoint" })
 }

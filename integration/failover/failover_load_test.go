@@ -49,7 +49,7 @@ func (l *ledger) succeeded() {
 	}
 }
 
-// promised tells whether a write may not fail in this way. Retryable writes
+// promised reports whether a write may not fail in this way. Retryable writes
 // promise one retry, so that a write fails that runs into two faults one after
 // the other: each time it lost its connection, or met a member that was no
 // primary any more, or a pool that was cleared. Then it must say that it may be

@@ -68,7 +68,7 @@ func (a *Authenticator) Source() string { return a.cred.Source }
 // Username is the credential's user name; it may be empty.
 func (a *Authenticator) Username() string { return a.cred.Username }
 
-// Interactive tells whether a conversation may have to wait for a person.
+// Interactive reports whether a conversation may have to wait for a person.
 func (a *Authenticator) Interactive() bool { return a.oidc.human }
 
 // Negotiates returns what hello's saslSupportedMechs asks about, "db.user", if

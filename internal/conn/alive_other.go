@@ -2,6 +2,6 @@
 
 package conn
 
-// Alive tells whether the connection was not found broken so far: this
+// Alive reports whether the connection was not found broken so far: this
 // system's sockets cannot be looked at without reading from them.
 func (c *Conn) Alive() bool { return c.Broken() == nil }

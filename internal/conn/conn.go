@@ -149,7 +149,7 @@ func (u *unasked) sent(id int32) {
 	u.last = id
 }
 
-// answeredBy tells whether a reply is to such a request. Identifiers wrap around.
+// answeredBy reports whether a reply is to such a request. Identifiers wrap around.
 func (u *unasked) answeredBy(responseTo int32) bool {
 	return u.any && responseTo-u.first >= 0 && u.last-responseTo >= 0
 }
@@ -236,7 +236,7 @@ func (c *Conn) write(ctx context.Context, byContext bool, frame []byte, compress
 	return nil
 }
 
-// plain tells whether a write that wrote nothing leaves a connection as it was.
+// plain reports whether a write that wrote nothing leaves a connection as it was.
 func plain(nc net.Conn) bool {
 	switch nc.(type) {
 	case *net.TCPConn, *net.UnixConn:

@@ -179,7 +179,7 @@ func OpenSocket(ctx context.Context, network, address string) (net.Conn, error) 
 	return d.DialContext(ctx, network, address)
 }
 
-// IsUnix tells whether an address is the path of a Unix domain socket.
+// IsUnix reports whether an address is the path of a Unix domain socket.
 func IsUnix(address string) bool { return strings.Contains(address, "/") }
 
 // hello runs the handshake: the first hello, with what was negotiated in it,
@@ -313,7 +313,7 @@ func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc
 	return c.converse(ctx, conv, reply)
 }
 
-// Authenticated tells whether the connection has proven who the client is.
+// Authenticated reports whether the connection has proven who the client is.
 func (c *Conn) Authenticated() bool { return c.proof != nil }
 
 // Reauthenticate proves anew who the client is, after the server answered a

@@ -45,7 +45,7 @@ type Error struct {
 	Err      error
 }
 
-// HasLabel tells whether the error carries a label.
+// HasLabel reports whether the error carries a label.
 func (e *Error) HasLabel(label string) bool {
 	return e.Overload && (label == fault.LabelOverloaded || label == fault.LabelRetryable)
 }
@@ -133,7 +133,7 @@ func contextErr(ctx context.Context) error {
 	return err
 }
 
-// classify tells whether err came from ctx, from the socket's own time limit or
+// classify reports whether err came from ctx, from the socket's own time limit or
 // from the network.
 func classify(ctx context.Context, byContext bool, err error) (Kind, error) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -246,5 +246,5 @@ func readFaaS(getenv func(string) string) (f host) {
 	return f
 }
 
-// IsFaaS tells whether the process runs as a function-as-a-service.
+// IsFaaS reports whether the process runs as a function-as-a-service.
 func IsFaaS() bool { return environment().env.name != "" }

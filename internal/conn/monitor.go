@@ -13,7 +13,7 @@ import (
 
 // Check runs a hello on an established connection. With a topology version,
 // the server is asked to answer when its state changes or maxAwait has passed,
-// and to go on answering by itself; More of the connection tells whether it
+// and to go on answering by itself; More of the connection reports whether it
 // will.
 func (c *Conn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) (sdam.Hello, error) {
 	buf := wire.GetBuffer(512)
@@ -56,7 +56,7 @@ func (c *Conn) Next(ctx context.Context) (sdam.Hello, error) {
 // Hello returns the hello of a monitor connection's handshake, and how long it took.
 func (c *Conn) Hello() (hello sdam.Hello, took time.Duration) { return c.greeting, c.greetingTook }
 
-// More tells whether the server will send another reply by itself.
+// More reports whether the server will send another reply by itself.
 func (c *Conn) More() bool { return c.more }
 
 // greeted reads the reply to a hello. Its bytes are the caller's. That of a server

@@ -111,12 +111,12 @@ func newLog(h slog.Handler, component string, level slog.Leveler, limit int) *Lo
 	return &Log{log: slog.New(h), max: limit}
 }
 
-// Enabled tells whether messages of a level are wanted. It is cheap.
+// Enabled reports whether messages of a level are wanted. It is cheap.
 func (l *Log) Enabled(ctx context.Context, level slog.Level) bool {
 	return l != nil && l.log.Enabled(ctx, level)
 }
 
-// Debug tells whether the messages for events are wanted.
+// Debug reports whether the messages for events are wanted.
 func (l *Log) Debug() bool { return l.Enabled(context.Background(), slog.LevelDebug) }
 
 // Log writes a message, if its level is wanted. A handler that panics breaks

@@ -49,7 +49,7 @@ func (r *run) mayRetry(ctx context.Context, f *failure) bool {
 	}
 }
 
-// worthRetrying tells whether another attempt could do better, and does no harm.
+// worthRetrying reports whether another attempt could do better, and does no harm.
 func (r *run) worthRetrying(f *failure) bool {
 	op := r.op
 	switch {
@@ -78,7 +78,7 @@ func (r *run) worthRetrying(f *failure) bool {
 	return false
 }
 
-// enabled tells whether the user lets operations like this one be repeated. Of a
+// enabled reports whether the user lets operations like this one be repeated. Of a
 // command of the user's it is not known what it does.
 func (r *run) enabled() bool {
 	switch op := r.op; {

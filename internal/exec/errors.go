@@ -24,7 +24,7 @@ func (e *ServerError) Error() string {
 	return fmt.Sprintf("%s on %s: %s", e.Command, e.Address, e.Text())
 }
 
-// HasLabel tells whether the server or exec attached a label.
+// HasLabel reports whether the server or exec attached a label.
 func (e *ServerError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
 
 func newServerError(op *Op, address string, body []byte) *ServerError {

@@ -481,7 +481,7 @@ func (r *run) encode(env *envelope, server *Server, lease *Lease) (frame, error)
 	return f, err
 }
 
-// expired tells whether the server demands to authenticate again.
+// expired reports whether the server demands to authenticate again.
 func expired(err error) bool {
 	if err == nil {
 		return false // before there is a variable to allocate
@@ -526,7 +526,7 @@ func (x *Executor) receive(ctx context.Context, op *Op, b *Binding) (Result, err
 	return Result{Reply: received, Server: server, Desc: desc}, nil
 }
 
-// gossips tells whether $clusterTime is exchanged with this kind of server.
+// gossips reports whether $clusterTime is exchanged with this kind of server.
 func gossips(k sdam.ServerKind) bool {
 	return k == sdam.Mongos || k == sdam.RSPrimary || k == sdam.RSSecondary || k == sdam.LoadBalancer
 }

@@ -40,7 +40,7 @@ var secrets = map[string]bool{
 	"updateuser": true, "copydbgetnonce": true, "copydbsaslstart": true, "copydb": true,
 }
 
-// carriesSecrets tells whether a command's contents must not be shown: hello
+// carriesSecrets reports whether a command's contents must not be shown: hello
 // does when it authenticates speculatively.
 func carriesSecrets(name string, command []byte) bool {
 	name = strings.ToLower(name)
@@ -54,7 +54,7 @@ func carriesSecrets(name string, command []byte) bool {
 	return false
 }
 
-// watches tells whether anybody wants to know of commands.
+// watches reports whether anybody wants to know of commands.
 func (m *Monitor) watches() bool {
 	return m != nil && (len(m.Commands) > 0 || len(m.Operations) > 0 || m.Log.Debug())
 }

@@ -105,7 +105,7 @@ type Op struct {
 	RawData bool
 }
 
-// acknowledged tells whether the server answers the command.
+// acknowledged reports whether the server answers the command.
 func (op *Op) acknowledged() bool {
 	return op.Access != Write && op.Access != ReadThenWrite || op.WriteConcern.Acknowledged()
 }
@@ -134,7 +134,7 @@ type WriteConcern struct {
 	Err error
 }
 
-// Acknowledged tells whether the server answers the write.
+// Acknowledged reports whether the server answers the write.
 func (w *WriteConcern) Acknowledged() bool {
 	if w == nil {
 		return true
@@ -143,7 +143,7 @@ func (w *WriteConcern) Acknowledged() bool {
 	return !ok || n != 0 || w.Journal != nil && *w.Journal
 }
 
-// IsDefault tells whether there is nothing to send.
+// IsDefault reports whether there is nothing to send.
 func (w *WriteConcern) IsDefault() bool {
 	return w == nil || w.W == nil && w.Timeout == 0 && w.Journal == nil && w.Fsync == nil
 }

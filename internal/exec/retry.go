@@ -39,7 +39,7 @@ func retryableRead(f failure) bool {
 	return f.network || f.pool || !f.writeConcern && fault.RetriesRead(f.code, f.message)
 }
 
-// retryableWrite also tells whether the driver has to attach the label
+// retryableWrite also reports whether the driver has to attach the label
 // RetryableWriteError itself.
 func retryableWrite(f failure) (retry, attach bool) {
 	if f.network || f.pool {

@@ -31,7 +31,7 @@ func (a *alarm) stop() {
 	}
 }
 
-// rung is called by ring first. It tells whether the alarm was still wanted.
+// rung is called by ring first. It reports whether the alarm was still wanted.
 func (a *alarm) rung() bool {
 	was := a.set
 	a.set = false

@@ -8,7 +8,7 @@ import (
 	"github.com/mgxdb/mgx/event"
 )
 
-// observed tells whether anybody wants events. Events are made only then, for
+// observed reports whether anybody wants events. Events are made only then, for
 // each costs an allocation.
 func (p *Pool[C]) observed() bool { return p.opts.Events != nil || p.opts.Log.Debug() }
 

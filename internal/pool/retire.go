@@ -98,7 +98,7 @@ func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, err error) {
 	}
 }
 
-// stale tells whether the pool was cleared since h was made. The lock is held.
+// stale reports whether the pool was cleared since h was made. The lock is held.
 func (p *Pool[C]) stale(h *Handle[C]) bool {
 	return h.generation != p.currentGeneration(h.service) || h.interrupted.Load() != nil
 }

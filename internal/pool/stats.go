@@ -28,7 +28,7 @@ func (p *Pool[C]) Stats() Stats {
 	}
 }
 
-// Stale tells whether something that happened to a connection of the given
+// Stale reports whether something that happened to a connection of the given
 // generation, and service behind a load balancer if any, is old news: the pool
 // was cleared since the connection was made.
 func (p *Pool[C]) Stale(generation uint64, serviceID bson.ObjectID) bool {

@@ -176,7 +176,7 @@ func stress(t *testing.T, observed bool) {
 	}
 }
 
-// stressOnce is one operation, and tells whether it got a connection.
+// stressOnce is one operation, and reports whether it got a connection.
 func stressOnce(t *testing.T, p *fakePool) bool {
 	ctx := context.Background()
 	switch rand.IntN(3) {

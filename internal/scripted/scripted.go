@@ -223,7 +223,7 @@ next:
 	return doc
 }
 
-// IsHello tells whether the request is a hello by any of its names.
+// IsHello reports whether the request is a hello by any of its names.
 func (r Request) IsHello() bool {
 	return r.Name == "hello" || r.Name == "isMaster" || r.Name == "ismaster"
 }

@@ -175,7 +175,7 @@ func (t *Topology) applyPrimary(s *Server) {
 }
 
 // acceptElection compares a primary's election with the latest known one. It
-// records the newer and tells whether to believe the primary.
+// records the newer and reports whether to believe the primary.
 func (t *Topology) acceptElection(s *Server) bool {
 	if s.MaxWireVersion >= wireversion.ElectionIDFirst {
 		if compareElection(s.ElectionID, s.SetVersion, t.MaxElectionID, t.MaxSetVersion) < 0 {

@@ -52,7 +52,7 @@ func (k ServerKind) String() string {
 	return "Unknown"
 }
 
-// DataBearing tells whether a server of this kind can serve application data.
+// DataBearing reports whether a server of this kind can serve application data.
 func (k ServerKind) DataBearing() bool {
 	switch k {
 	case Standalone, Mongos, RSPrimary, RSSecondary, LoadBalancer:
@@ -62,7 +62,7 @@ func (k ServerKind) DataBearing() bool {
 	}
 }
 
-// Available tells whether a server of this kind answered its last check.
+// Available reports whether a server of this kind answered its last check.
 func (k ServerKind) Available() bool { return k != Unknown && k != PossiblePrimary }
 
 // TopologyKind is the shape of a deployment.

@@ -51,7 +51,7 @@ func (t TagSet) Names() []string {
 	return names
 }
 
-// matches tells whether member has all the tags of t.
+// matches reports whether member has all the tags of t.
 func (t TagSet) matches(member TagSet) bool {
 	for name, want := range t {
 		if got, ok := member[name]; !ok || got != want {
@@ -109,7 +109,7 @@ func MaxStalenessOf(seconds int64) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// hasTags tells whether any tag set asks for something.
+// hasTags reports whether any tag set asks for something.
 func (p *ReadPreference) hasTags() bool {
 	for _, t := range p.TagSets {
 		if len(t) > 0 {

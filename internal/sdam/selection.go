@@ -114,7 +114,7 @@ func (q *Selection) find(t *Topology, buf []*Server, avoid []string) []*Server {
 	}
 }
 
-// WritesNeedPrimary tells whether aggregations with $out and $merge are for the
+// WritesNeedPrimary reports whether aggregations with $out and $merge are for the
 // primary alone, whatever the read preference: one of the available servers is too
 // old for anything else. See the specification "CRUD".
 func (t *Topology) WritesNeedPrimary() bool {

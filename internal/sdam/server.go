@@ -106,16 +106,16 @@ func LoadBalancerServer(address string) *Server {
 	return s
 }
 
-// DataBearing tells whether the server can serve application data.
+// DataBearing reports whether the server can serve application data.
 func (s *Server) DataBearing() bool { return s.Kind.DataBearing() }
 
-// HasMember tells whether the server lists address as a member of its set.
+// HasMember reports whether the server lists address as a member of its set.
 func (s *Server) HasMember(address string) bool {
 	return slices.Contains(s.Hosts, address) || slices.Contains(s.Passives, address) ||
 		slices.Contains(s.Arbiters, address)
 }
 
-// compatible tells whether server and client share a wire version.
+// compatible reports whether server and client share a wire version.
 func (s *Server) compatible() bool {
 	return !s.Kind.Available() || s.Kind == LoadBalancer ||
 		s.MinWireVersion <= wireversion.Max && s.MaxWireVersion >= wireversion.Min

@@ -247,7 +247,7 @@ type Difference struct {
 	// older one has.
 	Opened []*Server
 	Closed []*Server
-	// Topology tells whether the descriptions as a whole differ.
+	// Topology reports whether the descriptions as a whole differ.
 	Topology bool
 }
 

@@ -79,7 +79,7 @@ func (c *Credential) Name() string {
 	return c.Mechanism
 }
 
-// external tells whether the mechanism's users are of no database.
+// external reports whether the mechanism's users are of no database.
 func (c *Credential) external() bool {
 	switch c.Mechanism {
 	case X509, AWS, OIDC, GSSAPI:

@@ -118,7 +118,7 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// HasCertificate tells whether the client can show a certificate.
+// HasCertificate reports whether the client can show a certificate.
 func (c *Client) HasCertificate() bool {
 	return len(c.base.Certificates) > 0 || c.base.GetClientCertificate != nil
 }

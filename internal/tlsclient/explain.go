@@ -67,7 +67,7 @@ func (c *Client) explain(err error) error {
 	return c.explainAlert(err)
 }
 
-// hungUp tells whether the server closed the connection.
+// hungUp reports whether the server closed the connection.
 func hungUp(err error) bool {
 	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, e) {

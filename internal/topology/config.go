@@ -31,7 +31,7 @@ type MonitorConn interface {
 	// when its state is newer than that or maxAwait has passed, and to go on
 	// answering by itself.
 	Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait time.Duration) (sdam.Hello, error)
-	// More tells whether the last reply promised another one.
+	// More reports whether the last reply promised another one.
 	More() bool
 	// Next waits for that one.
 	Next(ctx context.Context) (sdam.Hello, error)

@@ -146,7 +146,7 @@ func (t *Topology[C]) handler() func(event.TopologyEvent) {
 	}
 }
 
-// observed tells whether anybody wants events. They are made only then.
+// observed reports whether anybody wants events. They are made only then.
 func (t *Topology[C]) observed() bool {
 	return t.cfg.Events != nil || t.cfg.Log.Debug()
 }

@@ -178,7 +178,7 @@ func (m *monitor[C]) ask(ctx context.Context, awaited bool) (hello sdam.Hello, r
 	}
 }
 
-// canStream tells whether the server answers when something changes.
+// canStream reports whether the server answers when something changes.
 func (m *monitor[C]) canStream() bool {
 	return !m.s.topology.cfg.Poll && m.last.TopologyVersion != nil
 }

@@ -41,7 +41,7 @@ func (v *view[C]) description(s *Server[C]) *sdam.Server {
 	return nil
 }
 
-// checkedIn tells whether every server of a later view has answered a check, or
+// checkedIn reports whether every server of a later view has answered a check, or
 // failed one since v.
 func (v *view[C]) checkedIn(later *view[C]) bool {
 	for _, d := range later.topology.Servers {

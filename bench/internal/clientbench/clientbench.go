@@ -65,7 +65,7 @@ type runner struct {
 	done     func(Result) error
 }
 
-// wants tells whether a case of an operation may be wanted.
+// wants reports whether a case of an operation may be wanted.
 func (r *runner) wants(operation string) bool {
 	return r.match == nil || r.match.MatchString(caseName(operation, 1, false))
 }

@@ -149,7 +149,7 @@ func (ix *Index) clone() *Index {
 	return &c
 }
 
-// SameKey tells whether a key pattern is that of the index.
+// SameKey reports whether a key pattern is that of the index.
 func (ix *Index) SameKey(raw []byte) bool {
 	d, err := decode(raw)
 	return err == nil && Key(d) == Key(ix.key)
@@ -172,7 +172,7 @@ func (ix *Index) BeginsWith(raw []byte) bool {
 	return err == nil && len(d) <= len(ix.key) && Key(d) == Key(ix.key[:len(d)])
 }
 
-// same tells whether two definitions agree in all that matters.
+// same reports whether two definitions agree in all that matters.
 func (ix *Index) same(o *Index) bool {
 	return Key(ix.key) == Key(o.key) && ix.Unique == o.Unique && ix.sparse == o.sparse
 }

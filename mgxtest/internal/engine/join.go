@@ -240,5 +240,5 @@ func Distinct(records []*Record, path string, ignoreCase bool) ([]byte, error) {
 	return encode(bson.D{{Key: "values", Value: values}})
 }
 
-// Folds tells whether the filter's collation ignores case.
+// Folds reports whether the filter's collation ignores case.
 func (f *Filter) Folds() bool { return f.fold }

@@ -117,7 +117,7 @@ func idKeys(query bson.D) []string {
 	return nil
 }
 
-// Match tells whether a record matches.
+// Match reports whether a record matches.
 func (f *Filter) Match(r *Record) (bool, error) {
 	if len(f.doc) == 0 {
 		return true, nil

@@ -123,7 +123,7 @@ func ParsePipelineUpdate(stages [][]byte, let []byte) (*Update, error) {
 	return u, nil
 }
 
-// IsReplacement tells whether the update replaces whole documents.
+// IsReplacement reports whether the update replaces whole documents.
 func (u *Update) IsReplacement() bool { return u.replacement != nil }
 
 // Apply returns what the update makes of a record that matched the filter,

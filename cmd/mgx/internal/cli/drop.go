@@ -73,7 +73,7 @@ func notMeantAsCollection(ctx context.Context, client *mgx.Client, uri, name str
 	return err
 }
 
-// interactive tells whether there is somebody to ask.
+// interactive reports whether there is somebody to ask.
 func (a *app) interactive() bool { return a.asks || screen.IsTerminal(a.In) }
 
 func (a *app) dropCollection(ctx context.Context, c *mgx.Collection, yes bool) error {

@@ -155,7 +155,7 @@ func unmannered(ctx context.Context, w *walk, s *server, waited time.Duration, e
 		advise("correct the host or the port; MongoDB's own is 27017")
 }
 
-// speaksHTTP tells whether a server that does not answer the hello is one that
+// speaksHTTP reports whether a server that does not answer the hello is one that
 // waits for the end of a line.
 func (w *walk) speaksHTTP(ctx context.Context, address string) bool {
 	ctx, cancel := w.probe(ctx)
@@ -181,7 +181,7 @@ func (w *walk) speaksHTTP(ctx context.Context, address string) bool {
 	return err == nil && string(first[:]) == "HTTP/"
 }
 
-// closed tells whether the server hung up.
+// closed reports whether the server hung up.
 func closed(err error) bool {
 	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, e) {

@@ -62,7 +62,7 @@ func speaker(first []byte) string {
 	return ""
 }
 
-// isTLS tells whether what came first is a record of TLS: an alert or a handshake.
+// isTLS reports whether what came first is a record of TLS: an alert or a handshake.
 func isTLS(first []byte) bool {
 	return len(first) >= 3 && (first[0] == 21 || first[0] == 22) && first[1] == 3 && first[2] <= 4
 }

@@ -59,7 +59,7 @@ func secured(w *walk, s *server, state tls.ConnectionState) *Finding {
 	return f
 }
 
-// expiresSoon tells whether a certificate should have been renewed by now: two
+// expiresSoon reports whether a certificate should have been renewed by now: two
 // weeks before its end, or, where it lives for days only, a tenth of that.
 func expiresSoon(cert *x509.Certificate, now time.Time) bool {
 	const twoWeeks = 14 * 24 * time.Hour
@@ -182,7 +182,7 @@ func (w *walk) probe(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeout(ctx, limit)
 }
 
-// speaksPlainly tells whether the server answers a hello without TLS.
+// speaksPlainly reports whether the server answers a hello without TLS.
 func (w *walk) speaksPlainly(ctx context.Context, address string) bool {
 	ctx, cancel := w.probe(ctx)
 	defer cancel()
@@ -196,7 +196,7 @@ func (w *walk) speaksPlainly(ctx context.Context, address string) bool {
 	return true
 }
 
-// speaksTLS tells whether the server answers an offer of TLS.
+// speaksTLS reports whether the server answers an offer of TLS.
 func (w *walk) speaksTLS(ctx context.Context, address string) bool {
 	ctx, cancel := w.probe(ctx)
 	defer cancel()
