@@ -161,7 +161,10 @@ component; without one, the environment's MONGODB_LOG_ variables decide: see
 	find.go, cursor.go          queries, Cursor, Collect, Each
 	write.go, bulk.go           writes; clientbulk.go: Client.BulkWrite; findandmodify.go
 	calloptions.go              the options of calls
-	index.go, manage.go         indexes, collections, search indexes
+	index.go, searchindex.go    indexes, search indexes
+	createcollection.go, …      collections: modifycollection.go, collection.go
+	session.go, transaction.go  sessions, transactions
+	changestream.go             change streams
 	concern.go, errors.go       read preference, write concern; errors
 	request.go, admin.go        requests, server administration
 	copydb.go                   CopyDatabase
