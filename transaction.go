@@ -177,20 +177,37 @@ func (s *Session) AbortTransaction(ctx context.Context) error {
 		return category(err, ErrInvalidArgument)
 	}
 	if send {
-		if ctx.Err() != nil {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-			defer cancel()
-		}
-		_ = s.finish(ctx, &exec.Op{Name: "abortTransaction", WriteConcern: s.inner.Options().WriteConcern})
+		s.abort(ctx)
 	}
 	s.inner.Unpin()
 	s.endWatch(nil)
 	return nil
 }
 
+// abort tells the server. Where the context has no time left for that, it gets some of
+// its own: the server would keep the transaction's locks for a minute.
+func (s *Session) abort(ctx context.Context) {
+	tell := func(ctx context.Context) (sent bool, err error) {
+		return s.send(ctx, &exec.Op{Name: "abortTransaction", WriteConcern: s.inner.Options().WriteConcern})
+	}
+	if ctx.Err() == nil {
+		if sent, err := tell(ctx); sent || !errors.Is(err, ErrTimeout) && ctx.Err() == nil {
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	_, _ = tell(ctx) // servers abort by themselves what nobody ends
+}
+
 // finish runs a command that ends the transaction.
-func (s *Session) finish(ctx context.Context, op *exec.Op) (err error) {
+func (s *Session) finish(ctx context.Context, op *exec.Op) error {
+	_, err := s.send(ctx, op)
+	return err
+}
+
+// send is finish. It also reports whether a server may have got the command.
+func (s *Session) send(ctx context.Context, op *exec.Op) (sent bool, err error) {
 	op.Timeout = s.options.Timeout
 	op.Database, op.Access, op.Retryable, op.Ends = "admin", exec.Write, true, true
 	name := op.Name
@@ -203,15 +220,15 @@ func (s *Session) finish(ctx context.Context, op *exec.Op) (err error) {
 	}
 	o, err := s.client.beginIn(ctx, op, s)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { o.end(err) }()
 	res, err := o.run(op)
 	if err != nil {
-		return err
+		return res.Sent, err
 	}
 	defer res.Release()
-	return writeConcernErrorIn(res.Body)
+	return true, writeConcernErrorIn(res.Body)
 }
 
 // commitTimeout is how long a repeated commit waits for its majority, unless the write

@@ -337,8 +337,10 @@ func renamed(res mgx.UpdateResult, err error, what string) error {
 func (b *Bucket) Drop(ctx context.Context) error {
 	ctx, cancel := b.bounded(ctx)
 	defer cancel()
-	if err := errors.Join(b.files.Drop(ctx), b.chunks.Drop(ctx)); err != nil {
-		return fmt.Errorf("gridfs: drop: %w", err)
+	for _, c := range []*mgx.Collection{b.files, b.chunks} {
+		if err := c.Drop(ctx); err != nil {
+			return fmt.Errorf("gridfs: drop: %w", err)
+		}
 	}
 	b.indexes.made.Store(false)
 	return nil

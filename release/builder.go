@@ -66,7 +66,7 @@ func proxyEnv(dir, upstream string) []string {
 // forget removes what need not stay after the proxy is there.
 func (b *builder) forget() {
 	b.clean()
-	os.RemoveAll(b.staging)
+	_ = os.RemoveAll(b.staging)
 }
 
 // clean removes the version from the module cache, which would keep it for good.
@@ -83,12 +83,12 @@ func (b *builder) clean() {
 			}
 			return nil
 		})
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		saved, _ := filepath.Glob(filepath.Join(b.cache, "cache", "download", filepath.FromSlash(escaped), "@v", b.version+".*"))
 		for _, name := range saved {
-			os.Remove(name)
+			_ = os.Remove(name)
 		}
-		os.Remove(filepath.Join(b.cache, "cache", "download", filepath.FromSlash(escaped), "@v", "list"))
+		_ = os.Remove(filepath.Join(b.cache, "cache", "download", filepath.FromSlash(escaped), "@v", "list"))
 	}
 }
 

@@ -73,7 +73,7 @@ func rewrite(ctx context.Context, root, version string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b, err := newBuilder(ctx, root, version, dir)
 	if err != nil {
 		return err

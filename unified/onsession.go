@@ -155,7 +155,9 @@ func (r *run) withTransaction(s *session, a *arguments) error {
 	if err != nil {
 		return err
 	}
-	call := func(context.Context) error {
+	call := func(ctx context.Context) error {
+		// Files name the session where it is wanted; what bounds the callback is for all.
+		r := r.in(mgx.WithoutSession(ctx))
 		for i := range callback {
 			op := &callback[i]
 			if op.Object == "testRunner" {

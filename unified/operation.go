@@ -56,7 +56,7 @@ func (r *run) stepFor(op *Operation) (failure, err error) {
 	if errors.As(failure, &wrong) || errors.As(failure, &skip) {
 		return failure, failure
 	}
-	if r.ctx.Err() != nil {
+	if r.test.Err() != nil {
 		return failure, errors.Join(failure, fmt.Errorf("ended from outside"))
 	}
 	if op.Ignore {

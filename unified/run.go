@@ -25,6 +25,7 @@ func (r *run) in(ctx context.Context) *run { return &run{ctx, r.shared} }
 
 // shared is what all operations of a test share.
 type shared struct {
+	test     context.Context // ends with the test
 	d        *Deployment
 	entities entities
 	matcher  matcher
@@ -57,7 +58,7 @@ func (d *Deployment) Run(ctx context.Context, f *File, t *Test) error {
 	timer := time.AfterFunc(testTimeout, func() { cancel(fmt.Errorf("the test takes longer than %v", testTimeout)) })
 	defer timer.Stop()
 
-	r := &run{ctx, &shared{d: d, failing: usesFailPoints(t.Operations), oneRouter: usesOneRouter(f.Entities)}}
+	r := &run{ctx, &shared{test: ctx, d: d, failing: usesFailPoints(t.Operations), oneRouter: usesOneRouter(f.Entities)}}
 	r.matcher = matcher{entity: r.entities.find, session: r.lsid}
 	err := r.run(f, t)
 	return errors.Join(err, r.end())

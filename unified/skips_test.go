@@ -44,7 +44,6 @@ var skips = list{
 
 	"*/client-side-operations-timeout/runCursorCommand/Tailable cursor awaitData iteration timeoutMS is refreshed for getMore - failure":                       heldUpShort,
 	"*/client-side-operations-timeout/runCursorCommand/Non-tailable cursor iteration timeoutMS is refreshed for getMore if timeoutMode is iteration - failure": heldUpShort,
-	"*/client-side-operations-timeout/sessions-override-timeoutMS/timeoutMS applied to withTransaction":                                                        "the runner runs the operations of a callback with a context of its own",
 	"*/client-side-operations-timeout/runCursorCommand/Tailable cursor iteration timeoutMS is refreshed for getMore - failure":                                 heldUpShort,
 
 	"*/read-write-concern/operation/default-write-concern-3.4/MapReduce omits default write concern": "mapReduce runs JavaScript in the server; none of the servers here does",

@@ -112,7 +112,7 @@ const (
 // vacant returns where 256 characters begin that a text does not have.
 func vacant(text []byte) (rune, error) {
 	taken := map[rune]bool{}
-	for i := range len(text) {
+	for i := range text {
 		if text[i] < 0xf3 {
 			continue
 		}
