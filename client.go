@@ -154,6 +154,9 @@ func (c *Client) Close(ctx context.Context) error { return c.shut(ctx, clientClo
 func (c *Client) Disconnect(ctx context.Context) error { return c.shut(ctx, clientDisconnected) }
 
 func (c *Client) shut(ctx context.Context, to clientState) error {
+	if ctx == nil {
+		return nilContext("close")
+	}
 	patient := to == clientClosed && ctx.Done() != nil
 	own, hurry := context.WithCancel(ctx)
 	defer hurry()

@@ -406,6 +406,9 @@ func (c *Cursor) Close() error {
 // CloseContext is Close with a context that bounds the word to the server, in the place
 // of the cursor's timeout.
 func (c *Cursor) CloseContext(ctx context.Context) error {
+	if ctx == nil {
+		return nilContext("close a cursor")
+	}
 	if d, ok := ctx.Deadline(); ok && c.timeout != 0 {
 		c.batches.Timeout = max(time.Until(d), time.Millisecond)
 	}

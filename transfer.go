@@ -150,7 +150,11 @@ func (t transferCursor) Next(batch *transfer.Batch) error {
 	for c.take() {
 		batch.Docs = append(batch.Docs, c.Current())
 	}
+	if c.err != nil {
+		batch.Docs = batch.Docs[:0] // the reply is gone, and others use its memory
+		return c.err
+	}
 	reply := c.batches.TakeReply()
 	batch.Release = reply.Release
-	return c.err
+	return nil
 }
