@@ -27,10 +27,14 @@ func (e *ServerError) Error() string {
 // HasLabel reports whether the server or exec attached a label.
 func (e *ServerError) HasLabel(label string) bool { return slices.Contains(e.Labels, label) }
 
-func newServerError(op *Op, address string, body []byte) *ServerError {
+func newServerError(op *Op, address string, body []byte, inTransaction bool) *ServerError {
 	e := &ServerError{Address: address, Command: op.Name, Document: fault.Parse(bytes.Clone(body))}
 	if e.Code == fault.IllegalOperation && strings.HasPrefix(e.Message, "Transaction numbers") {
-		e.Message = "This MongoDB deployment does not support retryable writes. Please add retryWrites=false to your connection string."
+		if inTransaction {
+			e.Message = "transactions need a replica set or a sharded cluster: " + e.Message
+		} else {
+			e.Message = "This MongoDB deployment does not support retryable writes. Please add retryWrites=false to your connection string."
+		}
 	}
 	e.Message = e.Reason()
 	return e

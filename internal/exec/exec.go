@@ -458,7 +458,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 		s.saw(&h, res.Body, r.inTransaction)
 	}
 	if !h.OK {
-		err := newServerError(op, c.Address(), res.Body)
+		err := newServerError(op, c.Address(), res.Body, r.inTransaction)
 		watch.failed(err)
 		res.Release()
 		return Result{}, reply.Head{}, err
@@ -517,7 +517,7 @@ func (x *Executor) receive(ctx context.Context, op *Op, b *Binding) (Result, err
 		x.Time.Advance(h.ClusterTime)
 	}
 	if !h.OK {
-		err := newServerError(op, server.Address(), received.Body)
+		err := newServerError(op, server.Address(), received.Body, false)
 		received.Release()
 		r.commandFailure(server, lease, desc, err)
 		return Result{}, err
