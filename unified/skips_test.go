@@ -49,6 +49,8 @@ var skips = list{
 	"*/read-write-concern/operation/default-write-concern-3.4/MapReduce omits default write concern": "mapReduce runs JavaScript in the server; none of the servers here does",
 	"*/retryable-reads/unified/mapReduce/MapReduce succeeds with retry on":                           "mapReduce runs JavaScript in the server; none of the servers here does",
 
+	"embedded/sessions/snapshot-sessions-not-supported-server-error/*": "FerretDB: read concerns do not count, nor does snapshot",
+
 	"embedded/versioned-api/crud-api-version-1-strict/aggregate on database appends declared API version": "FerretDB: no aggregation on a database",
 	"embedded/versioned-api/crud-api-version-1/aggregate on database appends declared API version":        "FerretDB: no aggregation on a database",
 	"embedded/versioned-api/crud-api-version-1-strict/distinct appends declared API version":              "FerretDB: apiStrict does not count",
