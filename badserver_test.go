@@ -145,12 +145,7 @@ func TestConnectToBadServers(t *testing.T) {
 }
 
 func TestConnectToNobody(t *testing.T) {
-	var addresses []string
-	for range 2 {
-		s := scripted.Listen(t, func(*scripted.Peer) {})
-		s.Close()
-		addresses = append(addresses, s.Address)
-	}
+	addresses := []string{scripted.Refusing(t), scripted.Refusing(t)}
 	within(t, func() {
 		_, err := Connect(t.Context(), "mongodb://"+strings.Join(addresses, ",")+"/?serverSelectionTimeoutMS=200")
 		is(t, err, []error{ErrConnectionFailure, ErrServerSelection}, addresses[0], addresses[1], "refused", "serverSelectionTimeoutMS")

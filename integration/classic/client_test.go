@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -13,22 +12,12 @@ import (
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
+	"github.com/mgxdb/mgx/internal/scripted"
 	"github.com/mgxdb/mgx/mgxtest"
 )
 
-// nobody is an address that nobody listens on.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	return l.Addr().String()
-}
-
 func TestConstructor(t *testing.T) {
-	_, err := mgx.Connect(t.Context(), "mongodb://"+nobody(t)+"/?serverSelectionTimeoutMS=200")
+	_, err := mgx.Connect(t.Context(), "mongodb://"+scripted.Refusing(t)+"/?serverSelectionTimeoutMS=200")
 	if !errors.Is(err, mgx.ErrConnectionFailure) || errors.Is(err, mgx.ErrAutoReconnect) {
 		t.Errorf("nobody listens: %v", err)
 	}

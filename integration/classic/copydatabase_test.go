@@ -14,6 +14,7 @@ import (
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
+	"github.com/mgxdb/mgx/internal/scripted"
 	"github.com/mgxdb/mgx/mgxtest"
 )
 
@@ -145,7 +146,7 @@ func TestCopyDatabaseRefused(t *testing.T) {
 		"a source without data": {"nothing", "x", mgx.CopyOptions{Source: source}, mgx.ErrNamespaceNotFound},
 		"a source with no host": {"shop", "x", mgx.CopyOptions{FromHost: "mongodb://"}, mgx.ErrConfiguration},
 		"a source nobody is at": {"shop", "x",
-			mgx.CopyOptions{FromHost: "mongodb://" + nobody(t) + "/?serverSelectionTimeoutMS=100"},
+			mgx.CopyOptions{FromHost: "mongodb://" + scripted.Refusing(t) + "/?serverSelectionTimeoutMS=100"},
 			mgx.ErrConnectionFailure},
 		"two sources": {"shop", "x", mgx.CopyOptions{Source: source, FromHost: "db1"},
 			mgx.ErrInvalidArgument},

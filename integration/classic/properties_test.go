@@ -10,6 +10,7 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/scripted"
 	"github.com/mgxdb/mgx/mgxtest"
 )
 
@@ -40,7 +41,7 @@ func TestHost(t *testing.T) {
 	if host, _ := split(t, dep.Primary().Addr()); c.Host() != host {
 		t.Errorf("the host is %q", c.Host())
 	}
-	if o, err := mgx.ParseURI("mongodb://" + nobody(t)); err != nil {
+	if o, err := mgx.ParseURI("mongodb://" + scripted.Refusing(t)); err != nil {
 		t.Error(err)
 	} else if c, err := mgx.New(o); err != nil || c.Host() != "" || c.Port() != 0 || c.IsPrimary() || c.IsMongos() {
 		t.Errorf("without a server: %q %d (%v)", c.Host(), c.Port(), err)
@@ -78,7 +79,7 @@ func TestNodes(t *testing.T) {
 	eventually(t, "all members are known", func() bool { return slices.Equal(c.Nodes(), want) })
 
 	// Given ones are listed before anything is discovered, and when nobody is there.
-	missing := nobody(t)
+	missing := scripted.Refusing(t)
 	both := connectTo(t, dep.URI()+"&connectTimeoutMS=500", func(o *mgx.Options) { o.Hosts = append(o.Hosts, missing) })
 	if !slices.Contains(both.Nodes(), missing) {
 		t.Errorf("%v misses the given %s", both.Nodes(), missing)

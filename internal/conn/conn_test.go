@@ -89,12 +89,7 @@ func TestAddresses(t *testing.T) {
 	s := scripted.ListenUnix(t, scripted.Greet(scripted.Hello(), scripted.Ping))
 	roundTrip(t, connect(t, s, nil))
 	// An IPv6 literal, where the machine has the protocol.
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip("no IPv6 loopback on this machine")
-	}
-	_ = l.Close()
-	if _, err := Dial(t.Context(), l.Addr().String(), &Config{}, nil); kindOf(t, err) != Network {
+	if _, err := Dial(t.Context(), scripted.RefusingIPv6(t), &Config{}, nil); kindOf(t, err) != Network {
 		t.Errorf("a closed IPv6 port: %v", err)
 	}
 }
@@ -178,9 +173,7 @@ func TestBadServers(t *testing.T) {
 }
 
 func TestDialRefused(t *testing.T) {
-	s := scripted.Listen(t, func(*scripted.Peer) {})
-	s.Close()
-	_, err := Dial(t.Context(), s.Address, &Config{}, nil)
+	_, err := Dial(t.Context(), scripted.Refusing(t), &Config{}, nil)
 	if kindOf(t, err) != Network || !strings.Contains(err.Error(), "refused") {
 		t.Error(err)
 	}

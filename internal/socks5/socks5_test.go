@@ -85,8 +85,7 @@ func TestUnixIsNotProxied(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	closed := echo(t)
-	closed.Close()
+	closed := scripted.Refusing(t)
 	say := func(b string) string {
 		return scripted.Listen(t, func(p *scripted.Peer) {
 			_, _ = p.Conn.Read(make([]byte, 512))
@@ -105,8 +104,8 @@ func TestRefusals(t *testing.T) {
 		to    string
 		want  string
 	}{
-		{"nothing there", Proxy{Address: closed.Address}, "db:1", "cannot be reached (proxyHost, proxyPort)"},
-		{"target closed", Proxy{Address: open}, closed.Address, "refused the connection"},
+		{"nothing there", Proxy{Address: closed}, "db:1", "cannot be reached (proxyHost, proxyPort)"},
+		{"target closed", Proxy{Address: open}, closed, "refused the connection"},
 		{"rules", Proxy{Address: refuses(2)}, "db:1", "its rules do not allow"},
 		{"unknown host", Proxy{Address: refuses(4)}, "db:1", "cannot resolve its name"},
 		{"strange code", Proxy{Address: refuses(99)}, "db:1", "unknown reply (reply 99)"},

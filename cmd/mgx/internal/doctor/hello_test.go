@@ -84,7 +84,7 @@ func memberWith(t *testing.T, kind string, others []string, more ...bson.E) *scr
 
 func TestAdvertisedNames(t *testing.T) {
 	t.Run("of a healthy primary", func(t *testing.T) {
-		s := member(t, "primary", "db2.internal:27017", deadPort(t))
+		s := member(t, "primary", "db2.internal:27017", scripted.Refusing(t))
 		r := examine(t, Request{URI: "mongodb://" + s.Address})
 		if r.Outcome != Troubled {
 			t.Errorf("%s, stopped at %q", r.Outcome, r.StoppedAt)

@@ -11,19 +11,8 @@ import (
 	"github.com/mgxdb/mgx/internal/scripted"
 )
 
-// deadPort is one that nobody listens on.
-func deadPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	return l.Addr().String()
-}
-
 func TestDeadPort(t *testing.T) {
-	examine(t, Request{URI: "mongodb://" + deadPort(t)}).stops(t, "TCP", "tcp.refused", "nothing listens", "start the server", "bindIp")
+	examine(t, Request{URI: "mongodb://" + scripted.Refusing(t)}).stops(t, "TCP", "tcp.refused", "nothing listens", "start the server", "bindIp")
 }
 
 func TestDialErrors(t *testing.T) {
@@ -60,7 +49,7 @@ func TestDropped(t *testing.T) {
 }
 
 func TestProxyDown(t *testing.T) {
-	host, port, _ := net.SplitHostPort(deadPort(t))
+	host, port, _ := net.SplitHostPort(scripted.Refusing(t))
 	r := examine(t, Request{URI: "mongodb://db1/?proxyHost=" + host + "&proxyPort=" + port})
 	r.stops(t, "TCP", "tcp.proxy", "proxy cannot be reached", "proxyHost")
 }
