@@ -91,18 +91,19 @@ func TestConnectionChurn(t *testing.T) {
 }
 
 // TestLateReplyIsNotMistaken cuts operations off and looks at what later ones on
-// the same connection get: their own replies.
+// the same connection get: their own replies. These come within the time that the pool
+// lets a caller wait for a late reply, so that no connection is given up.
 func TestLateReplyIsNotMistaken(t *testing.T) {
 	dep := mgxtest.Standalone(t)
 	server := dep.Members()[0]
 	client := connect(t, dep.URI(), onePool)
 	db := client.Database("churn")
 	for i := range 8 {
-		server.Delay(250*time.Millisecond, "echo")
+		server.Delay(30*time.Millisecond, "echo")
 		dep.Handle("echo", func(c *mgxtest.Command) (bson.D, error) {
 			return bson.D{{Key: "n", Value: c.Body.Lookup("echo")}, {Key: "ok", Value: 1}}, nil
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		err := db.RunCommand(ctx, bson.D{{Key: "echo", Value: -1}}).Err()
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -115,7 +116,7 @@ func TestLateReplyIsNotMistaken(t *testing.T) {
 			t.Fatalf("operation %d got the reply of %d", i, reply.N)
 		}
 	}
-	if n := server.Stats().Opened; n > 1+8+monitoring {
-		t.Errorf("%d connections were opened, want no more than one for each late reply that kept the next call waiting", n)
+	if n := server.Stats().Opened; n > 1+monitoring {
+		t.Errorf("%d connections were opened, want one that is used again and again, and the monitor's", n)
 	}
 }
