@@ -208,8 +208,8 @@ func (s *ChangeStream) Next(ctx context.Context) bool {
 		if s.err != nil || s.closed {
 			return false
 		}
-		if !pause(ctx, asked.Add(tailPause)) {
-			s.pass(toPublic("getMore", ctx.Err()))
+		if !s.client.exec.Pause(ctx, time.Until(asked.Add(tailPause))) {
+			s.pass(s.public(ctx.Err()))
 			return false
 		}
 	}

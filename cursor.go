@@ -145,32 +145,21 @@ func (c *Cursor) next(ctx context.Context) bool {
 		if c.err != nil || c.done {
 			return false
 		}
-		if !asked.IsZero() && !pause(ctx, asked.Add(tailPause)) {
-			c.pass("getMore", ctx.Err())
-			return false
+		if asked.IsZero() || c.client.exec.Pause(ctx, time.Until(asked.Add(tailPause))) {
+			continue
 		}
+		if ctx == c.batches.Context {
+			c.fail(ctx, c.public(ctx.Err()))
+		} else {
+			c.pass(ctx.Err())
+		}
+		return false
 	}
 }
 
 // tailPause is the least time between two questions for documents that a server
 // answers with none.
 const tailPause = 100 * time.Millisecond
-
-// pause waits until a time. It returns false if the context ends first.
-func pause(ctx context.Context, until time.Time) bool {
-	left := time.Until(until)
-	if left <= 0 {
-		return true
-	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 // TryNext is Next for tailable cursors: it returns false after one reply of the
 // server without documents. Closed reports whether there can be more.
@@ -294,7 +283,7 @@ func (c *Cursor) more(ctx context.Context) {
 	switch err := c.batches.More(ctx); {
 	case err == nil:
 	case c.batches.Waiting():
-		c.pass("getMore", err)
+		c.pass(err)
 	default:
 		c.fail(ctx, c.public(err))
 	}
@@ -323,9 +312,7 @@ func (c *Cursor) take() bool {
 }
 
 // pass notes an error of a call that leaves the cursor as it is.
-func (c *Cursor) pass(command string, err error) {
-	c.err, c.passing = toPublic(command, err), true
-}
+func (c *Cursor) pass(err error) { c.err, c.passing = c.public(err), true }
 
 // fail ends the cursor with an error. A connection of its own stays the cursor's until
 // Close, or until nobody has the cursor any more: see the specification "Load Balancer

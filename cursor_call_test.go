@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -209,7 +208,9 @@ func TestTailableCursorPauses(t *testing.T) {
 			t.Errorf("%s: %v", name, cur.Err())
 		}
 		is(t, cur.Err(), []error{ErrTimeout})
-		_ = cur.Close()
+		if !cur.Closed() {
+			t.Errorf("%s: open after the end of its context", name)
+		}
 		cancel()
 		if n := asked.Load(); n < 1 || n > 4 {
 			t.Errorf("%s: asked %d times in a quarter of a second", name, n)
@@ -223,23 +224,6 @@ func TestTailableCursorPauses(t *testing.T) {
 	if n := asked.Load(); n < 5 {
 		t.Errorf("another cursor asks %d times", n)
 	}
-}
-
-func TestPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		if !pause(t.Context(), began.Add(tailPause)) || time.Since(began) != tailPause {
-			t.Errorf("a pause of %v", time.Since(began))
-		}
-		if !pause(t.Context(), began) || time.Since(began) != tailPause {
-			t.Error("a pause that is over is waited for")
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if pause(ctx, time.Now().Add(time.Minute)) {
-			t.Error("a pause goes on after its context")
-		}
-	})
 }
 
 // poolRecord is what became of a client's connections.

@@ -467,14 +467,7 @@ func (t *transacting) pause(ctx context.Context, attempt int) bool {
 	if t.over(ctx, wait) {
 		return false
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return t.s.client.exec.Pause(ctx, wait)
 }
 
 // timedOut is the error of a transaction for which time ran out.

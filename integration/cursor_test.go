@@ -9,6 +9,7 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/mgxtest"
 )
 
 // watched returns a collection with n documents whose client's commands are
@@ -243,40 +244,147 @@ func TestAll(t *testing.T) {
 	}
 }
 
+// A tailable cursor gives what comes later. FerretDB loses documents, gives others twice
+// or fails, where its wait for new ones runs out in the middle of its search, and it
+// drops the cursor with the time of the find that has opened it. So its waits are long
+// here; TestTailableAtItsEnd looks at what ends them, on a server that does it well.
 func TestTailable(t *testing.T) {
 	needs(t, "capped collections")
 	needs(t, "tailable cursors")
-	db := database(t)
+	c := logOf(t, database(t), 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cur := tailing(ctx, t, c, 3, time.Minute)
+	insertion := insertLater(cancel, c, func() bool { return true }, 3, 4)
+	for i := 3; i < 5; i++ {
+		if !cur.Next() || cur.Current().Lookup("_id").AsInt64() != int64(i) {
+			t.Fatalf("instead of document %d came %v, closed %v: %v; inserted: %v", i, cur.Current(), cur.Closed(), cur.Err(), <-insertion)
+		}
+	}
+	if err := <-insertion; err != nil {
+		t.Error(err)
+	}
+}
+
+// insertLater inserts documents, as soon as the server is ready, while somebody else
+// waits for them, who does so no more if it fails.
+func insertLater(cancel context.CancelFunc, c *mgx.Collection, ready func() bool, ids ...int) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		for !ready() {
+			time.Sleep(time.Millisecond)
+		}
+		var errs []error
+		for _, id := range ids {
+			_, err := c.InsertOne(context.Background(), bson.D{{"_id", id}})
+			errs = append(errs, err)
+		}
+		err := errors.Join(errs...)
+		if err != nil {
+			cancel()
+		}
+		done <- err
+	}()
+	return done
+}
+
+// logOf creates a capped collection with n documents.
+func logOf(t *testing.T, db *mgx.Database, n int) *mgx.Collection {
+	t.Helper()
 	if err := db.CreateCollection(t.Context(), "log", mgx.Capped(1<<16, 0)); err != nil {
 		t.Fatal(err)
 	}
-	c := db.Collection("log")
-	insert(t, c, numbered(3)...)
-	// A small first batch: FerretDB does not keep a cursor open that had its fill.
-	cur := c.Find(t.Context(), nil, mgx.WithCursorType(mgx.TailableAwait), mgx.MaxAwaitTime(50*time.Millisecond), mgx.BatchSize(2))
-	defer func() { _ = cur.Close() }()
-	for i := range 3 {
-		if !cur.Next() {
-			t.Fatalf("no document %d: %v", i, cur.Err())
+	insert(t, db.Collection("log"), numbered(n)...)
+	return db.Collection("log")
+}
+
+// tailing opens a cursor on a log, and reads its n documents. The first batch is small:
+// FerretDB does not keep a cursor open that had its fill.
+func tailing(ctx context.Context, t *testing.T, c *mgx.Collection, n int, await time.Duration) *mgx.Cursor {
+	t.Helper()
+	cur := c.Find(ctx, nil, mgx.WithCursorType(mgx.TailableAwait), mgx.MaxAwaitTime(await), mgx.BatchSize(2))
+	t.Cleanup(func() { _ = cur.Close() })
+	for i := range n {
+		if !cur.Next() || cur.Current().Lookup("_id").AsInt64() != int64(i) {
+			t.Fatalf("instead of document %d came %v: %v", i, cur.Current(), cur.Err())
 		}
 	}
-	// At the end there is nothing more, but the cursor stays open.
-	if cur.TryNext() || cur.Err() != nil || cur.Closed() {
-		t.Fatalf("at the end: closed %v: %v", cur.Closed(), cur.Err())
-	}
-	insert(t, c, bson.D{{"_id", 3}})
-	if !cur.Next() || cur.Current().Lookup("_id").AsInt64() != 3 {
-		t.Fatalf("the new document did not come: %v", cur.Err())
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	endless := c.Find(ctx, nil, mgx.WithCursorType(mgx.TailableAwait), mgx.MaxAwaitTime(20*time.Millisecond), mgx.BatchSize(2))
-	for endless.Next() {
-	}
-	if se := new(mgx.ServerError); errors.As(endless.Err(), &se) && (se.Name == "InternalError" || errors.Is(se, mgx.ErrCursorNotFound)) {
-		t.Skipf("FerretDB ends a cursor when the maxTimeMS of its find is over: %v", se)
-	}
-	if err := endless.Err(); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, mgx.ErrTimeout) {
-		t.Errorf("ended with %v", err)
-	}
+	return cur
+}
+
+func TestTailableAtItsEnd(t *testing.T) {
+	var r recorder
+	dep := mgxtest.Standalone(t)
+	c := logOf(t, connectTo(t, dep.URI(), r.watch).Database("tail"), 3)
+	stats := func(command string) int { return dep.Members()[0].Stats().Commands[command] }
+
+	t.Run("an answer without documents", func(t *testing.T) {
+		r.reset()
+		cur := tailing(t.Context(), t, c, 3, 40*time.Millisecond)
+		began := time.Now()
+		if cur.TryNext() || cur.Err() != nil || cur.Closed() || cur.ID() == 0 {
+			t.Errorf("closed %v, id %d: %v", cur.Closed(), cur.ID(), cur.Err())
+		}
+		if took := time.Since(began); took < 40*time.Millisecond {
+			t.Errorf("the server has waited %v", took)
+		}
+		if _, err := r.last(t, "find").LookupErr("maxTimeMS"); err == nil {
+			t.Error("the time to wait for documents bounds the find")
+		}
+		if ms := r.last(t, "getMore").Lookup("maxTimeMS").AsInt64(); ms != 40 {
+			t.Errorf("getMore waits for %d ms", ms)
+		}
+	})
+	t.Run("a document while the server waits", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		cur := tailing(ctx, t, c, 3, time.Minute)
+		asked := stats("getMore")
+		insertion := insertLater(cancel, c, func() bool { return stats("getMore") > asked }, 3)
+		if !cur.Next() || cur.Current().Lookup("_id").AsInt64() != 3 {
+			t.Errorf("instead of the new document came %v: %v", cur.Current(), cur.Err())
+		}
+		if err := <-insertion; err != nil {
+			t.Error(err)
+		}
+		if n := stats("getMore") - asked; n != 1 {
+			t.Errorf("it took %d getMores", n)
+		}
+	})
+	t.Run("the end of its context", func(t *testing.T) {
+		killed := stats("killCursors")
+		r.reset()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		cur := tailing(ctx, t, c, 4, 20*time.Millisecond)
+		if cur.Next() {
+			t.Errorf("%v came from nowhere", cur.Current())
+		}
+		if err := cur.Err(); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, mgx.ErrTimeout) || ctx.Err() == nil {
+			t.Errorf("ended with %v", err)
+		}
+		if ms := r.last(t, "find").Lookup("maxTimeMS").AsInt64(); ms < 1 || ms > 300 {
+			t.Errorf("find may take %d ms", ms)
+		}
+		for _, more := range r.take("getMore") {
+			if ms := more.Lookup("maxTimeMS").AsInt64(); ms != 20 {
+				t.Errorf("getMore waits for %d ms", ms)
+			}
+		}
+		for deadline := time.Now().Add(10 * time.Second); stats("killCursors") == killed; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the server still has the cursor")
+			}
+		}
+	})
+	t.Run("the end on the server", func(t *testing.T) {
+		cur := tailing(t.Context(), t, c, 4, 20*time.Millisecond)
+		if err := c.Drop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var se *mgx.ServerError
+		if cur.Next() || !errors.As(cur.Err(), &se) || !cur.Closed() {
+			t.Errorf("closed %v: %v", cur.Closed(), cur.Err())
+		}
+	})
 }

@@ -203,16 +203,25 @@ func (r *run) backOff(ctx context.Context, err error) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
 		return false
 	}
-	timer := time.NewTimer(pause)
+	return r.x.Pause(ctx, pause)
+}
+
+// Pause waits before something is done again. It returns false if the context ends
+// first. Closing the client ends a pause early: what comes next finds it closed.
+func (x *Executor) Pause(ctx context.Context, d time.Duration) bool {
+	return d <= 0 || pause(ctx, d, x.Topology.Done())
+}
+
+func pause(ctx context.Context, d time.Duration, closed <-chan struct{}) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+	case <-closed:
 	case <-ctx.Done():
 		return false
-	case <-r.x.Topology.Done():
-		return true // and find it closed
 	}
+	return true
 }
 
 // baseBackoff is half of the longest first pause, which servers may set.

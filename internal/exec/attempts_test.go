@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -278,4 +279,29 @@ func TestAvoid(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			name        string
+			after       time.Duration // of the client's end
+			limit, want time.Duration
+			goesOn      bool
+		}{
+			{"to its end", time.Minute, time.Minute, time.Second, true},
+			{"until the context ends", time.Minute, time.Millisecond, time.Millisecond, false},
+			{"until the client is closed", time.Millisecond, time.Minute, time.Millisecond, true},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), test.limit)
+			closed := make(chan struct{})
+			timer := time.AfterFunc(test.after, func() { close(closed) })
+			began := time.Now()
+			if goesOn := pause(ctx, time.Second, closed); goesOn != test.goesOn || time.Since(began) != test.want {
+				t.Errorf("%s: %v after %v", test.name, goesOn, time.Since(began))
+			}
+			timer.Stop()
+			cancel()
+		}
+	})
 }
