@@ -92,17 +92,18 @@ func New(options *Options) (*Client, error) { return newClient(context.Backgroun
 
 func newClient(ctx context.Context, options *Options) (*Client, error) {
 	c := &Client{options: options.clone()}
-	o := &c.options
-	if err := o.prepare(); err != nil {
+	ready, err := c.options.prepare()
+	if err != nil {
 		return nil, err
 	}
-	if err := o.resolve(ctx); err != nil {
+	o, err := ready.resolve(ctx)
+	if err != nil {
 		return nil, err
 	}
 	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation, StrictUTF8: o.StrictUTF8}
 	c.base = o.settings()
 	c.writeConcern.Store(o.WriteConcern.internal())
-	if err := c.open(); err != nil {
+	if err := c.open(o); err != nil {
 		_ = c.logs.Close()
 		return nil, err
 	}

@@ -9,18 +9,33 @@ import (
 )
 
 func init() {
-	inspect.Prepare = func(o any) error { return o.(*Options).prepare() }
-	inspect.Resolve = func(ctx context.Context, o any) error { return o.(*Options).resolve(ctx) }
-	inspect.Connections = func(o any) (*conn.Config, error) {
-		options := o.(*Options)
-		return options.connConfig(options.identity())
+	inspect.Prepare = func(options any) (inspect.Prepared, error) {
+		p, err := options.(*Options).prepare()
+		return inspectPrepared{p}, err
 	}
-	inspect.Deployment = func(o any) sdam.Settings { return o.(*Options).deployment() }
-	inspect.Reads = func(o any) *sdam.Selection {
-		options := o.(*Options)
-		return &sdam.Selection{
-			ReadPreference: options.ReadPreference.internal(),
-			LocalThreshold: options.LocalThreshold, HeartbeatInterval: options.HeartbeatInterval,
-		}
+}
+
+// inspectPrepared and inspectResolved are the steps of options to connections as
+// package inspect shows them.
+type (
+	inspectPrepared struct{ prepared }
+	inspectResolved struct{ resolved }
+)
+
+func (p inspectPrepared) Deployment() sdam.Settings { return p.deployment() }
+
+func (p inspectPrepared) Resolve(ctx context.Context) (inspect.Resolved, error) {
+	r, err := p.resolve(ctx)
+	return inspectResolved{r}, err
+}
+
+func (r inspectResolved) Deployment() sdam.Settings { return r.deployment() }
+
+func (r inspectResolved) Connections() (*conn.Config, error) { return r.connConfig(r.identity()) }
+
+func (r inspectResolved) Reads() *sdam.Selection {
+	return &sdam.Selection{
+		ReadPreference: r.ReadPreference.internal(),
+		LocalThreshold: r.LocalThreshold, HeartbeatInterval: r.HeartbeatInterval,
 	}
 }

@@ -17,8 +17,7 @@ import (
 )
 
 // open puts the layers below the client together.
-func (c *Client) open() error {
-	o := &c.options
+func (c *Client) open(o resolved) error {
 	c.logs = o.openLogs()
 	c.identity = o.identity()
 	cfg, err := o.connConfig(c.identity)
@@ -60,7 +59,7 @@ func (o *Options) identity() *conn.Identity {
 }
 
 // connConfig says how connections are made.
-func (o *Options) connConfig(who *conn.Identity) (*conn.Config, error) {
+func (o resolved) connConfig(who *conn.Identity) (*conn.Config, error) {
 	cfg := &conn.Config{
 		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout,
 		LoadBalanced: value(o.LoadBalanced),
@@ -104,7 +103,7 @@ func (o *Options) deployment() sdam.Settings {
 
 // topologyConfig says how the deployment is discovered, and what each of its
 // servers' pools is like.
-func (o *Options) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology.Config[*conn.Conn] {
+func (o resolved) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology.Config[*conn.Conn] {
 	selection := o.ServerSelectionTimeout
 	if selection == 0 {
 		selection = -1 // there, too, 0 stands for the default

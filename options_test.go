@@ -301,8 +301,9 @@ func TestSRV(t *testing.T) {
 		if tt.txt == "" {
 			o.Resolver = fakeDNS{srv: records}
 		}
-		if err = o.prepare(); err == nil {
-			err = o.resolve(t.Context())
+		var ready prepared
+		if ready, err = o.prepare(); err == nil {
+			_, err = ready.resolve(t.Context())
 		}
 		if tt.fails {
 			if !errors.Is(err, ErrConfiguration) {

@@ -152,10 +152,14 @@ func duration(d *time.Duration, none time.Duration) time.Duration {
 	return *d
 }
 
+// resolved are prepared options with what DNS says of a mongodb+srv URI: not the hosts
+// alone, but also who knows the user and whether a load balancer is in front.
+type resolved struct{ *Options }
+
 // resolve asks DNS for what a mongodb+srv URI leaves open.
-func (o *Options) resolve(ctx context.Context) error {
+func (o prepared) resolve(ctx context.Context) (resolved, error) {
 	if o.SRVHost == "" {
-		return nil
+		return resolved(o), nil
 	}
 	cs := o.srv()
 	ctx, cancel := o.limitLookup(ctx)
@@ -165,14 +169,14 @@ func (o *Options) resolve(ctx context.Context) error {
 		if !errors.Is(err, connstring.ErrInvalid) {
 			kinds = []error{ErrConnectionFailure}
 		}
-		return category(err, kinds...)
+		return resolved{}, category(err, kinds...)
 	}
 	o.Hosts, o.ReplicaSet, o.LoadBalanced = cs.Hosts, cs.ReplicaSet, cs.LoadBalanced
 	if o.Credential != nil {
 		o.Credential.Source = cs.AuthSource
 	}
 	o.warnings = append(o.warnings, cs.Warnings...)
-	return nil
+	return resolved(o), nil
 }
 
 // limitLookup gives a lookup connectTimeoutMS.

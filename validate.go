@@ -8,8 +8,22 @@ import (
 	"github.com/mgxdb/mgx/internal/setup"
 )
 
+// prepared are options with their defaults, and without what cannot be. They are one
+// step from resolved ones, by which alone connections are made.
+type prepared struct{ *Options }
+
 // prepare fills in the defaults and refuses what cannot be.
-func (o *Options) prepare() error {
+func (o *Options) prepare() (prepared, error) {
+	o.fill()
+	hosts, err := normalizeHosts(o.Hosts)
+	if err != nil {
+		return prepared{}, err
+	}
+	o.Hosts = hosts
+	return prepared{o}, o.validate()
+}
+
+func (o *Options) fill() {
 	fill := func(d *time.Duration, byDefault time.Duration) {
 		if *d == 0 {
 			*d = byDefault
@@ -29,12 +43,6 @@ func (o *Options) prepare() error {
 	if len(o.Hosts) == 0 && o.SRVHost == "" {
 		o.Hosts = []string{"localhost"}
 	}
-	hosts, err := normalizeHosts(o.Hosts)
-	if err != nil {
-		return err
-	}
-	o.Hosts = hosts
-	return o.validate()
 }
 
 // validate refuses what cannot be. Errors name the options as connection strings

@@ -117,7 +117,7 @@ func diagnosis(report *doctor.Report) error {
 		return nil
 	case report.Outcome == doctor.Troubled:
 		return told(exitPartly)
-	case len(report.Steps) == 1: // it did not get beyond the connection string
+	case report.Misused():
 		return told(exitUsage)
 	}
 	return told(exitFailure)

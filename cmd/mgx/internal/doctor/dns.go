@@ -11,7 +11,6 @@ import (
 
 	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/conn"
-	"github.com/mgxdb/mgx/internal/inspect"
 )
 
 // recorder remembers the records that it saw.
@@ -47,8 +46,13 @@ func records(ctx context.Context, w *walk) []*Finding {
 		return []*Finding{find(Skipped, "dns", "the connection string names its hosts itself")}
 	}
 	before := len(o.Warnings())
-	if err := inspect.Resolve(ctx, o); err != nil {
+	var err error
+	if w.resolved, err = w.prepared.Resolve(ctx); err != nil {
 		return []*Finding{badRecords(o.SRVHost, err, w.dns)}
+	}
+	// The TXT record may say who knows the user, or that there is a load balancer.
+	if w.cfg, err = w.resolved.Connections(); err != nil {
+		return []*Finding{badString(w.URI, err)}
 	}
 	w.seed("the SRV records")
 	f := find(OK, "dns", "SRV: %s", list(w.dns.srv)).fact("srv", w.dns.srv).fact("txt", w.dns.txt)
@@ -56,6 +60,9 @@ func records(ctx context.Context, w *walk) []*Finding {
 		f.detail("TXT: %s", w.dns.txt[0])
 	} else {
 		f.detail("TXT: none")
+	}
+	if w.cfg.Auth != nil {
+		f.detail("%s", identity(w.cfg.Auth))
 	}
 	if o.SRVMaxHosts > 0 && len(o.Hosts) < len(w.dns.srv) {
 		f.detail("srvMaxHosts=%d chose %s", o.SRVMaxHosts, list(o.Hosts))

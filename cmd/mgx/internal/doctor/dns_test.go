@@ -2,9 +2,11 @@ package doctor
 
 import (
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/internal/scripted"
 )
 
 func srv(targets ...string) map[string][]*net.SRV {
@@ -49,6 +51,39 @@ func TestRecords(t *testing.T) {
 		r.healthy(t)
 		r.says(t, OK, "dns", "SRV: DB1.example.com:27017", "TXT: authSource=shop")
 		r.says(t, OK, "name", "db1.example.com is 127.0.0.1")
+	})
+}
+
+// What a TXT record says beside the hosts goes into the connections, too.
+func TestTXTDecidesConnections(t *testing.T) {
+	dns := func(txt string) *resolver {
+		return &resolver{srv: srv("db1.example.com."), txt: map[string][]string{"shop.example.com": {txt}}, hosts: map[string]string{"db1.example.com": "127.0.0.1"}}
+	}
+	t.Run("authSource", func(t *testing.T) {
+		var asked atomic.Value
+		s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+			if r.Name == "saslStart" {
+				asked.Store(r.Document.Lookup("$db").StringValue())
+			}
+			return p.Answer(r, bson.D{{Key: "ok", Value: 0}, {Key: "code", Value: 18}, {Key: "errmsg", Value: "Authentication failed."}}) == nil
+		}))
+		r := examine(t, Request{URI: "mongodb+srv://ann:" + secret + "@shop.example.com/?tls=false", Resolver: dns("authSource=users"), DialContext: everywhere(s.Address)})
+		r.says(t, OK, "dns", `user "ann", authSource users`)
+		if f := r.Find("auth.user"); len(f) != 1 || f[0].Facts["source"] != "users" || asked.Load() != "users" {
+			t.Errorf("the user is looked up in %v, want users", asked.Load())
+		}
+	})
+	t.Run("loadBalanced", func(t *testing.T) {
+		s := healthyServer(t) // its hello has no serviceId
+		r := examine(t, Request{URI: "mongodb+srv://shop.example.com/?tls=false", Resolver: dns("loadBalanced=true"), DialContext: everywhere(s.Address)})
+		r.stops(t, "hello", "hello.noLoadBalancer", "leave loadBalanced=true away")
+	})
+	t.Run("file", func(t *testing.T) {
+		r := examine(t, Request{URI: "mongodb+srv://shop.example.com/?tlsCAFile=/none.pem", Resolver: dns("authSource=users")})
+		r.stops(t, "DNS records", "uri.file", "/none.pem")
+		if !r.Misused() {
+			t.Error("a wrong path counts as the deployment's failure")
+		}
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/conn"
+	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
@@ -67,6 +68,8 @@ var steps = []step{
 type walk struct {
 	Request
 	options  *mgx.Options
+	prepared inspect.Prepared
+	resolved inspect.Resolved // with cfg after DNS
 	cfg      *conn.Config
 	dns      *recorder
 	servers  []*server

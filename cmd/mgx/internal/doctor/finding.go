@@ -3,6 +3,8 @@ package doctor
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -124,6 +126,14 @@ type Report struct {
 	StoppedAt string  `json:"stoppedAt,omitempty"`
 	Took      Seconds `json:"tookSeconds"`
 	Steps     []Step  `json:"steps"`
+}
+
+// Misused reports whether the way stops at the connection string itself or at a file
+// that it names, not at the deployment.
+func (r *Report) Misused() bool {
+	return r.Outcome == Broken && slices.ContainsFunc(r.Steps[len(r.Steps)-1].Findings, func(f *Finding) bool {
+		return f.Verdict == Failed && strings.HasPrefix(f.Code, "uri.")
+	})
 }
 
 // Find returns the findings with the code.

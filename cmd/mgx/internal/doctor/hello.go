@@ -14,7 +14,6 @@ import (
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/fault"
-	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/tlsclient"
 	"github.com/mgxdb/mgx/internal/wireversion"
@@ -48,7 +47,7 @@ func greeted(w *walk, s *server, took time.Duration) *Finding {
 		f.Message += ", compression " + c.Name()
 		f.fact("compression", c.Name())
 	}
-	settings := inspect.Deployment(w.options)
+	settings := w.resolved.Deployment()
 	switch {
 	case d.MaxWireVersion < wireversion.Min:
 		f.refuse("hello.tooOld", "the server is too old: this client speaks wire versions %d to %d (MongoDB %s and later)", wireversion.Min, wireversion.Max, wireversion.MinRelease).

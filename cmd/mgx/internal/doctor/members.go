@@ -5,14 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // members discovers the deployment as the client does, and goes the way so far
 // again for each server that others name.
 func members(ctx context.Context, w *walk) []*Finding {
-	settings := inspect.Deployment(w.options)
+	settings := w.resolved.Deployment()
 	switch {
 	case settings.LoadBalanced:
 		return []*Finding{find(Skipped, "members", "what is behind a load balancer is its own affair")}
@@ -21,7 +20,10 @@ func members(ctx context.Context, w *walk) []*Finding {
 	}
 	var findings []*Finding
 	for {
-		w.discover()
+		var err error
+		if w.topology, err = w.discover(); err != nil {
+			return []*Finding{undescribed(err)}
+		}
 		named := w.unexamined()
 		if len(named) == 0 {
 			break
@@ -36,17 +38,22 @@ func members(ctx context.Context, w *walk) []*Finding {
 }
 
 // discover makes the topology of what all servers said so far.
-func (w *walk) discover() {
-	t, err := sdam.NewTopology(inspect.Deployment(w.options))
+func (w *walk) discover() (*sdam.Topology, error) {
+	t, err := sdam.NewTopology(w.resolved.Deployment())
 	if err != nil {
-		return // Prepare refused such settings
+		return nil, err
 	}
 	for _, s := range w.servers {
 		if s.desc != nil {
 			t = t.Apply(described(t, s))
 		}
 	}
-	w.topology = t
+	return t, nil
+}
+
+// undescribed is the finding where there is nothing to discover.
+func undescribed(err error) *Finding {
+	return find(Failed, "selection", "%v", err).advise("correct the connection string")
 }
 
 // described is what the server says of itself. What is behind a load balancer

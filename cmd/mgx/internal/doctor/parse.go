@@ -16,8 +16,9 @@ import (
 	"github.com/mgxdb/mgx/internal/tlsclient"
 )
 
-// parse reads the connection string and what it names on this machine.
-func parse(_ context.Context, w *walk) []*Finding {
+// parse reads the connection string and, unless DNS has more of it, what it names on
+// this machine.
+func parse(ctx context.Context, w *walk) []*Finding {
 	options, err := mgx.ParseURI(w.URI)
 	if err != nil {
 		return []*Finding{badString(w.URI, err)}
@@ -28,11 +29,16 @@ func parse(_ context.Context, w *walk) []*Finding {
 	}
 	w.dns = &recorder{Resolver: w.Resolver}
 	options.Resolver, options.DialContext = w.dns, w.DialContext
-	if err := inspect.Prepare(options); err != nil {
+	if w.prepared, err = inspect.Prepare(options); err != nil {
 		return []*Finding{badString(w.URI, err)}
 	}
-	if w.cfg, err = inspect.Connections(options); err != nil {
-		return []*Finding{badString(w.URI, err)}
+	if options.SRVHost == "" {
+		if w.resolved, err = w.prepared.Resolve(ctx); err == nil {
+			w.cfg, err = w.resolved.Connections()
+		}
+		if err != nil {
+			return []*Finding{badString(w.URI, err)}
+		}
 	}
 	findings := []*Finding{w.understood()}
 	for _, warning := range options.Warnings() {
@@ -96,7 +102,7 @@ func (w *walk) understood() *Finding {
 	default:
 		says = append(says, fmt.Sprintf("%d hosts", len(o.Hosts)))
 	}
-	settings := inspect.Deployment(o)
+	settings := w.prepared.Deployment()
 	switch {
 	case settings.Direct:
 		says = append(says, "talked to directly")
@@ -113,10 +119,11 @@ func (w *walk) understood() *Finding {
 	} else {
 		says = append(says, "no TLS")
 	}
-	if a := w.cfg.Auth; a != nil {
-		says = append(says, identity(a))
-	} else {
+	switch {
+	case o.Credential == nil:
 		says = append(says, "no user")
+	case w.cfg != nil:
+		says = append(says, identity(w.cfg.Auth))
 	}
 	return find(OK, "uri", "%s", strings.Join(says, "; ")).fact("hosts", o.Hosts)
 }

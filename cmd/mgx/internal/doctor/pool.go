@@ -10,7 +10,6 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
-	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
@@ -19,9 +18,9 @@ import (
 func selection(_ context.Context, w *walk) []*Finding {
 	t, err := w.usable()
 	if err != nil {
-		return []*Finding{find(Failed, "selection", "%v", err).advise("correct the connection string")}
+		return []*Finding{undescribed(err)}
 	}
-	reads := inspect.Reads(w.options)
+	reads := w.resolved.Reads()
 	writes := *reads
 	writes.Write = true
 	forReads, err := reads.Candidates(t, nil)
@@ -91,14 +90,9 @@ func tags(t *sdam.Topology) string {
 // usable is the deployment as a client would see it, with servers that operations
 // cannot use unknown.
 func (w *walk) usable() (*sdam.Topology, error) {
-	t, err := sdam.NewTopology(inspect.Deployment(w.options))
+	t, err := w.discover()
 	if err != nil {
 		return nil, err
-	}
-	for _, s := range w.servers {
-		if s.desc != nil {
-			t = t.Apply(described(t, s))
-		}
 	}
 	for _, s := range w.servers {
 		if s.stopped != nil && s.desc != nil && s.stopped.Verdict == Failed && s.desc.MaxWireVersion >= wireversion.Min {
