@@ -181,8 +181,7 @@ func (c *Client) CopyDatabase(ctx context.Context, from, to string, options Copy
 	}
 	t := transfer.New(options.transfer())
 	read := transfer.Server{Database: transferred(source.Database(from))}
-	// What was just written is counted, so not on a secondary.
-	write := transfer.Server{Database: transferred(c.Database(to, WithReadPreference(ReadPreference{Mode: Primary})))}
+	write := transfer.Server{Database: transferred(c.Database(to))}
 	if _, err := t.Add(ctx, &read, &write, ""); err != nil {
 		return CopyResult{}, fmt.Errorf("copy database %s: %w", from, planError(err))
 	}

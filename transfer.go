@@ -47,6 +47,10 @@ func (d transferDatabase) Count(ctx context.Context, collection string) (int64, 
 	return d.db.Collection(collection).CountDocuments(ctx, nil)
 }
 
+func (d transferDatabase) CountWritten(ctx context.Context, collection string) (int64, error) {
+	return d.db.Collection(collection, WithReadPreference(ReadPreference{Mode: Primary})).CountDocuments(ctx, nil)
+}
+
 func (d transferDatabase) Drop(ctx context.Context, collection string) error {
 	return d.db.Collection(collection).Drop(ctx)
 }
@@ -138,9 +142,9 @@ type transferCursor struct{ *Cursor }
 
 // Next moves to the end of the next reply's documents, and hands these over with the
 // reply.
-func (t transferCursor) Next(batch *transfer.Batch) error {
+func (t transferCursor) Next(ctx context.Context, batch *transfer.Batch) error {
 	c := t.Cursor
-	if !c.Next() {
+	if !c.NextContext(ctx) {
 		if c.err != nil {
 			return c.err
 		}

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"math"
+	"slices"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -13,15 +14,18 @@ type index struct {
 	spec []byte
 }
 
-// indexes are the collection's indexes without those that come with it, which are the
-// one of _id and a clustered one.
+// OwnIndexes are the collection's indexes without those that come with it, which are
+// the one of _id and a clustered one.
+func (c *Collection) OwnIndexes() []bson.Raw {
+	return slices.DeleteFunc(slices.Clone(c.Indexes), comesWithCollection)
+}
+
+// indexes are the indexes to make.
 func (c *Collection) indexes() []index {
 	_, collated := bsonwire.Lookup(c.Options, "collation")
 	var list []index
-	for _, spec := range c.Indexes {
-		if !comesWithCollection(spec) {
-			list = append(list, index{stringOf(spec, "name"), indexSpec(spec, collated)})
-		}
+	for _, spec := range c.OwnIndexes() {
+		list = append(list, index{stringOf(spec, "name"), indexSpec(spec, collated)})
 	}
 	return list
 }

@@ -80,20 +80,23 @@ func (m *move) run(ctx context.Context) error {
 			return fmt.Errorf("nothing was dropped: %w", err)
 		}
 	}
-	r, err := m.from.Open(ctx, &m.spec)
+	return m.collection(ctx)
+}
+
+// collection reads in one goroutine and writes in this one, whose failure ends the
+// reading.
+func (m *move) collection(ctx context.Context) (err error) {
+	reading, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, err := m.from.Open(reading, &m.spec)
 	if err != nil {
 		return err
 	}
-	return either(m.collection(ctx, r), r.Close())
-}
-
-// collection reads in one goroutine and writes in this one.
-func (m *move) collection(ctx context.Context, r Reader) (err error) {
+	defer func() { err = either(err, r.Close()) }()
 	if m.progress.Total, err = r.Total(ctx); err != nil {
 		return err
 	}
 	m.tell()
-	reading, cancel := context.WithCancelCause(ctx)
 	p := newPipe()
 	go p.fill(reading, r)
 	err = m.write(ctx, r, p)
@@ -114,9 +117,13 @@ func (m *move) write(ctx context.Context, r Reader, p *pipe) (err error) {
 		p.give(batch)
 		return err
 	}
-	for ; batch != nil && err == nil; batch = <-p.full {
+	for batch != nil {
 		err = m.batch(ctx, w, batch)
 		p.give(batch)
+		if err != nil {
+			break
+		}
+		batch = <-p.full
 	}
 	if err == nil {
 		err = p.readError()

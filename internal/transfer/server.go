@@ -16,10 +16,11 @@ type Database interface {
 	Name() string
 	ListCollections(ctx context.Context) ([]Collection, error)
 	ListIndexes(ctx context.Context, collection string) ([]bson.Raw, error)
-	// Estimate is the number of documents by the metadata, Count by counting, on the
-	// primary.
+	// Estimate is the number of documents by the metadata, Count by counting, both where
+	// Find reads. CountWritten counts on the primary, where all is that was written.
 	Estimate(ctx context.Context, collection string) (int64, error)
 	Count(ctx context.Context, collection string) (int64, error)
+	CountWritten(ctx context.Context, collection string) (int64, error)
 	// Find reads all documents.
 	Find(ctx context.Context, collection string) Cursor
 	// Insert inserts documents as they are.
@@ -36,7 +37,7 @@ type Database interface {
 // Cursor is a query on its way.
 type Cursor interface {
 	// Next fills an empty batch. Its error is io.EOF at the end.
-	Next(b *Batch) error
+	Next(ctx context.Context, b *Batch) error
 	Close() error
 }
 
@@ -108,7 +109,7 @@ func (r *serverReader) Total(ctx context.Context) (n int64, err error) {
 	return r.before, err
 }
 
-func (r *serverReader) Next(_ context.Context, b *Batch) error { return r.cursor.Next(b) }
+func (r *serverReader) Next(ctx context.Context, b *Batch) error { return r.cursor.Next(ctx, b) }
 
 func (r *serverReader) Close() error { return r.cursor.Close() }
 
@@ -155,7 +156,7 @@ func (s *Server) Begin(ctx context.Context, c *Collection, how Conflict, begun *
 	}
 	if w.options.Merge && !c.View() {
 		var err error
-		if w.before, err = s.Count(ctx, w.name); err != nil {
+		if w.before, err = s.CountWritten(ctx, w.name); err != nil {
 			return nil, err
 		}
 	}
@@ -181,7 +182,7 @@ func (w *serverWriter) Write(ctx context.Context, docs []bson.Raw) (Written, err
 }
 
 func (w *serverWriter) Verify(ctx context.Context) error {
-	n, err := w.s.Count(ctx, w.name)
+	n, err := w.s.CountWritten(ctx, w.name)
 	if err != nil {
 		return err
 	}

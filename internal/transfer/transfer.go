@@ -26,7 +26,7 @@ type Source interface {
 	// Check sees that a collection's documents can be read to their end, as far as that
 	// can be known in advance. It is called before something is dropped for them.
 	Check(ctx context.Context, c *Collection) error
-	// Open begins to read a collection's documents.
+	// Open begins to read a collection's documents, which ends with the context.
 	Open(ctx context.Context, c *Collection) (Reader, error)
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
@@ -25,6 +26,7 @@ type memory struct {
 	refuse      func(command bson.Raw) error
 	insert      func() error
 	broken      error // after the documents
+	hangs       bool  // instead
 }
 
 var errRefused = errors.New("refused")
@@ -43,10 +45,14 @@ func (m *memory) Count(_ context.Context, name string) (int64, error) {
 	return int64(len(m.docs[name])), nil
 }
 
+func (m *memory) CountWritten(ctx context.Context, name string) (int64, error) {
+	return m.Count(ctx, name)
+}
+
 func (m *memory) Estimate(ctx context.Context, name string) (int64, error) { return m.Count(ctx, name) }
 
 func (m *memory) Find(_ context.Context, name string) Cursor {
-	return &memoryCursor{docs: m.docs[name], broken: m.broken}
+	return &memoryCursor{docs: m.docs[name], broken: m.broken, hangs: m.hangs}
 }
 
 func (m *memory) note(format string, args ...any) {
@@ -90,10 +96,15 @@ func (m *memory) Existed(error) bool     { return false }
 type memoryCursor struct {
 	docs   []bson.Raw
 	broken error
+	hangs  bool // behind the documents
 }
 
-func (c *memoryCursor) Next(b *Batch) error {
+func (c *memoryCursor) Next(ctx context.Context, b *Batch) error {
 	if len(c.docs) == 0 {
+		if c.hangs {
+			<-ctx.Done()
+			return ctx.Err()
+		}
 		return errors.Join(c.broken, map[bool]error{true: io.EOF}[c.broken == nil])
 	}
 	b.Docs = append(b.Docs, c.docs[0])
@@ -193,5 +204,26 @@ func TestPipeEnds(t *testing.T) {
 		if want := from.docs["c"]; c.insert == nil && !slices.EqualFunc(to.docs["c"], want, func(a, b bson.Raw) bool { return bytes.Equal(a, b) }) {
 			t.Errorf("%s: %d documents, want %d", name, len(to.docs["c"]), len(want))
 		}
+	}
+}
+
+// A target that fails ends a source that hangs.
+func TestFailureEndsReading(t *testing.T) {
+	full := errors.New("disk full")
+	from := &memory{collections: []Collection{{Name: "c"}}, docs: map[string][]bson.Raw{"c": numbered(t, 1)}, hangs: true}
+	to := &memory{docs: map[string][]bson.Raw{}, insert: func() error { return full }}
+	synctest.Test(t, func(t *testing.T) {
+		if res := move1(t, from, to, Options{}); res.Err() != full {
+			t.Errorf("%v, want %v", res.Err(), full)
+		}
+	})
+}
+
+func TestOwnIndexes(t *testing.T) {
+	c := Collection{Indexes: []bson.Raw{
+		raw(t, `{"key":{"_id":1},"name":"_id_"}`), raw(t, `{"key":{"a":1},"name":"a_1"}`), raw(t, `{"key":{"_id":1},"name":"by_id","clustered":true}`),
+	}}
+	if own := c.OwnIndexes(); len(own) != 1 || stringOf(own[0], "name") != "a_1" || len(c.Indexes) != 3 {
+		t.Errorf("%v of %v", own, c.Indexes)
 	}
 }

@@ -107,10 +107,7 @@ func (a *app) prepareUpdate(ctx context.Context, rest []string, flags updateFlag
 			return err
 		}
 		text := screen.Count(int(res.MatchedCount), "document", "documents") + " matched, " + screen.Number(int(res.ModifiedCount)) + " changed"
-		switch {
-		case !res.Acknowledged:
-			text = "sent; the write concern asks for no answer"
-		case res.UpsertedCount > 0:
+		if res.UpsertedCount > 0 {
 			text += fmt.Sprintf(", inserted one with the _id %v", res.UpsertedID)
 		}
 		return a.say("%s", text)

@@ -92,15 +92,9 @@ func (a *app) copyBetween(ctx context.Context, source *mgx.Client, from place, t
 	m.options.Drop, m.options.Merge = flags.drop, flags.merge
 	t := transfer.New(m.options)
 	read := transfer.Server{Database: transfer.Handle(source.Database(from.database))}
-	write := transfer.Server{Database: transfer.Handle(onPrimary(target, to.database))}
+	write := transfer.Server{Database: transfer.Handle(target.Database(to.database))}
 	if _, err := t.Add(ctx, &read, &write, ""); err != nil {
 		return fmt.Errorf("copy database %s: %w", from.database, m.explain(err))
 	}
 	return m.move(ctx, t, from.database+" to "+to.database)
-}
-
-// onPrimary is a database to write to: what was just written is counted, so not on a
-// secondary.
-func onPrimary(client *mgx.Client, database string) *mgx.Database {
-	return client.Database(database, mgx.WithReadPreference(mgx.ReadPreference{Mode: mgx.Primary}))
 }

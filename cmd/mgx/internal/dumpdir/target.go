@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/transfer"
 )
 
@@ -70,14 +69,7 @@ func (w *writer) Write(_ context.Context, docs []bson.Raw) (n transfer.Written, 
 
 func (w *writer) Verify(context.Context) error { return nil }
 
-func (w *writer) Indexes(context.Context) (n int, err error) {
-	for _, spec := range w.collection.Indexes {
-		if name, _ := spec.Lookup("name").StringValueOK(); name != "_id_" {
-			n++
-		}
-	}
-	return n, nil
-}
+func (w *writer) Indexes(context.Context) (int, error) { return len(w.collection.OwnIndexes()), nil }
 
 func (w *writer) Close(failed error) error {
 	if w.file != nil {
