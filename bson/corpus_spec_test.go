@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,6 +16,8 @@ import (
 )
 
 type corpusFile struct {
+	Description  string
+	Deprecated   bool
 	BSONType     string `json:"bson_type"`
 	TestKey      string `json:"test_key"`
 	Valid        []corpusValid
@@ -67,7 +68,7 @@ func TestCorpus(t *testing.T) {
 	tally := spectest.NewTally(t, "bson-corpus", corpusSkips)
 	for _, name := range spectest.Files(t, dir, "*.json") {
 		var file corpusFile
-		readJSON(t, name, &file)
+		spectest.Read(t, name, &file)
 		prefix := spectest.Name(dir, name) + "/"
 		for _, c := range file.Valid {
 			tally.Run(t, prefix+"valid/"+c.Description, func(t *testing.T) { corpusValidCase(t, file, c) })
@@ -81,17 +82,6 @@ func TestCorpus(t *testing.T) {
 		if len(file.Valid)+len(file.DecodeErrors)+len(file.ParseErrors) == 0 {
 			t.Errorf("%s has no case that this test knows of", name)
 		}
-	}
-}
-
-func readJSON(t *testing.T, name string, v any) {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err == nil {
-		err = json.Unmarshal(data, v)
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

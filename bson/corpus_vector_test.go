@@ -13,8 +13,9 @@ import (
 )
 
 type vectorFile struct {
-	TestKey string `json:"test_key"`
-	Tests   []vectorCase
+	Description string
+	TestKey     string `json:"test_key"`
+	Tests       []vectorCase
 }
 
 type vectorCase struct {
@@ -22,6 +23,7 @@ type vectorCase struct {
 	Valid         bool
 	Vector        json.RawMessage
 	DtypeHex      string `json:"dtype_hex"`
+	DtypeAlias    string `json:"dtype_alias"`
 	Padding       int
 	CanonicalBSON corpusHex `json:"canonical_bson"`
 }
@@ -33,7 +35,7 @@ func TestBinaryVector(t *testing.T) {
 	tally := spectest.NewTally(t, "bson-binary-vector", vectorSkips)
 	for _, name := range spectest.Files(t, dir, "*.json") {
 		var file vectorFile
-		readJSON(t, name, &file)
+		spectest.Read(t, name, &file)
 		for _, c := range file.Tests {
 			tally.Run(t, spectest.Name(dir, name)+"/"+c.Description, func(t *testing.T) { runVector(t, file.TestKey, c) })
 		}

@@ -1,9 +1,7 @@
 package connstring_test
 
 import (
-	"encoding/json"
 	"net"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -18,13 +16,10 @@ import (
 // load reads a file's "tests" array.
 func load[T any](t *testing.T, file string) []T {
 	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var suite struct{ Tests []T }
-	if err := json.Unmarshal(data, &suite); err != nil {
-		t.Fatalf("%s: %v", file, err)
+	spectest.Read(t, file, &suite)
+	if len(suite.Tests) == 0 {
+		t.Fatalf("%s has no tests", file)
 	}
 	return suite.Tests
 }
@@ -269,10 +264,6 @@ func TestSpecInitialDNSSeedlistDiscovery(t *testing.T) {
 }
 
 func runSeedlistCase(t *testing.T, file string) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var test struct {
 		URI      string
 		Seeds    []string
@@ -280,10 +271,12 @@ func runSeedlistCase(t *testing.T, file string) {
 		Error    bool
 		Options  map[string]any
 		Parsed   map[string]string `json:"parsed_options"`
+		// What is discovered from the seeds, and whether it answers, takes servers.
+		Hosts    []string
+		NumHosts *int
+		Ping     *bool
 	}
-	if err := json.Unmarshal(data, &test); err != nil {
-		t.Fatal(err)
-	}
+	spectest.Read(t, file, &test)
 	c, err := connstring.Parse(test.URI)
 	if err == nil {
 		err = c.Resolve(t.Context(), specRecords)

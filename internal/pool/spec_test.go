@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,8 @@ type specFile struct {
 	Events     []map[string]any
 	Ignore     []string
 	FailPoint  *specFailPoint
+	// The fake server is of every version.
+	RunOn []struct{ MinServerVersion, MaxServerVersion string }
 }
 
 type specOperation struct {
@@ -52,11 +55,59 @@ type specError struct{ Type, Message, Address string }
 // specFailPoint is what a server would be told to do to the handshakes. The
 // pool is tested without a server, so the fake one does it.
 type specFailPoint struct {
-	Mode json.RawMessage // "alwaysOn", or {"times": n} with more than any file uses up
-	Data struct {
+	ConfigureFailPoint string
+	Mode               json.RawMessage // "alwaysOn", or {"times": n}
+	Data               struct {
+		FailCommands    []string
+		AppName         string
+		CloseConnection bool
 		BlockConnection bool
 		BlockTimeMS     int
 		ErrorCode       int
+	}
+}
+
+// specRefusal is a server's error document for a handshake.
+type specRefusal int
+
+func (code specRefusal) Error() string { return fmt.Sprintf("hello failed with code %d", int(code)) }
+
+// hits returns what the fail point does to each handshake; nil if it does nothing.
+func (fp *specFailPoint) hits(t *testing.T, appName string) func(context.Context) error {
+	hello := func(name string) bool { return strings.EqualFold(name, "hello") || strings.EqualFold(name, "isMaster") }
+	if fp == nil || fp.Data.AppName != "" && fp.Data.AppName != appName || !slices.ContainsFunc(fp.Data.FailCommands, hello) {
+		return func(context.Context) error { return nil }
+	}
+	if fp.ConfigureFailPoint != "failCommand" {
+		t.Fatalf("unknown fail point %q", fp.ConfigureFailPoint)
+	}
+	var left atomic.Int64
+	left.Store(math.MaxInt64)
+	if string(fp.Mode) != `"alwaysOn"` {
+		var mode struct{ Times int64 }
+		if err := spectest.Decode(fp.Mode, &mode); err != nil {
+			t.Fatalf("mode %s: %v", fp.Mode, err)
+		}
+		left.Store(mode.Times)
+	}
+	return func(ctx context.Context) error {
+		if left.Add(-1) < 0 {
+			return nil
+		}
+		if fp.Data.BlockConnection {
+			select {
+			case <-time.After(time.Duration(fp.Data.BlockTimeMS) * time.Millisecond):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		switch {
+		case fp.Data.CloseConnection:
+			return errors.New("the server closed the connection")
+		case fp.Data.ErrorCode != 0:
+			return specRefusal(fp.Data.ErrorCode)
+		}
+		return nil
 	}
 }
 
@@ -68,14 +119,8 @@ func TestSpecification(t *testing.T) {
 	tally := spectest.NewTally(t, "connection-monitoring-and-pooling/cmap-format", specSkips)
 	for _, name := range spectest.Files(t, dir, "*.json") {
 		tally.Run(t, spectest.Name(dir, name), func(t *testing.T) {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var file specFile
-			if err := json.Unmarshal(data, &file); err != nil {
-				t.Fatal(err)
-			}
+			spectest.Read(t, name, &file)
 			synctest.Test(t, func(t *testing.T) { newSpecRun(t, &file).run() })
 		})
 	}
@@ -115,17 +160,20 @@ func newSpecRun(t *testing.T, file *specFile) *specRun {
 		opts.MaxSize = *o.MaxPoolSize
 	}
 	var server fakeServer
-	if fp := file.FailPoint; fp != nil {
-		if fp.Data.BlockConnection {
-			server.delay = ms(fp.Data.BlockTimeMS)
+	hit := file.FailPoint.hits(t, o.AppName)
+	opts.Dial = func(ctx context.Context, d *Dialing) (*fakeConn, error) {
+		if err := hit(ctx); err != nil {
+			return nil, err
 		}
-		if code := fp.Data.ErrorCode; code != 0 {
-			server.fail = func(*Dialing) error { return fmt.Errorf("hello failed with code %d", code) }
+		return server.dial(ctx, d)
+	}
+	// Discovery clears the pool when the server answers hello with an error; what
+	// happens to the network is taken for overload.
+	opts.OnDialError = func(f DialFailure) {
+		if errors.As(f.Err, new(specRefusal)) {
+			r.pool.Clear(f.Err, f.ServiceID, false)
 		}
 	}
-	opts.Dial = server.dial
-	// Discovery clears the pool when the server answers hello with an error.
-	opts.OnDialError = func(f DialFailure) { r.pool.Clear(f.Err, f.ServiceID, false) }
 	r.pool = New(opts)
 	return r
 }

@@ -1,9 +1,7 @@
 package sdam
 
 import (
-	"encoding/json"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -110,14 +108,9 @@ func modeOf(t *testing.T, name string) Mode {
 }
 
 func runSelection(t *testing.T, file string) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var test selectionFile
-	if err := json.Unmarshal(data, &test); err != nil {
-		t.Fatal(err)
-	}
+	spectest.Read(t, file, &test)
+	var err error
 	var staleness time.Duration
 	if seconds := test.ReadPreference.MaxStalenessSeconds; seconds != nil {
 		if staleness, err = MaxStalenessOf(*seconds); err != nil {
@@ -183,16 +176,12 @@ func TestRTTSpecification(t *testing.T) {
 	tally := spectest.NewTally(t, suite, selectionSkips)
 	for _, file := range spectest.Files(t, dir, "*.json") {
 		tally.Run(t, spectest.Name(dir, file), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var test struct {
 				Average extJSON `json:"avg_rtt_ms"`
 				Sample  float64 `json:"new_rtt_ms"`
 				Want    float64 `json:"new_avg_rtt"`
 			}
-			mustUnmarshal(t, data, &test)
+			spectest.Read(t, file, &test)
 			var rtt RTT
 			if string(test.Average) != `"NULL"` {
 				var before float64
@@ -217,11 +206,8 @@ func TestInWindowSpecification(t *testing.T) {
 }
 
 func runInWindow(t *testing.T, file string) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var test struct {
+		Description         string
 		TopologyDescription specTopology `json:"topology_description"`
 		State               []struct {
 			Address string
@@ -233,7 +219,7 @@ func runInWindow(t *testing.T, file string) {
 			Frequencies map[string]float64 `json:"expected_frequencies"`
 		}
 	}
-	mustUnmarshal(t, data, &test)
+	spectest.Read(t, file, &test)
 	topology := test.TopologyDescription.topology(t)
 	load := map[string]int64{}
 	for _, s := range test.State {

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/spectest"
 )
@@ -22,9 +23,17 @@ import (
 var discoverySkips = spectest.Skips{}
 
 func TestDiscoverySpecification(t *testing.T) {
-	for _, folder := range []string{"rs", "single", "sharded", "load-balanced", "errors", "monitoring"} {
-		t.Run(folder, func(t *testing.T) {
-			suite := "server-discovery-and-monitoring/tests/" + folder
+	const all = "server-discovery-and-monitoring/tests"
+	entries, err := os.ReadDir(spectest.Dir(t, all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range entries {
+		if !folder.IsDir() || folder.Name() == "unified" { // which module unified runs
+			continue
+		}
+		t.Run(folder.Name(), func(t *testing.T) {
+			suite := all + "/" + folder.Name()
 			dir := spectest.Dir(t, suite)
 			tally := spectest.NewTally(t, suite, discoverySkips)
 			for _, file := range spectest.Files(t, dir, "*.json") {
@@ -38,8 +47,9 @@ func TestDiscoverySpecification(t *testing.T) {
 type extJSON = json.RawMessage
 
 type discoveryFile struct {
-	URI    string
-	Phases []struct {
+	Description string
+	URI         string
+	Phases      []struct {
 		Description       string
 		Responses         [][2]extJSON
 		ApplicationErrors []applicationError
@@ -72,7 +82,7 @@ func runDiscovery(t *testing.T, file string) {
 	// The hint is for clients with one thread; for others it is the same as Unknown.
 	data = bytes.ReplaceAll(data, []byte(`"PossiblePrimary"`), []byte(`"Unknown"`))
 	var test discoveryFile
-	if err := json.Unmarshal(data, &test); err != nil {
+	if err := spectest.Decode(data, &test); err != nil {
 		t.Fatal(err)
 	}
 	d := openDeployment(t, test.URI)
@@ -90,22 +100,20 @@ func runDiscovery(t *testing.T, file string) {
 }
 
 func settingsOf(t *testing.T, uri string) Settings {
-	u, err := url.Parse(uri)
+	c, err := connstring.Parse(uri)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := u.Query()
-	for name := range q {
-		if !slices.Contains([]string{"replicaSet", "directConnection", "loadBalanced"}, name) {
-			t.Fatalf("URI option %s is unknown to this test", name)
-		}
+	isTrue := func(b *bool) bool { return b != nil && *b }
+	settings := Settings{
+		Seeds: c.Hosts, SetName: c.ReplicaSet, Direct: isTrue(c.DirectConnection), LoadBalanced: isTrue(c.LoadBalanced),
 	}
-	return Settings{
-		Seeds:        strings.Split(u.Host, ","),
-		SetName:      q.Get("replicaSet"),
-		Direct:       q.Get("directConnection") == "true",
-		LoadBalanced: q.Get("loadBalanced") == "true",
+	rest := *c
+	rest.Scheme, rest.Hosts, rest.ReplicaSet, rest.DirectConnection, rest.LoadBalanced = "", nil, "", nil, nil
+	if !reflect.DeepEqual(rest, connstring.ConnString{}) {
+		t.Fatalf("%s has options that are unknown to this test", uri)
 	}
+	return settings
 }
 
 func openDeployment(t *testing.T, uri string) *deployment {

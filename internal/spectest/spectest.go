@@ -10,7 +10,9 @@
 package spectest
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,6 +87,36 @@ func Files(t testing.TB, dir, pattern string) []string {
 	}
 	slices.Sort(files)
 	return files
+}
+
+// Read decodes a JSON file into v, as [Decode] does.
+func Read(t testing.TB, file string, v any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = Decode(data, v)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}
+
+// Decode decodes a file's contents. A key that v has no field for is an error: what a
+// file says and its test does not know would count as tested. A comment ("comment",
+// "_comment") is for readers alone.
+func Decode(data []byte, v any) error {
+	var top map[string]json.RawMessage
+	if json.Unmarshal(data, &top) == nil {
+		delete(top, "comment")
+		delete(top, "_comment")
+		var err error
+		if data, err = json.Marshal(top); err != nil {
+			return err
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
 // Name returns file relative to dir, with slashes and without its extension:

@@ -31,6 +31,25 @@ func TestFilesWalksAndSorts(t *testing.T) {
 	}
 }
 
+func TestDecodeKnowsAllKeys(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`{"a": 1, "comment": "why", "_comment": ["because"]}`: true,
+		`{"a": 1, "b": 2}`:        false,
+		`{"a": 1, "c": {"d": 2}}`: false,
+		`{"a": "x"}`:              false,
+	} {
+		var v struct {
+			A int
+			C struct{}
+		}
+		if err := spectest.Decode([]byte(text), &v); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		} else if ok && v.A != 1 {
+			t.Errorf("%s decodes to %v", text, v)
+		}
+	}
+}
+
 func TestDirNamesWhatIsMissing(t *testing.T) {
 	t.Setenv("MGX_SPECS", t.TempDir())
 	name := filepath.Join(t.TempDir(), "report")
