@@ -28,6 +28,7 @@ type Client struct {
 	exec     *exec.Executor
 	logs     *eventlog.Logs
 	identity *conn.Identity
+	cipher   CommandCipher // nil: nothing is encrypted
 	dec      bson.DecodeOptions
 	base     *settings
 
@@ -107,6 +108,12 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 		_ = c.logs.Close()
 		return nil, err
 	}
+	if err := c.attachEncryption(); err != nil {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = c.Close(over)
+		return nil, err
+	}
 	o.logWarnings()
 	return c, nil
 }
@@ -180,6 +187,9 @@ func (c *Client) shut(ctx context.Context, to clientState) error {
 		end = c.topology.Close
 	}
 	err := end(own)
+	if failed := c.shutCipher(own, to); err == nil {
+		err = failed
+	}
 	if to == clientClosed {
 		_ = c.logs.Close()
 	}

@@ -60,6 +60,10 @@ var (
 	// ErrUnsupported is an operation that this server is too old for, or that this
 	// kind of deployment does not have.
 	ErrUnsupported = fault.ErrUnsupported
+	// ErrEncryption is a command that could not be encrypted, and was not sent, or a
+	// reply that could not be decrypted. What it failed for is behind it, with
+	// errors.As and errors.Is. See Options.Encryption.
+	ErrEncryption = fault.ErrEncryption
 
 	// The rest are servers' answers; errors.As with *ServerError tells more.
 
@@ -160,6 +164,10 @@ func toPublic(command string, err error) error {
 	var retry *exec.RetryError
 	if errors.As(err, &retry) {
 		return newRetried(command, retry)
+	}
+	var cipher *exec.CipherError
+	if errors.As(err, &cipher) {
+		return &categorized{err: err, kinds: fault.Categories(cipher)}
 	}
 	// What a pool was cleared for, or a selection ended with, is not what happened
 	// to this operation.

@@ -158,6 +158,10 @@ type Options struct {
 	// Without it such text, which servers store and return, is decoded as it is.
 	StrictUTF8 bool
 
+	// Encryption encrypts what the client sends and decrypts what it gets; nil does
+	// neither. The module github.com/mgxdb/mgx/encryption makes them.
+	Encryption Encryption
+
 	// OperationMonitors, CommandMonitors, PoolMonitors and TopologyMonitors observe
 	// the client. Each event goes to all monitors of its kind, in their order.
 	OperationMonitors []*event.OperationMonitor

@@ -67,8 +67,14 @@ type Reply struct {
 func (r *Reply) Release() {
 	if r.buf != nil {
 		r.buf.Release()
-		r.buf, r.Body = nil, nil
 	}
+	r.buf, r.Body = nil, nil
+}
+
+// Replace puts another body in the place of the reply's, whose buffer goes back.
+func (r *Reply) Replace(body []byte) {
+	r.Release()
+	r.Body = body
 }
 
 // Description is what the server told in the handshake.

@@ -58,6 +58,7 @@ type Executor struct {
 	// SelectionTimeout is serverSelectionTimeoutMS.
 	SelectionTimeout time.Duration
 	Monitor          *Monitor // nil: nobody watches
+	Cipher           Cipher   // nil: nothing is encrypted
 
 	timeout atomic.Int64 // of sessions, as last seen
 	room    roomHint
@@ -93,6 +94,14 @@ func (x *Executor) Run(ctx context.Context, op *Op, b *Binding) (Result, error) 
 	if b == nil {
 		b = &free
 	}
+	if x.Cipher != nil {
+		return x.runEncrypted(ctx, op, b)
+	}
+	return x.send(ctx, op, b)
+}
+
+// send runs a command as it is.
+func (x *Executor) send(ctx context.Context, op *Op, b *Binding) (Result, error) {
 	if b.streaming {
 		return x.receive(ctx, op, b)
 	}

@@ -111,12 +111,14 @@ func (op *Op) acknowledged() bool {
 }
 
 // Limits are what the server chosen for a command accepts, in bytes and
-// documents. Room is what is left for the documents of the sequence.
+// documents. Room is what is left for the documents of the sequence. Target, if it is
+// not 0, is what the documents should take together: only a single one may take more.
 type Limits struct {
 	MaxDocument int
 	MaxMessage  int
 	MaxBatch    int
 	Room        int
+	Target      int
 }
 
 // WriteConcern is what a write waits for. See the server manual, "Write

@@ -26,6 +26,7 @@ var (
 	ErrNoDocuments        = errors.New("no documents matched")
 	ErrProtocol           = errors.New("protocol violation")
 	ErrUnsupported        = errors.New("not supported by the server")
+	ErrEncryption         = errors.New("encryption")
 
 	// Those of servers' answers.
 

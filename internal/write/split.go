@@ -174,6 +174,9 @@ func (s *Split) Fill(dst []byte, limits exec.Limits) ([]byte, error) {
 		}
 	}
 	room := limits.Room
+	if limits.Target > 0 {
+		limits.Room = min(room, limits.Target)
+	}
 	for s.next < s.Total && s.n < limits.MaxBatch && !s.ended {
 		at := len(dst)
 		out, more, err := s.encode(dst, s.next)
