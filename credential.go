@@ -33,6 +33,10 @@ type Credential struct {
 	// AWSProvider returns credentials for MONGODB-AWS; nil looks in the
 	// environment.
 	AWSProvider AWSProvider
+	// LoginProvider returns the user name and the password for each new connection,
+	// where these change: with SCRAM and PLAIN. Password must not be set beside it;
+	// Username is what a Login without one is taken for.
+	LoginProvider LoginProvider
 }
 
 // String hides the password.
@@ -63,6 +67,7 @@ func (c *Credential) rules(database string) *setup.Credential {
 	return &setup.Credential{
 		Mechanism: c.Mechanism, Source: c.Source, Database: database,
 		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
+		LoginProvided: c.LoginProvider != nil,
 	}
 }
 
@@ -74,6 +79,6 @@ func (c *Credential) authenticator(database string) (*auth.Authenticator, error)
 		Mechanism: c.Mechanism, Source: c.Source, Database: database,
 		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
 		OIDCCallback: c.OIDCCallback.internal(), OIDCHumanCallback: c.OIDCHumanCallback.internal(), OIDCAllowedHosts: c.OIDCAllowedHosts,
-		AWSProvider: c.AWSProvider.internal(),
+		AWSProvider: c.AWSProvider.internal(), LoginProvider: c.LoginProvider.internal(),
 	})
 }

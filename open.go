@@ -143,7 +143,7 @@ func (o *Options) newPool(address string, cfg *conn.Config, log *eventlog.Log, f
 	max := *o.MaxPoolSize
 	return pool.New(pool.Options[*conn.Conn]{
 		Address: address,
-		MaxSize: max, MinSize: o.MinPoolSize, MaxConnecting: o.MaxConnecting, MaxIdleTime: o.MaxIdleTime,
+		MaxSize: max, MinSize: o.MinPoolSize, MaxConnecting: o.MaxConnecting, MaxIdleTime: o.MaxIdleTime, MaxAge: o.MaxConnectionAge,
 		WaitQueueTimeout: o.WaitQueueTimeout, MaxWaiters: max * o.WaitQueueMultiple,
 		Dial: func(ctx context.Context, d *pool.Dialing) (*conn.Conn, error) {
 			return conn.Dial(ctx, address, cfg, func(desc *sdam.Server) {

@@ -94,6 +94,12 @@ type Options struct {
 	// MaxIdleTime (maxIdleTimeMS) closes connections that were not used for as
 	// long; no limit.
 	MaxIdleTime time.Duration
+	// MaxConnectionAge closes connections that were established as long ago, so that
+	// long-lived clients follow a load balancer, a changed address or a rotated
+	// credential; no limit. Each connection's limit is up to a tenth shorter, at
+	// random: those that were made together do not all end together. One in use is
+	// closed when it is given back. It is not an option of connection strings.
+	MaxConnectionAge time.Duration
 	// WaitQueueTimeout (waitQueueTimeoutMS) bounds the wait for a connection; no
 	// limit.
 	WaitQueueTimeout time.Duration

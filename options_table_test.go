@@ -129,6 +129,8 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 	{"Credential.OIDCHumanCallback", "", "none", "", "Returns access tokens for MONGODB-OIDC where a person logs in."},
 	{"Credential.OIDCAllowedHosts", "", "MongoDB's own services and localhost", "", "The hosts that may get a token of OIDCHumanCallback."},
 	{"Credential.AWSProvider", "", "the environment", "", "Returns credentials for MONGODB-AWS."},
+	{"Credential.LoginProvider", "", "none", "", "Returns user name and password for each new connection, with SCRAM and PLAIN."},
+	{"MaxConnectionAge", "", "no limit", "", "How old a connection may become before it is closed; each gets up to a tenth less."},
 	{"TLS.Config", "", "none", "", "A tls.Config to begin with."},
 	{"DialContext", "", "a net.Dialer", "", "Opens sockets."},
 	{"ServerAPI.Version", "", "none", "", "The version of the Stable API to declare: 1."},

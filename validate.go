@@ -34,7 +34,7 @@ func (o *Options) fill() {
 	fill(&o.ServerSelectionTimeout, setup.ServerSelectionTimeout)
 	fill(&o.HeartbeatInterval, setup.HeartbeatInterval)
 	fill(&o.LocalThreshold, setup.LocalThreshold)
-	for _, d := range []*time.Duration{&o.SocketTimeout, &o.Timeout, &o.MaxIdleTime, &o.WaitQueueTimeout} {
+	for _, d := range []*time.Duration{&o.SocketTimeout, &o.Timeout, &o.MaxIdleTime, &o.MaxConnectionAge, &o.WaitQueueTimeout} {
 		fill(d, 0)
 	}
 	if o.MaxPoolSize == nil {

@@ -40,8 +40,7 @@ import (
 type PoolEvent interface{ poolEvent() }
 
 // PoolOptions are the settings a pool works with. As text and as JSON they are
-// those that differ from the defaults, under the names that they have in connection
-// strings.
+// those that differ from the defaults, as Named yields them.
 type PoolOptions struct {
 	MaxPoolSize      int           // most connections at a time (default 100), 0 is no limit
 	MinPoolSize      int           // connections kept in the background (default 0)
@@ -51,12 +50,14 @@ type PoolOptions struct {
 	// WaitQueueMultiple times MaxPoolSize is the most operations that wait for a
 	// connection, 0 (the default) is no limit.
 	WaitQueueMultiple int
+	// MaxConnectionAge is how old connections may become, 0 (the default) is no limit.
+	MaxConnectionAge time.Duration
 }
 
 // Named yields the settings that differ from the defaults, under the names of the
 // Connection Monitoring and Pooling specification: maxPoolSize, minPoolSize,
-// maxConnecting, maxIdleTimeMS, waitQueueTimeoutMS, waitQueueMultiple. Times are
-// in milliseconds.
+// maxConnecting, maxIdleTimeMS, waitQueueTimeoutMS, waitQueueMultiple; and
+// maxConnectionAgeMS, which it does not have. Times are in milliseconds.
 func (o PoolOptions) Named() iter.Seq2[string, int64] {
 	return func(yield func(string, int64) bool) {
 		for _, s := range [...]struct {
@@ -69,6 +70,7 @@ func (o PoolOptions) Named() iter.Seq2[string, int64] {
 			{"maxIdleTimeMS", o.MaxIdleTime.Milliseconds(), 0},
 			{"waitQueueTimeoutMS", o.WaitQueueTimeout.Milliseconds(), 0},
 			{"waitQueueMultiple", int64(o.WaitQueueMultiple), 0},
+			{"maxConnectionAgeMS", o.MaxConnectionAge.Milliseconds(), 0},
 		} {
 			if s.value != s.byDefault && !yield(s.name, s.value) {
 				return
@@ -148,7 +150,8 @@ type CloseReason string
 
 // The reasons for which a connection is closed.
 const (
-	// CloseStale: the pool was cleared.
+	// CloseStale: the pool was cleared, or the connection had become as old as
+	// Options.MaxConnectionAge allows, which Err says then.
 	CloseStale CloseReason = "stale"
 	// CloseIdle: it was unused for longer than maxIdleTimeMS.
 	CloseIdle CloseReason = "idle"
@@ -164,7 +167,7 @@ type ConnectionClosed struct {
 	Address      string
 	ConnectionID int64
 	Reason       CloseReason
-	Err          error // what happened, when Reason is CloseError
+	Err          error // what happened, when Reason is CloseError; see CloseStale
 }
 
 // ConnectionCheckOutStarted tells that an operation asks for a connection.

@@ -18,10 +18,10 @@ func TestPoolOptionsByName(t *testing.T) {
 		{
 			event.PoolOptions{
 				MaxPoolSize: 50, MinPoolSize: 5, MaxConnecting: 3, MaxIdleTime: time.Second,
-				WaitQueueTimeout: 2 * time.Minute, WaitQueueMultiple: 4,
+				WaitQueueTimeout: 2 * time.Minute, WaitQueueMultiple: 4, MaxConnectionAge: time.Hour,
 			},
-			"maxPoolSize=50 minPoolSize=5 maxConnecting=3 maxIdleTimeMS=1000 waitQueueTimeoutMS=120000 waitQueueMultiple=4",
-			`{"maxConnecting":3,"maxIdleTimeMS":1000,"maxPoolSize":50,"minPoolSize":5,"waitQueueMultiple":4,"waitQueueTimeoutMS":120000}`,
+			"maxPoolSize=50 minPoolSize=5 maxConnecting=3 maxIdleTimeMS=1000 waitQueueTimeoutMS=120000 waitQueueMultiple=4 maxConnectionAgeMS=3600000",
+			`{"maxConnecting":3,"maxConnectionAgeMS":3600000,"maxIdleTimeMS":1000,"maxPoolSize":50,"minPoolSize":5,"waitQueueMultiple":4,"waitQueueTimeoutMS":120000}`,
 		},
 	} {
 		if got := c.options.String(); got != c.text {

@@ -19,6 +19,7 @@ type Authenticator struct {
 	sha1, sha256 *scramClient
 	aws          *awsSource
 	oidc         *oidcCache
+	logins       *loginCache
 
 	now    func() time.Time
 	random func([]byte)
@@ -41,6 +42,7 @@ func New(cred Credential) (*Authenticator, error) {
 	a.sha256 = a.scramClient(sha256Hash, keys)
 	a.aws = newAWSSource(a)
 	a.oidc = newOIDCCache(a.cred)
+	a.logins = new(loginCache)
 	return a, nil
 }
 

@@ -58,6 +58,10 @@ type Credential struct {
 	// connection: caching is its own business.
 	AWSProvider AWSProvider
 
+	// LoginProvider returns user name and password for SCRAM and PLAIN, for each
+	// connection.
+	LoginProvider LoginProvider
+
 	// Environment is where mechanisms look for credentials; the zero value is
 	// the process's own environment.
 	Environment Environment
@@ -100,6 +104,7 @@ func (c Credential) resolve() (*Credential, error) {
 	given := setup.Credential{
 		Mechanism: c.Mechanism, Source: c.Source, Database: c.Database,
 		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
+		LoginProvided: c.LoginProvider != nil,
 	}
 	full, err := given.Resolve()
 	if err == nil {

@@ -190,6 +190,9 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	var first []byte
 	if authn != nil {
 		var err error
+		if authn, err = authn.ForConnection(ctx, c.address); err != nil {
+			return c.authError(err)
+		}
 		if speculative, first, err = authn.Speculate(ctx, c.address); err != nil {
 			return c.authError(err)
 		}
@@ -321,16 +324,23 @@ func (c *Conn) Authenticated() bool { return c.proof != nil }
 // The connection must have been authenticated. After an error it is of no more
 // use.
 func (c *Conn) Reauthenticate(ctx context.Context) error {
-	conv, err := c.cfg.Auth.Reauthenticate(ctx, c.address, c.proof)
-	if err != nil {
-		err = c.authError(err)
-	} else {
-		err = c.converse(ctx, conv, nil)
-	}
+	err := c.proveAgain(ctx)
 	if err != nil && c.broken == nil {
 		c.broken = err
 	}
 	return err
+}
+
+func (c *Conn) proveAgain(ctx context.Context) error {
+	authn, err := c.cfg.Auth.ForConnection(ctx, c.address)
+	if err != nil {
+		return c.authError(err)
+	}
+	conv, err := authn.Reauthenticate(ctx, c.address, c.proof)
+	if err != nil {
+		return c.authError(err)
+	}
+	return c.converse(ctx, conv, nil)
 }
 
 // maxRounds bounds a conversation with a server that never comes to an end.

@@ -52,7 +52,11 @@ func describePool(e event.PoolEvent) (message, address string, attrs []slog.Attr
 	case event.ConnectionReady:
 		return "Connection ready", e.Address, connection(e.ConnectionID, duration(e.Duration))
 	case event.ConnectionClosed:
-		attrs = connection(e.ConnectionID, slog.String("reason", closeReasons[e.Reason]))
+		reason := closeReasons[e.Reason]
+		if e.Reason == event.CloseStale && e.Err != nil {
+			reason = "Connection became stale because of its age"
+		}
+		attrs = connection(e.ConnectionID, slog.String("reason", reason))
 		if e.Err != nil {
 			attrs = append(attrs, failure("error", e.Err))
 		}

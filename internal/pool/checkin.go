@@ -75,8 +75,8 @@ func (p *Pool[C]) discard(h *Handle[C], fault error) {
 	p.replace(gone)
 }
 
-// expel retires h when the pool is closed, when h is out of date, or when it has
-// a fault, and reports whether it did. The lock is held.
+// expel retires h when the pool is closed, when h is out of date or too old, or when
+// it has a fault, and reports whether it did. The lock is held.
 func (p *Pool[C]) expel(h *Handle[C], fault error) (departure, bool) {
 	switch {
 	case p.state == ended:
@@ -85,6 +85,8 @@ func (p *Pool[C]) expel(h *Handle[C], fault error) (departure, bool) {
 		return p.retire(h, event.CloseStale, nil), true
 	case fault != nil: // the pool may have been cleared for it
 		return p.retire(h, event.CloseError, fault), true
+	case p.aged(h, h.idleSince):
+		return p.retire(h, event.CloseStale, p.tooOld()), true
 	}
 	return departure{}, false
 }

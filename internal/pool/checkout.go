@@ -57,6 +57,8 @@ func (p *Pool[C]) checkOut(ctx context.Context) (*Handle[C], error) {
 		switch {
 		case p.opts.MaxIdleTime > 0 && unused >= p.opts.MaxIdleTime:
 			p.drop(h, event.CloseIdle, nil)
+		case p.aged(h, now):
+			p.drop(h, event.CloseStale, p.tooOld())
 		case h.aliver != nil && unused >= p.opts.AliveAfter && !h.aliver.Alive():
 			p.drop(h, event.CloseError, errPeerClosed)
 		default:

@@ -93,6 +93,7 @@ func (p *Pool[C]) establish(ctx context.Context, h *Handle[C]) {
 func (p *Pool[C]) established(h *Handle[C]) {
 	h.idleSince = p.now()
 	p.mu.Lock()
+	p.limitAge(h)
 	p.dialing--
 	h.cancel = nil
 	p.retryAfter = 0

@@ -60,6 +60,7 @@ type Handle[C Conn] struct {
 	service    bson.ObjectID
 	idleSince  time.Duration      // on the pool's clock
 	drainSince time.Duration      // likewise
+	expires    time.Duration      // likewise: too old from then on; 0: never
 	abandoned  bool               // draining: to be closed, for somebody waits
 	cancel     context.CancelFunc // of what runs in the background for it
 	waiter     *waiter[C]         // dialing: on whose behalf

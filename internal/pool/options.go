@@ -92,6 +92,11 @@ type Options[C Conn] struct {
 	// MaxIdleTime (maxIdleTimeMS) is how long a connection may be unused before
 	// it is closed. 0 is no limit.
 	MaxIdleTime time.Duration
+	// MaxAge is how old a connection may become, counted from when it was
+	// established. Each gets a limit of its own, by up to a tenth less, so that those
+	// which were made together do not all end together. One in use is closed when it
+	// comes back. 0 is no limit.
+	MaxAge time.Duration
 	// WaitQueueTimeout (waitQueueTimeoutMS) is how long a caller waits until a
 	// connection comes free or is being established for it. 0 is no limit.
 	WaitQueueTimeout time.Duration

@@ -25,7 +25,7 @@ const (
 type Pool[C Conn] struct {
 	opts  Options[C]
 	epoch time.Time // zero of the pool's clock
-	timed bool      // whether it matters how long connections are idle
+	timed bool      // whether it matters how long connections are idle, or how old
 
 	waiters      sync.Pool // of *waiter[C]: not shared with other pools
 	cursors      atomic.Int64
@@ -49,7 +49,7 @@ type Pool[C Conn] struct {
 	abandoned int // of those draining, about to be closed for a caller who waits
 	queue     queue[C]
 
-	pruneTimer, waitTimer, retryTimer, drainTimer alarm
+	pruneTimer, ageTimer, waitTimer, retryTimer, drainTimer alarm
 
 	retryAfter time.Duration // the next pause after a failed dial for MinSize
 
@@ -71,9 +71,10 @@ func New[C Conn](opts Options[C]) *Pool[C] {
 	var none C
 	_, alive := any(none).(Aliver)
 	// Of an interface it is not known what the connections will be able to do.
-	p.timed = alive || any(none) == nil || p.opts.MaxIdleTime > 0
+	p.timed = alive || any(none) == nil || p.opts.MaxIdleTime > 0 || p.opts.MaxAge > 0
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.pruneTimer.ring = p.prune
+	p.ageTimer.ring = p.retireAged
 	p.waitTimer.ring = p.expireWaiters
 	p.retryTimer.ring = p.retryDials
 	p.drainTimer.ring = p.endPatience
@@ -85,6 +86,7 @@ func New[C Conn](opts Options[C]) *Pool[C] {
 			MaxConnecting:     p.opts.MaxConnecting,
 			WaitQueueMultiple: p.opts.MaxWaiters / max(p.opts.MaxSize, 1),
 			MaxIdleTime:       p.opts.MaxIdleTime,
+			MaxConnectionAge:  p.opts.MaxAge,
 			WaitQueueTimeout:  p.opts.WaitQueueTimeout,
 		}})
 	}
@@ -196,6 +198,7 @@ func (p *Pool[C]) Close() {
 	}
 	p.state = ended
 	p.pruneTimer.stop()
+	p.ageTimer.stop()
 	p.waitTimer.stop()
 	p.retryTimer.stop()
 	p.drainTimer.stop()

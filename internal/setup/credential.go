@@ -62,11 +62,14 @@ type Credential struct {
 	Password         string
 	PasswordSet      bool // tells an empty password from none
 	Properties       map[string]string
+	// LoginProvided tells that code supplies user name and password, for each
+	// connection anew. Username is then a default.
+	LoginProvided bool
 }
 
 // Given reports whether authentication is asked for: by a user name or a
 // mechanism. A database or a source alone does not ask for it.
-func (c *Credential) Given() bool { return c.Username != "" || c.Mechanism != "" }
+func (c *Credential) Given() bool { return c.Username != "" || c.Mechanism != "" || c.LoginProvided }
 
 // HasPassword reports whether there is a password, be it empty.
 func (c *Credential) HasPassword() bool { return c.PasswordSet || c.Password != "" }
@@ -96,7 +99,7 @@ func (c *Credential) Resolve() (*Credential, *Error) {
 	if err := r.nameProperties(); err != nil {
 		return nil, err
 	}
-	for _, check := range []func() *Error{r.checkMechanism, r.checkSource, r.checkProperties, r.checkUser} {
+	for _, check := range []func() *Error{r.checkMechanism, r.checkSource, r.checkProperties, r.checkLogin, r.checkUser} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -207,6 +210,26 @@ func (c *Credential) checkProperties() *Error {
 	return wrong(option, "ENVIRONMENT %q is not known; it is azure, gcp or k8s", environment)
 }
 
+// checkLogin checks that a login can be supplied.
+func (c *Credential) checkLogin() *Error {
+	const option = "LoginProvider"
+	switch {
+	case !c.LoginProvided:
+		return nil
+	case c.HasPassword():
+		return wrong(option, "supplies the password: give no other beside it")
+	}
+	switch c.Mechanism {
+	case "", ScramSHA1, ScramSHA256, Plain:
+		return nil
+	case AWS:
+		return wrong(option, "is for user names and passwords: with %s, set AWSProvider", AWS)
+	case OIDC:
+		return wrong(option, "is for user names and passwords: with %s, set OIDCCallback", OIDC)
+	}
+	return wrong(option, "is for user names and passwords, which %s does not have", c.Mechanism)
+}
+
 // checkUser checks user name and password as far as a connection string has to
 // have them.
 func (c *Credential) checkUser() *Error {
@@ -225,7 +248,7 @@ func (c *Credential) checkUser() *Error {
 			return wrong("user name", "must not be given with ENVIRONMENT:%s", e)
 		}
 	default:
-		if c.Username == "" {
+		if c.Username == "" && !c.LoginProvided {
 			return wrong("user name", "is missing: %s needs one, unlike other values of authMechanism", c.Name())
 		}
 	}
@@ -258,10 +281,15 @@ func (c *Credential) Complete(with Callbacks) *Error {
 	case OIDC:
 		return c.completeOIDC(with)
 	case "", ScramSHA1, ScramSHA256, Plain:
-		if !c.HasPassword() {
+		if !c.HasPassword() && !c.LoginProvided {
 			return wrong("password", "is missing: %s needs one", c.Name())
 		}
 	}
+	return c.CheckCharacters()
+}
+
+// CheckCharacters refuses what the mechanism cannot send.
+func (c *Credential) CheckCharacters() *Error {
 	if c.Mechanism != Plain {
 		return nil
 	}
