@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
@@ -102,9 +101,6 @@ func (x *Executor) Run(ctx context.Context, op *Op, b *Binding) (Result, error) 
 
 // send runs a command as it is.
 func (x *Executor) send(ctx context.Context, op *Op, b *Binding) (Result, error) {
-	if b.streaming {
-		return x.receive(ctx, op, b)
-	}
 	if b.Request != nil {
 		if err := b.Request.take(ctx); err != nil {
 			return Result{}, err
@@ -285,14 +281,6 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 	}
 }
 
-// minRTT is the shortest time in which a server has answered lately.
-func (x *Executor) minRTT(server *Server) time.Duration {
-	if d := x.Topology.Description().Server(server.Address()); d != nil {
-		return d.MinRTT
-	}
-	return 0
-}
-
 // checkOut borrows a connection, or takes the one that the operation is bound to.
 // With a timeoutMS, what selection has left of serverSelectionTimeoutMS bounds the
 // wait, and waitQueueTimeoutMS does not.
@@ -323,7 +311,7 @@ func (r *run) borrow(ctx context.Context, server *Server) (*Lease, error) {
 		if !l.Unpark() {
 			return server.CheckOut(ctx) // the pool is closed, and says so
 		}
-		if c := l.Conn(); c.Pending() { // of a call that was cut off
+		if c := l.Conn(); c.Pending() && !r.b.streaming { // of a call that was cut off
 			if err := c.Drain(ctx); err != nil {
 				l.Park()
 				return nil, err
@@ -404,138 +392,4 @@ func (r *run) prepare(desc *sdam.Server) error {
 		return errNoRetrySupport
 	}
 	return nil
-}
-
-// exchange sends the command and reads the reply's head.
-func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Result, reply.Head, error) {
-	op, x, c := r.op, r.x, lease.Conn()
-	env := envelope{desc: c.Description(), topology: x.Topology.Kind(), api: x.API, txnNumber: r.txnNumber}
-	if r.session != nil && op.acknowledged() {
-		env.lsid = r.session.LSID
-	}
-	env.transaction, env.starts, env.read = r.inTransaction, r.starts && !op.Ends, r.readConcern(env.desc)
-	if gossips(env.desc.Kind) {
-		env.clusterTime = x.Time.Load()
-		if s := r.b.Session; s != nil {
-			env.clusterTime = laterClusterTime(env.clusterTime, s.ClusterTime())
-		}
-	}
-	if op.Access == ReadThenWrite {
-		env.needPrimary = x.Topology.Description().WritesNeedPrimary()
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		env.deadline, env.minRTT = deadline, x.minRTT(server)
-		if left := time.Until(deadline); op.tells() && left <= env.minRTT {
-			// The answer would come too late, and cost the connection.
-			return Result{}, reply.Head{}, &LateError{Left: left, MinRTT: env.minRTT}
-		}
-	}
-	f, err := r.encode(&env, server, lease)
-	if err != nil {
-		return Result{}, reply.Head{}, err
-	}
-	r.txnNumber = env.txnNumber // the documents may not allow one
-	defer f.buf.Release()
-
-	r.sent, r.asked = true, true
-	if r.inTransaction && !op.Ends {
-		r.b.Session.sent(env.topology, server, lease)
-	}
-	watch := x.Monitor.start(ctx, r, &f, lease)
-	res := Result{Server: server, Desc: env.desc, Unacknowledged: !f.ack}
-	if !f.ack {
-		err := c.Send(ctx, f.buf.B, compress.Allowed(op.Name))
-		watch.sent(err)
-		return res, reply.Head{OK: true}, err
-	}
-	res.Reply, err = c.RoundTrip(ctx, f.buf.B, compress.Allowed(op.Name))
-	if err != nil {
-		watch.failed(err)
-		return Result{}, reply.Head{}, err
-	}
-	h, err := reply.ReadHead(res.Body)
-	if err != nil {
-		err = &ReplyError{Address: c.Address(), Command: op.Name, Err: err}
-		watch.failed(err)
-		res.Release()
-		return Result{}, reply.Head{}, err
-	}
-	if h.ClusterTime != nil {
-		x.Time.Advance(h.ClusterTime)
-	}
-	if s := r.b.Session; s != nil {
-		s.saw(&h, res.Body, r.inTransaction)
-	}
-	if !h.OK {
-		err := newServerError(op, c.Address(), res.Body, r.inTransaction)
-		watch.failed(err)
-		res.Release()
-		return Result{}, reply.Head{}, err
-	}
-	watch.succeeded(res.Body)
-	return res, h, nil
-}
-
-// encode encodes the command. What the user's types do there may panic, or end the
-// goroutine: the connection goes back then, as nothing was sent.
-func (r *run) encode(env *envelope, server *Server, lease *Lease) (frame, error) {
-	returned := false
-	defer func() {
-		if !returned {
-			r.release(server, lease)
-		}
-	}()
-	f, err := r.op.encode(env, &r.x.room)
-	returned = true
-	return f, err
-}
-
-// expired reports whether the server demands to authenticate again.
-func expired(err error) bool {
-	if err == nil {
-		return false // before there is a variable to allocate
-	}
-	var server *ServerError
-	return errors.As(err, &server) && server.Code == fault.ReauthenticationRequired
-}
-
-// receive waits for the next reply that the server of a cursor sends by itself.
-func (x *Executor) receive(ctx context.Context, op *Op, b *Binding) (Result, error) {
-	server, lease := b.Server, b.Lease
-	if !lease.Unpark() {
-		_, err := server.CheckOut(ctx) // the pool is closed, and says so
-		return Result{}, err
-	}
-	defer lease.Park()
-	r := run{x: x, op: op, b: b}
-	desc := lease.Conn().Description()
-	received, err := lease.Conn().Receive(ctx)
-	if err != nil {
-		r.commandFailure(server, lease, desc, err)
-		if cut := lease.Interrupted(); cut != nil {
-			err = cut
-		}
-		return Result{}, err
-	}
-	h, err := reply.ReadHead(received.Body)
-	if err != nil {
-		received.Release()
-		return Result{}, &ReplyError{Address: server.Address(), Command: op.Name, Err: err}
-	}
-	if h.ClusterTime != nil {
-		x.Time.Advance(h.ClusterTime)
-	}
-	if !h.OK {
-		err := newServerError(op, server.Address(), received.Body, false)
-		received.Release()
-		r.commandFailure(server, lease, desc, err)
-		return Result{}, err
-	}
-	b.streaming = received.More
-	return Result{Reply: received, Server: server, Desc: desc}, nil
-}
-
-// gossips reports whether $clusterTime is exchanged with this kind of server.
-func gossips(k sdam.ServerKind) bool {
-	return k == sdam.Mongos || k == sdam.RSPrimary || k == sdam.RSSecondary || k == sdam.LoadBalancer
 }
