@@ -35,7 +35,7 @@ func rounds(t *testing.T, count int, f func(seed uint64)) {
 		f(uint64(*oracleSeed))
 		return
 	}
-	if testing.Short() {
+	if testing.Short() || raceEnabled { // which takes ten times as long; .ci/run runs all without it, too
 		count /= 10
 	}
 	start := time.Now()

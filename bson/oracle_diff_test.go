@@ -17,45 +17,57 @@ import (
 // and empty), and looks at unexported fields too; it looks past how a time.Time,
 // a Vector and a RawValue are kept inside.
 func diff(path string, a, b reflect.Value) string {
+	at, same := differ(a, b)
+	switch {
+	case same:
+		return ""
+	case path+at == "":
+		return "the top"
+	}
+	return path + at
+}
+
+// differ is diff below a path, which is put together only where there is a difference.
+func differ(a, b reflect.Value) (at string, same bool) {
 	if a.IsValid() != b.IsValid() || a.IsValid() && a.Type() != b.Type() {
-		return fmt.Sprintf("%s: %s and %s", path, typeName(a), typeName(b))
+		return fmt.Sprintf(": %s and %s", typeName(a), typeName(b)), false
 	}
 	if !a.IsValid() {
-		return ""
+		return "", true
 	}
 	if same, known := diffSpecial(a, b); known {
-		return unless(same, path)
+		return "", same
 	}
 	switch a.Kind() {
 	case reflect.Float32, reflect.Float64:
-		return unless(math.Float64bits(a.Float()) == math.Float64bits(b.Float()), path)
+		return "", math.Float64bits(a.Float()) == math.Float64bits(b.Float())
 	case reflect.Complex64, reflect.Complex128:
-		return unless(a.Complex() == b.Complex(), path)
+		return "", a.Complex() == b.Complex()
 	case reflect.Pointer, reflect.Interface:
 		if a.IsNil() || b.IsNil() {
-			return unless(a.IsNil() == b.IsNil(), path+": nil")
+			return ": nil", a.IsNil() == b.IsNil()
 		}
-		return diff(path, a.Elem(), b.Elem())
+		return differ(a.Elem(), b.Elem())
 	case reflect.Struct:
 		for i := range a.NumField() {
-			if at := diff(path+"."+a.Type().Field(i).Name, a.Field(i), b.Field(i)); at != "" {
-				return at
+			if at, same := differ(a.Field(i), b.Field(i)); !same {
+				return "." + a.Type().Field(i).Name + at, false
 			}
 		}
-		return ""
+		return "", true
 	case reflect.Slice:
 		if a.IsNil() != b.IsNil() {
-			return path + ": nil"
+			return ": nil", false
 		}
-		return diffElements(path, a, b)
+		return differElements(a, b)
 	case reflect.Array:
-		return diffElements(path, a, b)
+		return differElements(a, b)
 	case reflect.Map:
-		return diffMap(path, a, b)
+		return differMap(a, b)
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
-		return unless(a.IsNil() == b.IsNil(), path+": nil") // nothing else can come of decoding
+		return ": nil", a.IsNil() == b.IsNil() // nothing else can come of decoding
 	}
-	return unless(a.Equal(b), path)
+	return "", a.Equal(b)
 }
 
 func typeName(v reflect.Value) string {
@@ -65,36 +77,26 @@ func typeName(v reflect.Value) string {
 	return v.Type().String()
 }
 
-func unless(same bool, path string) string {
-	switch {
-	case same:
-		return ""
-	case path == "":
-		return "the top"
-	}
-	return path
-}
-
-func diffElements(path string, a, b reflect.Value) string {
+func differElements(a, b reflect.Value) (at string, same bool) {
 	if a.Len() != b.Len() {
-		return fmt.Sprintf("%s: %d and %d elements", path, a.Len(), b.Len())
+		return fmt.Sprintf(": %d and %d elements", a.Len(), b.Len()), false
 	}
 	for i := range a.Len() {
-		if at := diff(fmt.Sprintf("%s[%d]", path, i), a.Index(i), b.Index(i)); at != "" {
-			return at
+		if at, same := differ(a.Index(i), b.Index(i)); !same {
+			return fmt.Sprintf("[%d]%s", i, at), false
 		}
 	}
-	return ""
+	return "", true
 }
 
-// diffMap takes keys that are pointers or NaN by what they print as, since no
+// differMap takes keys that are pointers or NaN by what they print as, since no
 // two of them are equal.
-func diffMap(path string, a, b reflect.Value) string {
+func differMap(a, b reflect.Value) (at string, same bool) {
 	if a.IsNil() != b.IsNil() {
-		return path + ": nil"
+		return ": nil", false
 	}
 	if a.Len() != b.Len() {
-		return fmt.Sprintf("%s: %d and %d keys", path, a.Len(), b.Len())
+		return fmt.Sprintf(": %d and %d keys", a.Len(), b.Len()), false
 	}
 	others := make(map[string][]reflect.Value, b.Len())
 	for it := b.MapRange(); it.Next(); {
@@ -105,15 +107,16 @@ func diffMap(path string, a, b reflect.Value) string {
 		name := keyName(it.Key())
 		at := ": key " + name + " on one side only"
 		i := slices.IndexFunc(others[name], func(other reflect.Value) bool {
-			at = diff("["+name+"]", it.Value(), other)
-			return at == ""
+			below, same := differ(it.Value(), other)
+			at = "[" + name + "]" + below
+			return same
 		})
 		if i < 0 {
-			return path + at
+			return at, false
 		}
 		others[name] = slices.Delete(others[name], i, i+1)
 	}
-	return ""
+	return "", true
 }
 
 // address is what pointers and channels in a key print as, which tells nothing.
@@ -125,6 +128,9 @@ func keyName(k reflect.Value) string {
 			return "nil"
 		}
 		k = k.Elem()
+	}
+	if k.Type() == reflect.TypeFor[string]() { // which does not need to be printed
+		return "string " + k.String()
 	}
 	return k.Type().String() + " " + address.ReplaceAllString(fmt.Sprintf("%+v", k), "0x…")
 }

@@ -146,11 +146,19 @@ var mutants = map[string]codec{
 	}),
 }
 
+// telling are the seeds that find the mutants. They are tried first: the others take
+// their time, and find nothing more.
+var telling = []uint64{0, 227, 163, 14, 32, 120, 165, 2, 4, 9, 16, 26, 35, 40}
+
 // TestMutantsAreFound lets the comparisons loose on the wrong codecs.
 func TestMutantsAreFound(t *testing.T) {
 	for name, mutant := range mutants {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(4000) {
+			for i := range uint64(4000) {
+				seed := i
+				if i < uint64(len(telling)) {
+					seed = telling[i]
+				}
 				c := seeded(seed)
 				typ, other := c.goType(3), c.structType(3)
 				if compareValues(mutant, oracle, c, typ, other) != nil {
