@@ -21,7 +21,7 @@ func TestConcurrency(t *testing.T) {
 	const goroutines, rounds, connections = 64, 3, 8
 	var mu sync.Mutex
 	open, most := 0, 0
-	c := databaseOn(t, fastServer(t), func(o *mgx.Options) {
+	c := database(t, func(o *mgx.Options) {
 		n := connections
 		o.MaxPoolSize = &n
 		o.PoolMonitors = append(o.PoolMonitors, func(e event.PoolEvent) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -14,28 +15,14 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/embedded"
 	"github.com/mgxdb/mgx/gridfs"
+	"github.com/mgxdb/mgx/mgxtest"
 )
 
-func gridfsBucket(t *testing.T, options gridfs.Options) (*mgx.Client, *gridfs.Bucket) {
+func gridfsBucket(t *testing.T, options gridfs.Options) (*mgx.Database, *gridfs.Bucket) {
 	t.Helper()
-	ctx := context.Background()
-	s, err := embedded.Start(ctx, embedded.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	c, err := mgx.Connect(ctx, s.URI())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close(ctx) })
-	b, err := gridfs.New(c.Database("files"), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, b
+	db := database(t)
+	return db, must[*gridfs.Bucket](t)(gridfs.New(db, options))
 }
 
 func noise(n int) []byte {
@@ -351,7 +338,7 @@ func TestGridFSFileSystem(t *testing.T) {
 }
 
 func TestGridFSIndexes(t *testing.T) {
-	c, b := gridfsBucket(t, gridfs.Options{Name: "photos"})
+	db, b := gridfsBucket(t, gridfs.Options{Name: "photos"})
 	ctx := t.Context()
 	for range 2 {
 		if _, err := b.Upload(ctx, "x", bytes.NewReader(noise(10))); err != nil {
@@ -359,7 +346,7 @@ func TestGridFSIndexes(t *testing.T) {
 		}
 	}
 	for coll, want := range map[string]string{"photos.files": "filename_1_uploadDate_1", "photos.chunks": "files_id_1_n_1"} {
-		list, err := mgx.Collect[struct{ Name string }](c.Database("files").Collection(coll).ListIndexes(ctx))
+		list, err := mgx.Collect[struct{ Name string }](db.Collection(coll).ListIndexes(ctx))
 		if err != nil || len(list) != 2 || list[1].Name != want {
 			t.Errorf("%s: %v %v", coll, list, err)
 		}
@@ -367,7 +354,7 @@ func TestGridFSIndexes(t *testing.T) {
 	if err := b.Drop(ctx); err != nil {
 		t.Error(err)
 	}
-	if _, err := gridfs.New(c.Database("files"), gridfs.Options{ChunkSize: -1}); err == nil {
+	if _, err := gridfs.New(db, gridfs.Options{ChunkSize: -1}); err == nil {
 		t.Error("a negative chunk size")
 	}
 }
@@ -446,5 +433,48 @@ func TestGridFSNumbersOfAnyType(t *testing.T) {
 	var out bytes.Buffer
 	if _, err := b.DownloadByName(ctx, "f", -1, &out); err != nil || out.String() != "abcdef" {
 		t.Errorf("%q: %v", out.String(), err)
+	}
+}
+
+// Names that are not UTF-8 are names like others: they are found by their own bytes
+// alone, and are only hidden where a file system cannot have them.
+func TestGridFSNamesOfAnyBytes(t *testing.T) {
+	dep := mgxtest.Standalone(t) // which stores text as it comes, as servers do
+	b := must[*gridfs.Bucket](t)(gridfs.New(connectTo(t, dep.URI()).Database("files"), gridfs.Options{}))
+	ctx := t.Context()
+	names := []string{"tea.txt", "tea\xff.txt", "tea\xfe.txt", "tea\ufffd.txt", "dir/\xc3(", "dir/a", "\xed\xa0\x80", ""}
+	for _, name := range names {
+		if _, err := b.Upload(ctx, name, strings.NewReader("of "+name)); err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+	}
+	for _, name := range names {
+		var out bytes.Buffer
+		if _, err := b.DownloadByName(ctx, name, -1, &out); err != nil || out.String() != "of "+name {
+			t.Errorf("%q: %q, %v", name, out.String(), err)
+		}
+		down := must[*gridfs.DownloadStream](t)(b.OpenDownloadByName(ctx, name, 0))
+		if got := down.File().Filename; got != name {
+			t.Errorf("%q is called %q", name, got)
+		}
+		check := errors.Join(down.Close(), b.RenameByName(ctx, name, name+"\x80"), b.RenameByName(ctx, name+"\x80", name))
+		if check != nil {
+			t.Errorf("%q: %v", name, check)
+		}
+	}
+	if err := fstest.TestFS(b.FS(ctx), "tea.txt", "tea\ufffd.txt", "dir/a"); err != nil {
+		t.Error(err)
+	}
+	entries, err := fs.ReadDir(b.FS(ctx), ".")
+	if err != nil || len(entries) != 3 { // dir, and the two that are UTF-8
+		t.Errorf("%v, %v", entries, err)
+	}
+	for _, name := range names {
+		if err := b.DeleteByName(ctx, name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if n, err := b.Files().CountDocuments(ctx, nil); n != 0 || err != nil {
+		t.Errorf("%d files are left: %v", n, err)
 	}
 }

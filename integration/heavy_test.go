@@ -2,24 +2,12 @@ package integration
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
 )
-
-// fastServer is the server for tests with much data: the embedded one, if the race
-// detector does not slow it down tenfold.
-func fastServer(t *testing.T) string {
-	t.Helper()
-	if !race || os.Getenv("MGX_TEST_URI") != "" {
-		return serverURI
-	}
-	return ferretdbcmd.ForTest(t, ferretdbcmd.Options{}).URI()
-}
 
 // More documents than a message may hold go in several.
 func TestInsertManySplitsByCount(t *testing.T) {
@@ -27,7 +15,7 @@ func TestInsertManySplitsByCount(t *testing.T) {
 		t.Skip("inserts more than 100,000 documents")
 	}
 	var r recorder
-	db := databaseOn(t, fastServer(t), r.watch)
+	db := database(t, r.watch)
 	c := db.Collection("c")
 	var hello struct {
 		MaxWriteBatchSize int `bson:"maxWriteBatchSize"`
@@ -75,7 +63,7 @@ func TestInsertManySplitsBySize(t *testing.T) {
 		t.Skip("inserts 60 MB")
 	}
 	var r recorder
-	c := databaseOn(t, fastServer(t), r.watch).Collection("c")
+	c := database(t, r.watch).Collection("c")
 	big := strings.Repeat("x", 10<<20)
 	docs := make([]bson.D, 6)
 	for i := range docs {

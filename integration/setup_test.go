@@ -17,7 +17,7 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/embedded"
+	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/leaktest"
 )
@@ -29,12 +29,11 @@ func TestMain(m *testing.M) {
 	serverURI = os.Getenv("MGX_TEST_URI")
 	stop := func() error { return nil }
 	if serverURI == "" {
-		s, err := embedded.Start(context.Background(), embedded.Options{})
-		if err != nil {
+		var err error
+		if serverURI, stop, err = ferretdbcmd.ForMain(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		serverURI, stop = s.URI(), s.Close
 	}
 	code := m.Run()
 	if err := stop(); err != nil {

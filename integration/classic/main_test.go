@@ -9,21 +9,21 @@ import (
 	"testing"
 
 	"github.com/mgxdb/mgx"
-	"github.com/mgxdb/mgx/embedded"
+	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
 )
 
 // uri is a server for the whole package.
 var uri string
 
 func TestMain(m *testing.M) {
-	s, err := embedded.Start(context.Background(), embedded.Options{})
-	if err != nil {
+	var err error
+	var stop func() error
+	if uri, stop, err = ferretdbcmd.ForMain(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	uri = s.URI()
 	code := m.Run()
-	if err := s.Close(); err != nil && code == 0 {
+	if err := stop(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

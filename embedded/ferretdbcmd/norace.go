@@ -1,0 +1,5 @@
+//go:build !race
+
+package ferretdbcmd
+
+const raceEnabled = false
