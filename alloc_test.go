@@ -9,11 +9,12 @@ import (
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/event"
 )
 
 // answering is a server in the process that answers the same to everything but
 // hello, and allocates nothing once a connection is there.
-func answering(t *testing.T, reply bson.D) *mgx.Client {
+func answering(t *testing.T, reply bson.D, interceptors ...*mgx.Interceptor) *mgx.Client {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +36,7 @@ func answering(t *testing.T, reply bson.D) *mgx.Client {
 			go answer(c, hello, other)
 		}
 	}()
-	client, err := mgx.Connect(t.Context(), "mongodb://"+l.Addr().String())
+	client, err := mgx.Open(t.Context(), &mgx.Options{Hosts: []string{l.Addr().String()}, Interceptors: interceptors})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,5 +191,29 @@ func TestAllocations(t *testing.T) {
 				t.Errorf("%v allocations, %v at most", least, c.most)
 			}
 		})
+	}
+}
+
+// TestAllocationsOfInterceptors: two that do nothing cost their notes and an event for
+// each of their functions; none cost nothing, see TestAllocations.
+func TestAllocationsOfInterceptors(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates, and empties pools at random")
+	}
+	i := &mgx.Interceptor{
+		Before: func(ctx context.Context, _ *event.OperationStarted) (context.Context, error) { return ctx, nil },
+		After:  func(context.Context, *event.OperationEnded) error { return nil },
+	}
+	client := answering(t, bson.D{{"ok", 1.0}}, i, i)
+	least := 1e9
+	for range 5 {
+		least = min(least, testing.AllocsPerRun(100, func() {
+			if err := client.Ping(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}))
+	}
+	if least > 11 {
+		t.Errorf("%v allocations, 11 at most", least)
 	}
 }

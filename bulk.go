@@ -142,8 +142,7 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 		}
 	}
 	res, err := b.result()
-	b.operation.end(err)
-	return res, err
+	return res, b.operation.end(err)
 }
 
 // bulk is a BulkWrite under way.

@@ -103,8 +103,7 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 		return o.run(&op)
 	}, func(res exec.Result) (stop bool) { return w.read(o.ctx, res) })
 	res, err := w.result()
-	o.end(err)
-	return res, err
+	return res, o.end(err)
 }
 
 // clientBulk is a Client.BulkWrite under way.

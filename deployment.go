@@ -188,7 +188,7 @@ func (c *Client) Alive(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	defer o.end(nil)
+	defer func() { _ = o.end(nil) }()
 	if b := o.binding; b != nil && b.Request != nil {
 		if alive, any := b.Request.Alive(o.ctx); any {
 			return alive

@@ -74,8 +74,7 @@ func (in *inserter) run(ctx context.Context, s *settings) error {
 		return in.takeErrors(&split, op.Name, res.Body)
 	})
 	in.res.Acknowledged = in.account.Acknowledged
-	err = in.finish()
-	o.end(err)
+	err = o.end(in.finish())
 	if err == nil || in.res.InsertedIDs == nil {
 		return err
 	}

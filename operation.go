@@ -23,6 +23,7 @@ type operation struct {
 	timed   bool
 	id      int64
 	watched *exec.Watched
+	within  *intercepted  // nil: the client has no interceptors
 	binding *exec.Binding // nil: free
 }
 
@@ -47,11 +48,11 @@ func (c *Client) beginIn(ctx context.Context, what *exec.Op, s *Session) (operat
 	if err := o.time(what); err != nil {
 		return operation{}, err
 	}
-	o.watch(what)
+	if err := o.watch(what); err != nil {
+		return operation{}, o.end(err)
+	}
 	if err := c.enter(o.ctx); err != nil {
-		err = toPublic(what.Name, err)
-		o.end(err)
-		return operation{}, err
+		return operation{}, o.end(toPublic(what.Name, err))
 	}
 	o.binding = c.bindingOf(ctx, what, s)
 	return o, nil
@@ -146,11 +147,12 @@ var operationNames = map[string]string{
 	"create": "createCollection", "drop": "dropCollection", "count": "estimatedDocumentCount",
 }
 
-// watch tells those who want to know that the operation begins.
-func (o *operation) watch(what *exec.Op) {
+// watch tells those who want to know that the operation begins. The error is that of an
+// interceptor which does not let it.
+func (o *operation) watch(what *exec.Op) error {
 	o.id = o.client.exec.OperationID()
-	if o.id == 0 {
-		return // nobody does
+	if o.id == 0 && len(o.client.options.Interceptors) == 0 {
+		return nil
 	}
 	info := event.OperationInfo{Name: what.Operation, Database: what.Database, Collection: what.Collection, OperationID: o.id}
 	if info.Name == "" {
@@ -162,14 +164,17 @@ func (o *operation) watch(what *exec.Op) {
 		info.Transaction = o.session.watched.Context()
 	}
 	o.ctx, o.watched = o.client.exec.Monitor.Begin(o.ctx, info)
+	return o.intercept(&info)
 }
 
-// end ends the operation, with the error that its caller gets.
-func (o *operation) end(err error) {
+// end ends the operation, and returns the error that its caller gets.
+func (o *operation) end(err error) error {
+	err = o.within.after(err)
 	o.watched.End(err)
 	if o.cancel != nil {
 		o.cancel()
 	}
+	return err
 }
 
 // run runs an operation of one command.
@@ -188,6 +193,5 @@ func (c *Client) runBound(ctx context.Context, op *exec.Op, b *exec.Binding) (ex
 		o.bind(b)
 	}
 	res, err := o.run(op)
-	o.end(err)
-	return res, err
+	return res, o.end(err)
 }

@@ -168,6 +168,9 @@ type Options struct {
 	// neither. The module github.com/mgxdb/mgx/encryption makes them.
 	Encryption Encryption
 
+	// Interceptors stand around the client's operations. The first one that is set is
+	// the outermost.
+	Interceptors []*Interceptor
 	// OperationMonitors, CommandMonitors, PoolMonitors and TopologyMonitors observe
 	// the client. Each event goes to all monitors of its kind, in their order.
 	OperationMonitors []*event.OperationMonitor
@@ -272,6 +275,7 @@ func (o *Options) clone() Options {
 	c.Hosts = slices.Clone(o.Hosts)
 	c.Compressors = slices.Clone(o.Compressors)
 	c.WrapperInfo = slices.Clone(o.WrapperInfo)
+	c.Interceptors = slices.Clone(o.Interceptors)
 	if o.Credential != nil {
 		cred := *o.Credential
 		cred.Properties = maps.Clone(cred.Properties)

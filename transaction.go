@@ -222,7 +222,7 @@ func (s *Session) send(ctx context.Context, op *exec.Op) (sent bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	defer func() { o.end(err) }()
+	defer func() { err = o.end(err) }()
 	res, err := o.run(op)
 	if err != nil {
 		return res.Sent, err
