@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	stop := func() error { return nil }
 	if serverURI == "" {
 		var err error
-		if serverURI, stop, err = ferretdbcmd.ForMain(); err != nil {
+		if serverURI, stop, err = ferretdbcmd.Quickest(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

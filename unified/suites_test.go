@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mgxdb/mgx/embedded"
+	"github.com/mgxdb/mgx/embedded/ferretdbcmd"
 	"github.com/mgxdb/mgx/internal/spectest"
 	"github.com/mgxdb/mgx/mgxtest"
 	"github.com/mgxdb/mgx/unified"
@@ -92,11 +92,11 @@ func (s *server) face(f *unified.File, test *unified.Test) face {
 }
 
 func startEmbedded(face) (*unified.Deployment, func(), error) {
-	s, err := embedded.Start(context.Background(), embedded.Options{})
+	uri, stop, err := ferretdbcmd.Quickest(context.Background())
 	if err != nil {
 		return nil, nil, err
 	}
-	return &unified.Deployment{Topology: unified.Single, URI: s.URI()}, func() { _ = s.Close() }, nil
+	return &unified.Deployment{Topology: unified.Single, URI: uri}, func() { _ = stop() }, nil
 }
 
 func simulated(topology string, f face) func(*mgxtest.Deployment, error) (*unified.Deployment, func(), error) {
@@ -119,13 +119,22 @@ func simulated(topology string, f face) func(*mgxtest.Deployment, error) (*unifi
 // TestValidFailFiles read them.
 var otherwise = []string{"unified-test-format/tests/invalid/", "unified-test-format/tests/valid-fail/"}
 
-// timed are the suites whose files tell times of a few milliseconds apart. They run
-// before the others, one after the other.
+// timed are the suites whose files tell times of a few milliseconds apart. They wait
+// more than they work, and run before the others, whose work would hold them up.
 var timed = []string{"client-side-operations-timeout"}
+
+// TestTimedSuites runs the timed suites as TestSuites does the others.
+func TestTimedSuites(t *testing.T) {
+	runSuites(t, func(suite string) bool { return slices.Contains(timed, suite) })
+}
 
 // TestSuites runs every suite that has files of the format, against every kind of
 // deployment, each on one of its own.
 func TestSuites(t *testing.T) {
+	runSuites(t, func(suite string) bool { return !slices.Contains(timed, suite) })
+}
+
+func runSuites(t *testing.T, wanted func(suite string) bool) {
 	root := spectest.Root(t)
 	suites := map[string][]string{}
 	for _, file := range spectest.Files(t, root, "*.json") {
@@ -133,8 +142,9 @@ func TestSuites(t *testing.T) {
 		if slices.ContainsFunc(otherwise, func(folder string) bool { return strings.HasPrefix(name, folder) }) || !hasVersion(t, file) {
 			continue
 		}
-		suite, _, _ := strings.Cut(name, "/")
-		suites[suite] = append(suites[suite], file)
+		if suite, _, _ := strings.Cut(name, "/"); wanted(suite) {
+			suites[suite] = append(suites[suite], file)
+		}
 	}
 	if len(suites) == 0 {
 		t.Fatalf("no file of the Unified Test Format below %s", root)
@@ -142,9 +152,7 @@ func TestSuites(t *testing.T) {
 	for _, suite := range slices.Sorted(maps.Keys(suites)) {
 		for _, s := range servers {
 			t.Run(suite+"/"+s.name, func(t *testing.T) {
-				if !slices.Contains(timed, suite) {
-					t.Parallel()
-				}
+				t.Parallel()
 				runSuite(t, suite, s, filepath.Join(root, suite), suites[suite])
 			})
 		}

@@ -18,7 +18,7 @@ var uri string
 func TestMain(m *testing.M) {
 	var err error
 	var stop func() error
-	if uri, stop, err = ferretdbcmd.ForMain(); err != nil {
+	if uri, stop, err = ferretdbcmd.Quickest(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
