@@ -445,6 +445,8 @@ func TestReplyCategories(t *testing.T) {
 	} {
 		is(t, calls(coll)[call](t.Context()), []error{ErrProtocol}, says)
 	}
+	answers["aggregate"] = bson.D{{"ok", 1}}
+	is(t, calls(coll)["Count"](t.Context()), []error{ErrProtocol}, "no cursor")
 	if killed.Load() != 1 {
 		t.Errorf("the cursor with a broken batch was killed %d times", killed.Load())
 	}

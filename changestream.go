@@ -291,7 +291,6 @@ func (s *ChangeStream) more(ctx context.Context) {
 		s.lost = true
 		s.pass(err)
 	default:
-		s.batches.Failed(err)
 		s.resume(ctx)
 	}
 }
@@ -363,14 +362,11 @@ func (s *ChangeStream) public(err error) error { return publicCursorError("aggre
 // pass notes an error of a call that leaves the stream as it is.
 func (s *ChangeStream) pass(err error) { s.err, s.passing = err, true }
 
-// fail ends the stream with an error. A connection of its own stays the stream's until
-// Close, like that of a cursor.
+// fail ends the stream with an error.
 func (s *ChangeStream) fail(ctx context.Context, err error) {
 	s.err, s.closed, s.doc = err, true, nil
-	s.batches.Failed(err)
-	if s.batches.Lease() == nil || ctx.Err() != nil {
-		s.finish(ctx)
-	}
+	s.batches.Fail(s.during(ctx))
+	s.end()
 }
 
 func (s *ChangeStream) finish(ctx context.Context) {

@@ -3,6 +3,7 @@ package mgx
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -475,6 +476,46 @@ func TestBalancedChangeStream(t *testing.T) {
 	}
 	if lent, _ := pool.state(); lent != 0 {
 		t.Errorf("after Close %d connections are lent", lent)
+	}
+}
+
+// Failed ones that nobody has any more give their connections back, too.
+func TestBalancedAndForgotten(t *testing.T) {
+	s := &streamServer{opens: []reaction{opening("p")}, mores: []reaction{refusing(6)}}
+	var pool poolRecord
+	hello := scripted.Hello(bson.E{Key: "serviceId", Value: bson.NewObjectID()}, bson.E{Key: "msg", Value: "isdbgrid"}, bson.E{Key: "maxWireVersion", Value: 21})
+	c := openClient(t, scripted.Listen(t, scripted.Greet(hello, s.handle)), func(o *Options) {
+		o.LoadBalanced, o.ServerMonitoringMode, o.PoolMonitors = ptr(true), "", []func(event.PoolEvent){pool.add}
+	})
+	coll := c.Database("db").Collection("c")
+	for name, fail := range map[string]func() error{
+		"stream": func() error {
+			stream, err := coll.Watch(t.Context(), nil)
+			if err != nil || stream.Next(t.Context()) {
+				t.Fatal(err)
+			}
+			return stream.Err()
+		},
+		"cursor": func() error {
+			cur := coll.Aggregate(t.Context(), nil)
+			for cur.Next() {
+			}
+			return cur.Err()
+		},
+	} {
+		is(t, fail(), nil, "no (code 6)")
+		if lent, _ := pool.state(); lent != 1 {
+			t.Errorf("%s: %d connections are lent", name, lent)
+		}
+		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			runtime.GC()
+			if lent, _ := pool.state(); lent == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: its connection is still lent", name)
+			}
+		}
 	}
 }
 

@@ -99,11 +99,11 @@ func (c *Collection) CountDocuments(ctx context.Context, filter any, options ...
 		return 0, err
 	}
 	defer res.Release()
-	// No document matched: there is no group, and so no document in the batch.
-	v, ok := bsonwire.Lookup(res.Body, "cursor", "firstBatch", "0", "n")
-	if !ok {
-		return 0, nil
+	counted, err := firstDocument("count", &res)
+	if counted == nil {
+		return 0, err // no document matched: there is no group
 	}
+	v, _ := bsonwire.Lookup(counted, "n")
 	n, ok := v.AsInt64()
 	if !ok {
 		return 0, failure(ErrProtocol, "count: the server's count is no number")

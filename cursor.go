@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
-	"runtime"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -56,7 +55,6 @@ type Cursor struct {
 	started, done bool
 	err           error
 	passing       bool // err is of the last call, and the cursor goes on
-	cleanup       runtime.Cleanup
 }
 
 func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
@@ -314,30 +312,27 @@ func (c *Cursor) take() bool {
 // pass notes an error of a call that leaves the cursor as it is.
 func (c *Cursor) pass(err error) { c.err, c.passing = c.public(err), true }
 
-// fail ends the cursor with an error. A connection of its own stays the cursor's until
-// Close, or until nobody has the cursor any more: see the specification "Load Balancer
-// Support".
+// fail ends the cursor with an error.
 func (c *Cursor) fail(ctx context.Context, err error) {
-	c.err = err
-	c.batches.Failed(err)
-	l := c.batches.Lease()
-	if l == nil || !c.started || ctx.Err() != nil {
-		c.finish(ctx)
-		return
+	c.err, c.done = err, true
+	if c.batches.Fail(ctx); c.batches.Closed() {
+		c.release()
 	}
-	c.done = true
-	c.cleanup = runtime.AddCleanup(c, func(l *exec.Lease) { _ = l.Release() }, l)
 }
 
 // finish ends the cursor, here and, where it is still open, on the server.
-func (c *Cursor) finish(ctx context.Context) {
+func (c *Cursor) finish(ctx context.Context) { c.finishWithin(ctx, c.batches.Timeout) }
+
+func (c *Cursor) finishWithin(ctx context.Context, timeout time.Duration) {
 	c.done = true
+	c.batches.CloseWithin(ctx, timeout)
+	c.release()
+}
+
+// release lets go of the deadline of the cursor's life.
+func (c *Cursor) release() {
 	if c.cancel != nil {
-		defer c.cancel()
-	}
-	if !c.batches.Closed() {
-		c.cleanup.Stop()
-		c.batches.Close(ctx)
+		c.cancel()
 	}
 }
 
@@ -396,10 +391,11 @@ func (c *Cursor) CloseContext(ctx context.Context) error {
 	if ctx == nil {
 		return nilContext("close a cursor")
 	}
+	timeout := c.batches.Timeout
 	if d, ok := ctx.Deadline(); ok && c.timeout != 0 {
-		c.batches.Timeout = max(time.Until(d), time.Millisecond)
+		timeout = max(time.Until(d), time.Millisecond)
 	}
-	c.finish(c.during(ctx))
+	c.finishWithin(c.during(ctx), timeout)
 	return c.err
 }
 

@@ -226,6 +226,34 @@ func TestTailableCursorPauses(t *testing.T) {
 	}
 }
 
+// The time for the end of a cursor is that of the call, also while a batch is on its way.
+func TestCloseContextWhileABatchIsOnItsWay(t *testing.T) {
+	gate := make(chan struct{})
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(), func(p *scripted.Peer, r scripted.Request) bool {
+		switch r.Name {
+		case "find":
+			return p.Answer(r, batchOf("firstBatch", int64(5))) == nil
+		case "getMore":
+			<-gate
+			return false
+		}
+		return scripted.Ping(p, r)
+	}))
+	defer close(gate)
+	cur := openClient(t, s).Database("db").Collection("c").Find(t.Context(), nil, Prefetch(), Timeout(time.Minute))
+	if !cur.Next() {
+		t.Fatal(cur.Err())
+	}
+	time.Sleep(20 * time.Millisecond) // what waits for the getMore would hide a race
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	within(t, func() {
+		if err := cur.CloseContext(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // poolRecord is what became of a client's connections.
 type poolRecord struct {
 	mu      sync.Mutex

@@ -9,6 +9,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/reply"
 )
 
 // Find returns a cursor over the documents that match the filter. It sends
@@ -121,23 +122,24 @@ func (f *findOne) free() {
 }
 
 // read takes the document out of the reply.
-func (f *findOne) read() error {
-	v, ok := bsonwire.Lookup(f.res.Body, "cursor", "firstBatch")
-	batch, isArray := v.AsArray()
-	if !ok || !isArray {
-		return failure(ErrProtocol, "find: the reply of %s has no first batch", f.res.Server.Address())
+func (f *findOne) read() (err error) {
+	if f.doc, err = firstDocument(f.op.Name, &f.res); err == nil && f.doc == nil {
+		err = ErrNoDocuments
 	}
-	r := bsonwire.NewReader(batch)
-	if !r.Next() {
-		if err := r.Err(); err != nil {
-			return category(err, ErrProtocol)
+	return err
+}
+
+// firstDocument returns the first document of the batch in a reply, nil if there is none.
+func firstDocument(command string, res *exec.Result) (bson.Raw, error) {
+	cursor, err := reply.ReadCursor(res.Body)
+	if err == nil {
+		batch := bsonwire.NewReader(cursor.Batch)
+		var doc []byte
+		if doc, err = reply.NextDocument(&batch); err == nil {
+			return doc, nil
 		}
-		return ErrNoDocuments
 	}
-	if f.doc, ok = r.Value().AsDocument(); !ok {
-		return failure(ErrProtocol, "find: the batch of %s holds something else than documents", f.res.Server.Address())
-	}
-	return nil
+	return nil, toPublic(command, &exec.ReplyError{Address: res.Server.Address(), Command: command, Err: err})
 }
 
 func (c *Collection) appendFind(dst []byte, filter any, s *settings, single bool) ([]byte, error) {

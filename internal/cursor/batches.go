@@ -9,7 +9,7 @@ package cursor
 import (
 	"bytes"
 	"context"
-	"errors"
+	"runtime"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
@@ -17,6 +17,7 @@ import (
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/pool"
+	"github.com/mgxdb/mgx/internal/reply"
 )
 
 // Runner runs the commands of cursors.
@@ -74,7 +75,8 @@ type Batches struct {
 	ahead   *ahead
 	resized *int32 // the batch size, once the batch is there that is on its way
 	closed  bool
-	killed  chan struct{} // closed once the server has been told that the cursor is not needed; nil: nobody is telling it
+	cleanup runtime.Cleanup // of the connection that a cursor which failed has to itself
+	killed  chan struct{}   // closed once the server has been told that the cursor is not needed; nil: nobody is telling it
 }
 
 // Start sends the command that opens the cursor, and makes its first batch the
@@ -93,22 +95,18 @@ func (b *Batches) Start(ctx context.Context) error {
 }
 
 // Adopt makes the reply to a command that opened the cursor its first batch.
-func (b *Batches) Adopt(res exec.Result) error { return b.accept(res, "firstBatch") }
+func (b *Batches) Adopt(res exec.Result) error { return b.accept(res) }
 
 // Next moves to the next document of the batch. It returns false at the batch's end.
 func (b *Batches) Next() (bool, error) {
-	b.doc = nil
-	if !b.batch.Next() {
-		if err := b.batch.Err(); err != nil {
-			return false, b.unreadable(err)
-		}
+	doc, err := reply.NextDocument(&b.batch)
+	b.doc = doc
+	switch {
+	case err != nil:
+		return false, b.unreadable(err)
+	case doc == nil:
 		return false, nil
 	}
-	doc, ok := b.batch.Value().AsDocument()
-	if !ok {
-		return false, b.unreadable(errors.New("the batch holds something else than documents"))
-	}
-	b.doc = doc
 	b.at++
 	return true, nil
 }
@@ -161,18 +159,16 @@ func (b *Batches) SetBatchSize(n int32) {
 // Closed reports whether the cursor has ended.
 func (b *Batches) Closed() bool { return b.closed }
 
-// Lease is the connection that the cursor has to itself, nil if it has none.
-func (b *Batches) Lease() *exec.Lease { return b.Binding.Lease }
-
 // accept makes a reply the current batch.
-func (b *Batches) accept(res exec.Result, batch string) error {
+func (b *Batches) accept(res exec.Result) error {
 	b.drop()
 	b.res = res
-	before := b.id
-	if err := b.read(batch); err != nil {
+	c, err := reply.ReadCursor(res.Body)
+	if err != nil {
 		return b.unreadable(err)
 	}
-	b.register(before)
+	b.live(&c)
+	b.docs, b.batch, b.token = c.Batch, bsonwire.NewReader(c.Batch), c.PostBatchResumeToken
 	switch {
 	case b.id == 0:
 		b.Binding.End() // others can have the session while the last batch is read
@@ -189,40 +185,14 @@ func (b *Batches) accept(res exec.Result, batch string) error {
 	return nil
 }
 
-// read reads the cursor in the reply.
-func (b *Batches) read(batch string) error {
-	v, ok := bsonwire.Lookup(b.res.Body, "cursor")
-	cur, isDoc := v.AsDocument()
-	if !ok || !isDoc {
-		return errors.New("it has no cursor")
+// live follows the server's word on whether the cursor is open there, and where.
+func (b *Batches) live(c *reply.Cursor) {
+	before := b.id
+	b.id = c.ID
+	if i := bytes.IndexByte(c.Namespace, '.'); i >= 0 && string(c.Namespace[i+1:]) != b.Collection {
+		b.Collection = string(c.Namespace[i+1:])
 	}
-	var docs []byte
-	found := false
-	r := bsonwire.NewReader(cur)
-	for r.Next() {
-		switch key := r.Key(); {
-		case string(key) == "id":
-			id, ok := r.Value().AsInt64()
-			if !ok {
-				return errors.New("the cursor has an id that is no integer")
-			}
-			b.id = id
-		case string(key) == "ns":
-			b.namespace(r.Value())
-		case string(key) == batch:
-			docs, found = r.Value().AsArray()
-		case string(key) == "postBatchResumeToken":
-			b.token, _ = r.Value().AsDocument()
-		}
-	}
-	if err := r.Err(); err != nil {
-		return err
-	}
-	if !found {
-		return errors.New("the cursor has no " + batch)
-	}
-	b.docs, b.batch = docs, bsonwire.NewReader(docs)
-	return nil
+	b.register(before)
 }
 
 // unreadable is the error of a reply that makes no sense.
@@ -232,17 +202,6 @@ func (b *Batches) unreadable(err error) error {
 		e.Address = s.Address()
 	}
 	return e
-}
-
-// namespace follows the server's word on where the cursor lives.
-func (b *Batches) namespace(v bsonwire.Value) {
-	ns, ok := v.AsStringBytes()
-	if !ok {
-		return
-	}
-	if i := bytes.IndexByte(ns, '.'); i >= 0 && string(ns[i+1:]) != b.Collection {
-		b.Collection = string(ns[i+1:])
-	}
 }
 
 // drop lets go of the current batch. Its bytes are reused, or, of one that was

@@ -155,7 +155,6 @@ func TestFailedCursor(t *testing.T) {
 		if !errors.Is(err, test.err) {
 			t.Errorf("%v", err)
 		}
-		b.Failed(err)
 		b.Close(t.Context())
 		if !slices.Equal(s.names, test.asked) {
 			t.Errorf("asked %v", s.names)

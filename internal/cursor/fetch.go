@@ -7,6 +7,7 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
@@ -20,9 +21,10 @@ func (b *Batches) More(ctx context.Context) error {
 	}
 	res, err := b.fetched(ctx)
 	if err != nil {
+		b.failed(err)
 		return err
 	}
-	return b.accept(res, "nextBatch")
+	return b.accept(res)
 }
 
 // Waiting reports whether a batch is on its way.
@@ -116,20 +118,17 @@ func (b *Batches) dropAhead() {
 	a.cancel()
 	<-a.done
 	if a.err != nil {
-		b.Failed(a.err)
+		b.failed(a.err)
 		return
 	}
-	// The server may have ended the cursor with it.
-	if id, ok := bsonwire.Lookup(a.res.Body, "cursor", "id"); ok {
-		before := b.id
-		b.id, _ = id.AsInt64()
-		b.register(before)
+	if c, err := reply.ReadCursor(a.res.Body); err == nil {
+		b.live(&c) // the server may have ended it
 	}
 	a.res.Release()
 }
 
-// Failed takes note of a failure: there may be no cursor to close any more.
-func (b *Batches) Failed(err error) {
+// failed takes note of a getMore that failed: there may be no cursor to close any more.
+func (b *Batches) failed(err error) {
 	if errors.Is(err, fault.ErrCursorNotFound) {
 		b.forget()
 	}

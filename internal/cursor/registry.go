@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/mgxdb/mgx/internal/exec"
 )
@@ -15,11 +14,9 @@ import (
 type home struct {
 	database, collection string
 	server               *exec.Server
-	// bound reports whether only the cursor's own connection leads to it, behind a
-	// load balancer.
+	// bound is true of a cursor that only its own connection leads to, behind a load
+	// balancer.
 	bound bool
-	// timeout is the timeoutMS of the cursor: see exec.Op.
-	timeout time.Duration
 }
 
 // Registry has the open cursors of a client, by their servers' identifiers. The zero
@@ -101,8 +98,8 @@ func (r *Registry) Kill(ctx context.Context, run Runner, ids []int64) (bound []i
 	var errs []error
 	for t, ids := range groups {
 		slices.SortFunc(ids, cmp.Compare[int64])
-		h := home{database: t.database, collection: t.collection}
-		errs = append(errs, h.kill(ctx, run, &exec.Binding{Server: t.server}, ids))
+		w := word{database: t.database, collection: t.collection, ids: ids}
+		errs = append(errs, w.send(ctx, run, &exec.Binding{Server: t.server}))
 	}
 	return bound, errors.Join(errs...)
 }

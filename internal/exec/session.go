@@ -241,11 +241,7 @@ func (s *Session) saw(h *reply.Head, body []byte, inTransaction bool) {
 		s.token = bytes.Clone(h.RecoveryToken)
 	}
 	if s.Snapshot && h.OK && s.snapshotAt == (bson.Timestamp{}) {
-		v, ok := bsonwire.Lookup(body, "cursor", "atClusterTime")
-		if !ok {
-			v, _ = bsonwire.Lookup(body, "atClusterTime")
-		}
-		if t, i, ok := v.AsTimestamp(); ok {
+		if t, i, ok := reply.SnapshotTime(body); ok {
 			s.snapshotAt = bson.Timestamp{T: t, I: i}
 		}
 	}

@@ -1,7 +1,6 @@
 package reply
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/mgxdb/mgx/bson"
@@ -65,21 +64,44 @@ func TestReadCounts(t *testing.T) {
 
 func TestReadCursor(t *testing.T) {
 	c, err := ReadCursor(document(t, bson.D{{Key: "cursor", Value: bson.D{
-		{Key: "id", Value: int64(5)}, {Key: "ns", Value: "d.c"}, {Key: "nextBatch", Value: bson.A{bson.D{}}},
-		{Key: "postBatchResumeToken", Value: bson.D{{Key: "_data", Value: "x"}}}, {Key: "atClusterTime", Value: bson.Timestamp{T: 1}},
+		{Key: "id", Value: int64(5)}, {Key: "ns", Value: "d.c"}, {Key: "nextBatch", Value: bson.A{bson.D{}, 1}},
+		{Key: "postBatchResumeToken", Value: bson.D{{Key: "_data", Value: "x"}}},
 	}}}))
-	if err != nil || c.ID != 5 || string(c.Namespace) != "d.c" || len(c.Batch) == 0 || c.PostBatchResumeToken == nil || c.AtClusterTime.Type != bson.TypeTimestamp {
+	if err != nil || c.ID != 5 || string(c.Namespace) != "d.c" || c.PostBatchResumeToken == nil {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for want, d := range map[string]bson.D{
-		"has no cursor":           {{Key: "cursor", Value: 1}},
-		"without an integer":      {{Key: "cursor", Value: bson.D{{Key: "id", Value: "x"}, {Key: "firstBatch", Value: bson.A{}}}}},
-		"without documents":       {{Key: "cursor", Value: bson.D{{Key: "id", Value: 0}, {Key: "firstBatch", Value: 1}}}},
-		"has a cursor without an": {{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{}}}}},
+	batch := bsonwire.NewReader(c.Batch)
+	if doc, err := NextDocument(&batch); len(doc) != 5 || err != nil {
+		t.Errorf("%v, %v", doc, err)
+	}
+	if doc, err := NextDocument(&batch); doc != nil || err != errNoDocument {
+		t.Errorf("of a number: %v, %v", doc, err)
+	}
+	if doc, err := NextDocument(&batch); doc != nil || err != nil {
+		t.Errorf("at the end: %v, %v", doc, err)
+	}
+	for want, bad := range map[error][]any{
+		errNoCursor: {1, nil},
+		errCursorID: {bson.D{{Key: "id", Value: "x"}, {Key: "firstBatch", Value: bson.A{}}}, bson.D{{Key: "firstBatch", Value: bson.A{}}}},
+		errNoBatch:  {bson.D{{Key: "id", Value: 0}, {Key: "firstBatch", Value: 1}}, bson.D{{Key: "id", Value: 0}, {Key: "lastBatch", Value: bson.A{}}}},
 	} {
-		if _, err := ReadCursor(document(t, d)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: %v, want %q", d, err, want)
+		for _, cursor := range bad {
+			if _, err := ReadCursor(document(t, bson.D{{Key: "cursor", Value: cursor}})); err != want {
+				t.Errorf("%v: %v, want %v", cursor, err, want)
+			}
 		}
+	}
+}
+
+func TestSnapshotTime(t *testing.T) {
+	at := bson.E{Key: "atClusterTime", Value: bson.Timestamp{T: 7, I: 2}}
+	for want, d := range map[uint32]bson.D{7: {{Key: "cursor", Value: bson.D{at}}}, 0: {{Key: "cursor", Value: bson.D{}}}} {
+		if at, _, ok := SnapshotTime(document(t, d)); at != want || ok != (want > 0) {
+			t.Errorf("%v: %d, %v", d, at, ok)
+		}
+	}
+	if at, i, ok := SnapshotTime(document(t, bson.D{at})); at != 7 || i != 2 || !ok {
+		t.Errorf("%d, %d, %v", at, i, ok)
 	}
 }
 
@@ -93,8 +115,15 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		ReadCounts(body)
-		if c, err := ReadCursor(body); err == nil && c.Batch == nil {
+		SnapshotTime(body)
+		c, err := ReadCursor(body)
+		if err == nil && c.Batch == nil {
 			t.Error("a cursor without documents")
+		}
+		for batch := bsonwire.NewReader(c.Batch); ; {
+			if doc, err := NextDocument(&batch); err != nil || doc == nil {
+				break
+			}
 		}
 	})
 }
