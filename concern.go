@@ -52,6 +52,10 @@ type ReadPreference struct {
 	// MaxStaleness leaves out secondaries that lag further behind, by an estimate;
 	// at least 90 seconds, 0 is no limit.
 	MaxStaleness time.Duration
+	// Hedge asks a mongos to send the read to two members and take the first answer
+	// (true), or not to (false); nil leaves it to the mongos. Servers deprecate it from
+	// 8.0 on.
+	Hedge *bool
 }
 
 // String describes the preference.
@@ -63,12 +67,13 @@ func (p ReadPreference) clone() ReadPreference {
 	for i, t := range p.TagSets {
 		p.TagSets[i] = maps.Clone(t)
 	}
+	p.Hedge = clonePointer(p.Hedge)
 	return p
 }
 
 // internal leaves the tags shared.
 func (p ReadPreference) internal() *sdam.ReadPreference {
-	rp := &sdam.ReadPreference{Mode: sdam.Mode(p.Mode), MaxStaleness: p.MaxStaleness}
+	rp := &sdam.ReadPreference{Mode: sdam.Mode(p.Mode), MaxStaleness: p.MaxStaleness, Hedge: clonePointer(p.Hedge)}
 	for _, t := range p.TagSets {
 		rp.TagSets = append(rp.TagSets, sdam.TagSet(t))
 	}
@@ -89,7 +94,7 @@ func validReads(rules setup.Reads) error {
 }
 
 func (p ReadPreference) isDefault() bool {
-	return p.Mode == Primary && len(p.TagSets) == 0 && p.MaxStaleness == 0
+	return p.Mode == Primary && len(p.TagSets) == 0 && p.MaxStaleness == 0 && p.Hedge == nil
 }
 
 // WriteConcern says what a write waits for before it counts as done. The zero

@@ -88,6 +88,33 @@ func TestReadPreferenceThatCannotBe(t *testing.T) {
 	}
 }
 
+// Hedge is sent as the server manual has it, and not at all where nothing was said.
+func TestHedge(t *testing.T) {
+	sent := make(chan bson.Raw, 1)
+	s := scripted.Listen(t, scripted.Greet(scripted.Hello(bson.E{Key: "msg", Value: "isdbgrid"}), func(p *scripted.Peer, r scripted.Request) bool {
+		if r.Name == "find" {
+			sent <- r.Document
+		}
+		return scripted.Ping(p, r)
+	}))
+	c := openClient(t, s)
+	on, off := true, false
+	for _, hedge := range []*bool{nil, &on, &off} {
+		p := ReadPreference{Mode: Nearest, Hedge: hedge}
+		_ = c.Database("db").Collection("c").FindOne(t.Context(), nil, WithReadPreference(p)).Err() // no answer worth reading
+		enabled, ok := (<-sent).Lookup("$readPreference", "hedge", "enabled").BooleanOK()
+		if ok != (hedge != nil) || ok && enabled != *hedge {
+			t.Errorf("%v: enabled: %v, sent: %v", p, enabled, ok)
+		}
+	}
+	if err := second(c.Database("db").Collection("c").DeleteOne(t.Context(), nil)); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(&Options{ReadPreference: ReadPreference{Hedge: &on}}); !errors.Is(err, ErrConfiguration) {
+		t.Errorf("the primary's reads cannot be hedged: %v", err)
+	}
+}
+
 // concernCase is a case of read-write-concern/tests/document: what of a concern goes
 // to the server.
 type concernCase struct {

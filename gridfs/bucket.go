@@ -146,6 +146,10 @@ type File struct {
 	Filename   string    `bson:"filename"`
 	// Metadata is whatever was stored with the file.
 	Metadata bson.Raw `bson:"metadata,omitempty"`
+	// ContentType and Aliases are what WithContentType, WithAliases or an older program
+	// stored.
+	ContentType string   `bson:"contentType,omitempty"`
+	Aliases     []string `bson:"aliases,omitempty"`
 }
 
 // Files returns the collection that describes the files.
@@ -161,8 +165,11 @@ func (b *Bucket) Find(ctx context.Context, filter any, options ...mgx.FindOption
 	return b.files.Find(ctx, filter, options...)
 }
 
-// Upload stores what r has, under a new identifier, which it returns. When
-// reading or storing fails, what was stored is removed, as by UploadStream.Abort.
+// Upload stores what r has, under a new identifier, which it returns. When reading
+// fails, or the metadata cannot be encoded, what was stored is removed, as by
+// UploadStream.Abort. When a server refuses to store, or cannot be reached, chunks of
+// the file may stay: what kept them from being stored would most likely keep them from
+// being removed, too.
 func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, options ...UploadOption) (any, error) {
 	ctx, cancel := b.bounded(ctx)
 	defer cancel()
@@ -170,13 +177,18 @@ func (b *Bucket) Upload(ctx context.Context, filename string, r io.Reader, optio
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(up, r); err != nil {
-		return nil, errors.Join(err, up.Abort())
+	_, err = io.Copy(up, r)
+	if err == nil {
+		err = up.Close()
 	}
-	if err := up.Close(); err != nil {
-		return nil, errors.Join(err, up.Abort())
+	switch {
+	case err == nil:
+		return up.ID(), nil
+	case isStoring(up.err):
+		up.discard()
+		return nil, err
 	}
-	return up.ID(), nil
+	return nil, errors.Join(err, up.Abort())
 }
 
 // Download writes a file's contents to w and returns how many bytes there were.

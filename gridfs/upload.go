@@ -24,6 +24,16 @@ func WithChunkSize(bytes int) UploadOption { return func(u *UploadStream) { u.ch
 // WithMetadata stores a document with the file's description.
 func WithMetadata(document any) UploadOption { return func(u *UploadStream) { u.metadata = document } }
 
+// WithContentType stores a MIME type with the file's description, as older programs
+// read it there. The specification "GridFS" deprecates it: new programs put it into
+// the metadata.
+func WithContentType(mime string) UploadOption { return func(u *UploadStream) { u.contentType = mime } }
+
+// WithAliases stores other names of the file with its description, as older programs
+// read them there. The bucket does not find files by them. The specification "GridFS"
+// deprecates them: new programs put them into the metadata.
+func WithAliases(names ...string) UploadOption { return func(u *UploadStream) { u.aliases = names } }
+
 const (
 	// uploadBatch is how many bytes of chunks are sent together, at least one chunk.
 	uploadBatch = 4 << 20
@@ -42,6 +52,9 @@ type UploadStream struct {
 	filename  string
 	chunkSize int
 	metadata  any
+	// contentType and aliases are left out of the description where they are empty.
+	contentType string
+	aliases     []string
 
 	buf    []byte  // bytes that make no whole batch yet
 	pooled *[]byte // where buf goes back to, if it is one of batchBuffers
@@ -222,6 +235,12 @@ func (u *UploadStream) Close() error {
 		{Key: "_id", Value: u.id}, {Key: "length", Value: u.length}, {Key: "chunkSize", Value: int32(u.chunkSize)},
 		{Key: "uploadDate", Value: time.Now().UTC().Truncate(time.Millisecond)}, {Key: "filename", Value: u.filename},
 	}
+	if u.contentType != "" {
+		file = append(file, bson.E{Key: "contentType", Value: u.contentType})
+	}
+	if len(u.aliases) > 0 {
+		file = append(file, bson.E{Key: "aliases", Value: u.aliases})
+	}
 	if u.metadata != nil {
 		file = append(file, bson.E{Key: "metadata", Value: u.metadata})
 	}
@@ -231,6 +250,23 @@ func (u *UploadStream) Close() error {
 	}
 	u.life.end()
 	return nil
+}
+
+// isStoring reports whether an upload failed at the servers: one refused, or none
+// answered.
+func isStoring(err error) bool {
+	if refused, ok := errors.AsType[*mgx.WriteError](err); ok {
+		return refused.Err == nil
+	}
+	return errors.As(err, new(*mgx.ServerError)) || errors.Is(err, mgx.ErrConnectionFailure) ||
+		errors.Is(err, mgx.ErrServerSelection) || errors.Is(err, mgx.ErrTimeout)
+}
+
+// discard ends an upload that failed, and leaves what was stored of it.
+func (u *UploadStream) discard() {
+	u.closed = true
+	u.free()
+	u.life.end()
 }
 
 // Abort ends the upload and removes what was stored of it. It does nothing after

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -279,6 +280,23 @@ func TestGridFSAbortLeavesOthersAlone(t *testing.T) {
 	var out bytes.Buffer
 	if _, err := b.Download(ctx, "other", &out); err != nil || !bytes.Equal(out.Bytes(), data) {
 		t.Errorf("of the one that was first %d bytes are left (%v)", out.Len(), err)
+	}
+}
+
+// The deprecated fields are there for programs that read them.
+func TestGridFSContentTypeAndAliases(t *testing.T) {
+	_, b := gridfsBucket(t, gridfs.Options{})
+	id, err := b.Upload(t.Context(), "f", strings.NewReader("x"), gridfs.WithContentType("text/plain"), gridfs.WithAliases("g", "h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	down, err := b.OpenDownload(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer down.Close()
+	if f := down.File(); f.ContentType != "text/plain" || !slices.Equal(f.Aliases, []string{"g", "h"}) {
+		t.Errorf("%+v", f)
 	}
 }
 

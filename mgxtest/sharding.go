@@ -23,7 +23,7 @@ func (m *router) sharding(r *request) (out bson.D, done bool, err error) {
 	if !ofRouters[r.name] {
 		return nil, false, nil
 	}
-	if r.db != "admin" && r.name != "isdbgrid" {
+	if r.db != "admin" && r.name != "isdbgrid" && r.name != "checkMetadataConsistency" { // which is about any database
 		return nil, true, failf(codeUnauthorized, "%s may only be run against the admin database.", r.name)
 	}
 	switch r.name {

@@ -2,6 +2,7 @@ package mgxtest_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -72,6 +73,11 @@ func TestShardCollection(t *testing.T) {
 		t.Error(mode)
 	}
 	p.fails("shop", kv("shardCollection", "shop.b", "key", kv("x", 1)), 13)
+	for _, ns := range []any{1, "a"} { // a database, a collection
+		if reply := p.ok("shop", kv("checkMetadataConsistency", ns)); len(firsts(reply)) != 0 {
+			t.Error(reply)
+		}
+	}
 	if got := names(p.ok("admin", kv("listDatabases", 1))); !slices.Equal(got, []string{"admin", "config", "shop"}) {
 		t.Errorf("databases of a router: %v", got)
 	}
@@ -167,4 +173,25 @@ func TestDefaultConcerns(t *testing.T) {
 		t.Error(reply)
 	}
 	p.ok("shop", append(insert("a", kv("_id", 2)), kv("writeConcern", kv("w", 1))...))
+}
+
+// Servers before 5.0 had words of their own for what they do not know (server 4.4:
+// aggregation_request.cpp, query_request.cpp).
+func TestUnknownArgumentsOfOldServers(t *testing.T) {
+	for version, words := range map[string][2]string{
+		"4.4.29": {"unrecognized field 'let'", "Unrecognized field 'let'"},
+		"7.0.14": {"BSON field 'aggregate.surprise' is an unknown field", "BSON field 'find.surprise' is an unknown field"},
+	} {
+		name := "let"
+		if version != "4.4.29" {
+			name = "surprise"
+		}
+		p := dial(t, mgxtest.Standalone(t, mgxtest.ServerVersion(version)).Primary())
+		for i, command := range []bson.D{kv("aggregate", "c", "pipeline", bson.A{}, "cursor", kv(), name, kv()), kv("find", "c", name, kv())} {
+			reply := p.run("shop", command)
+			if got := reply.Lookup("errmsg").StringValue(); !strings.Contains(got, words[i]) {
+				t.Errorf("%s: %q has no %q", version, got, words[i])
+			}
+		}
+	}
 }

@@ -56,11 +56,13 @@ func argument(field string) (name string, wire int32) {
 }
 
 // unknownArgument is the error of an argument that a server does not know. Until
-// 4.4, find and findAndModify had words of their own for it.
+// 4.4, find, aggregate and findAndModify had words of their own for it.
 func (r *request) unknownArgument(name string) error {
 	switch {
 	case r.cmd.name == "find" && !r.since(wire50):
 		return failf(codeFailedToParse, "Failed to parse: %s. Unrecognized field '%s'.", r.body, name)
+	case r.cmd.name == "aggregate" && !r.since(wire50):
+		return failf(codeFailedToParse, "unrecognized field '%s'", name)
 	case r.cmd.name == "findAndModify" && !r.since(wire50):
 		return failf(codeFailedToParse, "BSON field '%s' is an unknown field", name)
 	}
