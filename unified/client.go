@@ -2,7 +2,9 @@ package unified
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,19 +74,43 @@ func (d *Deployment) logIn(options *mgx.Options) error {
 	return nil
 }
 
-// awaitPool waits until a client has its least number of connections, and forgets
-// what it took to make them.
+// dataBearing are the kinds of servers whose pools fill up.
+var dataBearing = []string{"Standalone", "Mongos", "RSPrimary", "RSSecondary", "LoadBalancer"}
+
+// filled reports whether every pool of a server that bears data has so many
+// connections, once all servers are known.
+func (o *observer) filled(least int) bool {
+	pools := 0
+	for _, s := range o.topology.Servers {
+		if slices.Contains(dataBearing, s.Kind) {
+			pools++
+		}
+		if s.Kind == "Unknown" || slices.Contains(dataBearing, s.Kind) && o.ready[s.Address] < least {
+			return false
+		}
+	}
+	return pools > 0
+}
+
+// awaitPool waits until a client's pools have their least number of connections, and
+// forgets what it took to make them.
 func (r *run) awaitPool(c *client, spec bson.D, options *mgx.Options) error {
 	v, ok := lookup(spec, "awaitMinPoolSizeMS")
-	if !ok {
+	if !ok || options.MinPoolSize == 0 {
 		return nil
 	}
 	ms, _ := integer(v)
-	err := c.wait(r.ctx, time.Duration(ms)*time.Millisecond, func() bool { return c.ready >= options.MinPoolSize })
+	err := c.wait(r.ctx, time.Duration(ms)*time.Millisecond, func() bool { return c.filled(options.MinPoolSize) })
+	if err != nil {
+		return fmt.Errorf("minPoolSize: %w", err)
+	}
 	c.mu.Lock()
 	c.events = nil
 	c.mu.Unlock()
-	return err
+	if c.logs != nil {
+		c.logs.forget()
+	}
+	return nil
 }
 
 func serverAPI(options *mgx.Options, d bson.D) error {

@@ -157,7 +157,7 @@ func handle(d bson.D) ([]mgx.HandleOption, error) {
 			n, _ := integer(e.Value)
 			options = append(options, mgx.Timeout(time.Duration(n)*time.Millisecond))
 		default:
-			return nil, skipf("the handle option %s is not supported", e.Key)
+			return nil, malformedf("a handle has no option %q", e.Key)
 		}
 	}
 	return options, nil
@@ -188,8 +188,14 @@ func readPreference(d bson.D) (mgx.ReadPreference, error) {
 		case "maxStalenessSeconds":
 			n, _ := integer(e.Value)
 			rp.MaxStaleness = time.Duration(n) * time.Second
+		case "hedge":
+			d, _ := e.Value.(bson.D)
+			if v, ok := lookup(d, "enabled"); ok {
+				enabled, _ := v.(bool)
+				rp.Hedge = &enabled
+			}
 		default:
-			return rp, skipf("the read preference option %s is not supported", e.Key)
+			return rp, malformedf("the read preference has no option %q", e.Key)
 		}
 	}
 	return rp, nil

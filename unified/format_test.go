@@ -1,14 +1,13 @@
 package unified_test
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/mgxdb/mgx/internal/spectest"
-	"github.com/mgxdb/mgx/mgxtest"
 	"github.com/mgxdb/mgx/unified"
 )
 
@@ -27,19 +26,31 @@ func TestInvalidFiles(t *testing.T) {
 	}
 }
 
-// TestValidFailFiles runs the tests that are to fail.
+// TestValidFailFiles runs the tests that are to fail, on the first kind of deployment
+// that admits them.
 func TestValidFailFiles(t *testing.T) {
 	dir := spectest.Dir(t, "unified-test-format/tests/valid-fail")
 	tally := spectest.NewTally(t, "unified valid-fail files", nil)
-	d, stop, err := simulated(unified.ReplicaSet, face{})(mgxtest.NewReplicaSet(1))
-	if err != nil {
-		t.Fatal(err)
+	parent, open := t, map[string]*unified.Deployment{}
+	deployment := func(t *testing.T, f *unified.File, test *unified.Test) *unified.Deployment {
+		for _, s := range servers[1:] {
+			face := s.face(f, test)
+			if v, err := unified.ParseVersion(face.version); err != nil || !f.Admits(test, s.topology, v, face.auth) {
+				continue
+			}
+			name := fmt.Sprint(s.name, face)
+			if open[name] == nil {
+				d, err := start(parent, s, face)
+				if err != nil {
+					t.Fatal(err)
+				}
+				open[name] = d
+			}
+			return open[name]
+		}
+		t.Fatal("no deployment is what it needs")
+		return nil
 	}
-	t.Cleanup(stop)
-	if err := d.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close(context.Background()) })
 	for _, file := range spectest.Files(t, dir, "*.json") {
 		tally.Run(t, spectest.Name(dir, file), func(t *testing.T) {
 			f, err := unified.Load(file)
@@ -50,7 +61,7 @@ func TestValidFailFiles(t *testing.T) {
 				return
 			}
 			for _, test := range f.Tests {
-				t.Run(test.Description, func(t *testing.T) { mustFail(t, d.Run(t.Context(), f, test)) })
+				t.Run(test.Description, func(t *testing.T) { mustFail(t, deployment(t, f, test).Run(t.Context(), f, test)) })
 			}
 		})
 	}

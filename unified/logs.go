@@ -138,6 +138,13 @@ func logValue(v slog.Value) any {
 	return v.String()
 }
 
+// forget drops what was collected so far.
+func (s *recorded) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages = nil
+}
+
 func (s *recorded) stop() []message {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,6 @@ package unified_test
 
 import (
 	"flag"
-	"os"
 	"testing"
 
 	"github.com/mgxdb/mgx/internal/leaktest"
@@ -17,9 +16,4 @@ func TestMain(m *testing.M) {
 		_ = f.Value.Set(parallel)
 	}
 	leaktest.Main(m)
-}
-
-func readFile(name string) (string, error) {
-	data, err := os.ReadFile(name)
-	return string(data), err
 }

@@ -30,14 +30,14 @@ type observer struct {
 	secret     map[int32]bool // requests with redacted commands
 	lsids      []bson.D       // of the commands, nil where there was none
 	checkedOut int
-	ready      int // connections
+	ready      map[string]int // connections, by server
 	topology   event.TopologyDescription
 	stopped    bool
 }
 
 func newObserver(spec bson.D) *observer {
 	o := &observer{
-		wanted: map[string]bool{}, ignored: map[string]bool{"configurefailpoint": true}, secret: map[int32]bool{},
+		wanted: map[string]bool{}, ready: map[string]int{}, ignored: map[string]bool{"configurefailpoint": true}, secret: map[int32]bool{},
 		sensitive: get[bool](spec, "observeSensitiveCommands"), changed: make(chan struct{}),
 	}
 	for _, name := range get[bson.A](spec, "observeEvents") {
@@ -185,7 +185,7 @@ func (o *observer) pool(e event.PoolEvent) {
 	case event.ConnectionCreated:
 		o.add("cmap", "connectionCreatedEvent")
 	case event.ConnectionReady:
-		o.ready++
+		o.ready[e.Address]++
 		o.add("cmap", "connectionReadyEvent")
 		o.wake()
 	case event.ConnectionClosed:
@@ -205,7 +205,11 @@ func (o *observer) pool(e event.PoolEvent) {
 	case event.ConnectionPendingResponseSucceeded:
 		o.add("cmap", "connectionPendingResponseSucceeded")
 	case event.ConnectionPendingResponseFailed:
-		o.add("cmap", "connectionPendingResponseFailed")
+		reason := "error"
+		if isTimeout(e.Err) {
+			reason = "timeout"
+		}
+		o.add("cmap", "connectionPendingResponseFailed", bson.E{Key: "reason", Value: reason})
 	}
 }
 

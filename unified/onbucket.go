@@ -13,18 +13,25 @@ import (
 // newBucket makes a bucket entity.
 func newBucket(db *mgx.Database, d bson.D) (*gridfs.Bucket, error) {
 	var options gridfs.Options
+	var concerns bson.D
 	err := (&arguments{d: d}).each(func(key string, v argument) bool {
 		switch key {
 		case "bucketName":
 			options.Name = v.text()
 		case "chunkSizeBytes":
 			options.ChunkSize = int(v.int())
+		case "readConcern", "readPreference", "writeConcern", "timeoutMS":
+			concerns = append(concerns, bson.E{Key: key, Value: v.value})
+		case "disableMD5": // there is none
 		default:
 			return false
 		}
 		return true
 	})
 	if err != nil {
+		return nil, err
+	}
+	if options.Handle, err = handle(concerns); err != nil {
 		return nil, err
 	}
 	return gridfs.New(db, options)
@@ -106,6 +113,15 @@ func (r *run) upload(b *gridfs.Bucket, a *arguments) (result, error) {
 			options = append(options, gridfs.WithChunkSize(int(v.int())))
 		case "metadata":
 			options = append(options, gridfs.WithMetadata(v.document()))
+		case "contentType":
+			options = append(options, gridfs.WithContentType(v.text()))
+		case "aliases":
+			var names []string
+			for _, item := range v.list() {
+				name, _ := item.(string)
+				names = append(names, name)
+			}
+			options = append(options, gridfs.WithAliases(names...))
 		case "id":
 			options = append(options, gridfs.WithID(v.value))
 		case "disableMD5", "timeoutMS": // there is none; see above

@@ -43,7 +43,7 @@ func (r *run) newSession(spec bson.D) (*session, error) {
 				return nil, err
 			}
 		default:
-			return nil, skipf("the session option %s is not supported", e.Key)
+			return nil, malformedf("a session has no option %q", e.Key)
 		}
 	}
 	_, s, err := c.StartSession(r.ctx, &options)
@@ -88,7 +88,7 @@ func transactionOptions(d bson.D) (o mgx.TransactionOptions, err error) {
 			}
 			o.MaxCommitTime = time.Duration(ms) * time.Millisecond
 		default:
-			return o, skipf("the transaction option %s is not supported", e.Key)
+			return o, malformedf("a transaction has no option %q", e.Key)
 		}
 	}
 	return o, nil
@@ -141,14 +141,26 @@ func (r *run) onSession(s *session, name string, a *arguments) (result, error) {
 func (r *run) withTransaction(s *session, a *arguments) error {
 	var callback []Operation
 	var options bson.D
+	ctx := s.Context(r.ctx)
 	for _, e := range a.d {
-		if e.Key != "callback" {
+		switch e.Key {
+		case "callback":
+			var err error
+			if callback, err = operationsOf(get[bson.A](a.d, "callback")); err != nil {
+				return err
+			}
+		case "timeoutMS":
+			ms, ok := integer(e.Value)
+			if !ok {
+				return malformedf("timeoutMS: %s is no number", show(e.Value))
+			}
+			if ms > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
+				defer cancel()
+			}
+		default:
 			options = append(options, e)
-			continue
-		}
-		var err error
-		if callback, err = operationsOf(get[bson.A](a.d, "callback")); err != nil {
-			return err
 		}
 	}
 	o, err := transactionOptions(options)
@@ -176,7 +188,7 @@ func (r *run) withTransaction(s *session, a *arguments) error {
 		}
 		return nil
 	}
-	return s.Client().WithTransaction(s.Context(r.ctx), call, &o)
+	return s.Client().WithTransaction(ctx, call, &o)
 }
 
 // assertTransactionState looks where a session stands in its transactions.

@@ -80,7 +80,7 @@ func (r *run) stepFor(op *Operation) (failure, err error) {
 	case res.found:
 		return nil, r.entities.add(op.Save, res.value)
 	}
-	return nil, nil // there is no result to save
+	return nil, malformedf("%s returned nothing that could be saved as %q", op.Name, op.Save)
 }
 
 // judgeResult compares a result with what is expected.

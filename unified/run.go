@@ -201,8 +201,10 @@ func (r *run) disarm(ctx context.Context) error {
 func (r *run) prepare(data *CollectionData) error {
 	db := r.d.client.Database(data.Database, mgx.WithWriteConcern(mgx.Majority()))
 	coll := db.Collection(data.Collection)
-	if err := coll.Drop(r.ctx); err != nil {
-		return err
+	for _, name := range []string{data.Collection, "enxcol_." + data.Collection + ".esc", "enxcol_." + data.Collection + ".ecoc"} {
+		if err := db.Collection(name).Drop(r.ctx); err != nil {
+			return err
+		}
 	}
 	if len(data.CreateOptions) > 0 || len(data.Documents) == 0 {
 		command := append(bson.D{{Key: "create", Value: data.Collection}}, data.CreateOptions...)

@@ -2,9 +2,11 @@ package unified_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -125,17 +127,22 @@ var timed = []string{"client-side-operations-timeout"}
 
 // TestTimedSuites runs the timed suites as TestSuites does the others.
 func TestTimedSuites(t *testing.T) {
-	runSuites(t, func(suite string) bool { return slices.Contains(timed, suite) })
+	runSuites(t, "", spectest.Root(t), func(suite string) bool { return slices.Contains(timed, suite) })
 }
 
 // TestSuites runs every suite that has files of the format, against every kind of
 // deployment, each on one of its own.
 func TestSuites(t *testing.T) {
-	runSuites(t, func(suite string) bool { return !slices.Contains(timed, suite) })
+	runSuites(t, "", spectest.Root(t), func(suite string) bool { return !slices.Contains(timed, suite) })
 }
 
-func runSuites(t *testing.T, wanted func(suite string) bool) {
-	root := spectest.Root(t)
+// TestOwnSuites runs this package's own files: what the specifications' prose says and
+// their files do not try.
+func TestOwnSuites(t *testing.T) {
+	runSuites(t, "own ", "testdata", func(string) bool { return true })
+}
+
+func runSuites(t *testing.T, whose, root string, wanted func(suite string) bool) {
 	suites := map[string][]string{}
 	for _, file := range spectest.Files(t, root, "*.json") {
 		name := spectest.Name(root, file)
@@ -153,14 +160,14 @@ func runSuites(t *testing.T, wanted func(suite string) bool) {
 		for _, s := range servers {
 			t.Run(suite+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
-				runSuite(t, suite, s, filepath.Join(root, suite), suites[suite])
+				runSuite(t, whose, suite, s, filepath.Join(root, suite), suites[suite])
 			})
 		}
 	}
 }
 
-func runSuite(t *testing.T, suite string, s server, dir string, files []string) {
-	tally := spectest.NewTally(t, "unified "+suite+" on "+s.name, skips.of(s.name, suite))
+func runSuite(t *testing.T, whose, suite string, s server, dir string, files []string) {
+	tally := spectest.NewTally(t, whose+"unified "+suite+" on "+s.name, skips.of(s.name, suite))
 	open := map[face]func() (*unified.Deployment, error){}
 	for _, f := range s.faces() {
 		open[f] = sync.OnceValues(func() (*unified.Deployment, error) { return start(t, s, f) })
@@ -215,11 +222,19 @@ func start(t *testing.T, s server, f face) (*unified.Deployment, error) {
 	return d, nil
 }
 
+// hasVersion reports whether a file is of the format: a folder of the specifications
+// also holds its schemas, and data of other kinds.
 func hasVersion(t *testing.T, file string) bool {
 	t.Helper()
-	data, err := readFile(file)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Contains(data, `"schemaVersion"`)
+	var top map[string]json.RawMessage
+	if json.Unmarshal(data, &top) != nil {
+		return false
+	}
+	_, version := top["schemaVersion"]
+	_, tests := top["tests"]
+	return version && tests
 }
