@@ -33,6 +33,7 @@ func (c *Client) open(o resolved) error {
 		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
 		MaxAdaptiveRetries: setup.MaxAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
 		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, SelectionTimeout: o.ServerSelectionTimeout,
+		Comment: o.CommandComment,
 	}
 	if n := o.MaxAdaptiveRetries; n != nil {
 		c.exec.MaxAdaptiveRetries = *n

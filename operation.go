@@ -144,7 +144,7 @@ func (o *operation) run(op *exec.Op) (exec.Result, error) {
 // operationNames are the operations that are not called by their command's name. See
 // the specification "OpenTelemetry".
 var operationNames = map[string]string{
-	"create": "createCollection", "drop": "dropCollection", "count": "estimatedDocumentCount",
+	"create": "createCollection", "drop": "dropCollection",
 }
 
 // watch tells those who want to know that the operation begins. The error is that of an

@@ -171,6 +171,12 @@ type Options struct {
 	// Interceptors stand around the client's operations. The first one that is set is
 	// the outermost.
 	Interceptors []*Interceptor
+	// CommandComment returns the comment that a command gets which has none of its own,
+	// for the server's logs and profiler: who sent it, or the trace that it is part of.
+	// It is called with each attempt, with the context of the operation as its
+	// monitors left it, and should be quick; "" is no comment. Servers before 4.4 get
+	// none.
+	CommandComment func(ctx context.Context) string
 	// OperationMonitors, CommandMonitors, PoolMonitors and TopologyMonitors observe
 	// the client. Each event goes to all monitors of its kind, in their order.
 	OperationMonitors []*event.OperationMonitor

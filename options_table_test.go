@@ -140,6 +140,7 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 	{"StrictUTF8", "unicode_decode_error_handler", "false", "", "Whether text in documents that is not UTF-8 is an error. It is decoded as it is otherwise."},
 	{"Encryption", "auto_encryption_opts", "none", "", "Encrypts commands and decrypts replies: the module `encryption` makes them."},
 	{"Interceptors", "", "none", "", "Stand around operations: refuse, bound, or explain them."},
+	{"CommandComment", "", "none", "", "Returns the comment of commands that have none of their own."},
 	{"OperationMonitors", "", "none", "", "Observe operations: calls of the user's, with all their commands."},
 	{"CommandMonitors", "", "none", "", "Observe commands."},
 	{"PoolMonitors", "", "none", "", "Observe connection pools."},

@@ -9,6 +9,7 @@ import (
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
 // exchange sends the command, and reads the reply's head. Where the server sends its
@@ -67,6 +68,9 @@ func (r *run) envelope(ctx context.Context, server *Server, desc *sdam.Server) e
 	}
 	if r.session != nil && r.op.acknowledged() {
 		env.lsid = r.session.LSID
+	}
+	if r.x.Comment != nil && desc.MaxWireVersion >= wireversion.AnyComment {
+		env.comment = r.x.Comment(ctx)
 	}
 	if gossips(desc.Kind) {
 		env.clusterTime = x.Time.Load()

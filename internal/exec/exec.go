@@ -58,6 +58,9 @@ type Executor struct {
 	SelectionTimeout time.Duration
 	Monitor          *Monitor // nil: nobody watches
 	Cipher           Cipher   // nil: nothing is encrypted
+	// Comment returns the comment of commands that have none of their own, which run in
+	// a context; "": none. nil: none have.
+	Comment func(context.Context) string
 
 	timeout atomic.Int64 // of sessions, as last seen
 	room    roomHint

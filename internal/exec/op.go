@@ -197,6 +197,7 @@ type envelope struct {
 	starts      bool  // it is its first
 	read        readConcern
 	clusterTime []byte
+	comment     string    // for a command without one; "": none
 	deadline    time.Time // for maxTimeMS; zero: none
 	minRTT      time.Duration
 }
@@ -324,6 +325,9 @@ func (f *frame) sequences(op *Op) []wire.Sequence {
 // appendEnvelope appends what every command carries, to the document that begins at
 // at.
 func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byte {
+	if env.comment != "" {
+		b = addComment(b, at, env.comment)
+	}
 	b = env.read.append(b)
 	if writes {
 		b = op.WriteConcern.append(b, op.Timed)
@@ -351,6 +355,17 @@ func (op *Op) appendEnvelope(b []byte, at int, env *envelope, writes bool) []byt
 	b = op.appendReadPreference(b, env)
 	b = env.api.Append(b)
 	return bsonwire.AppendString(b, "$db", op.Database)
+}
+
+// addComment gives the command that begins at at a comment, unless it has one.
+func addComment(b []byte, at int, comment string) []byte {
+	b = bsonwire.End(b, at) // for Lookup
+	_, has := bsonwire.Lookup(b[at:], "comment")
+	b = b[:len(b)-1]
+	if has {
+		return b
+	}
+	return bsonwire.AppendString(b, "comment", comment)
 }
 
 func appendTrue(dst []byte, key string, v bool) []byte {

@@ -39,6 +39,8 @@ const (
 	ErrorLabels = MongoDB44
 	// GetMoreComment: getMore takes a comment.
 	GetMoreComment = MongoDB44
+	// AnyComment: every command takes a comment.
+	AnyComment = MongoDB44
 	// HintRefused: a hint is refused by commands that do not have one.
 	HintRefused = MongoDB44
 	// WriteComment: commands that write take a comment.
