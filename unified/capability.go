@@ -12,8 +12,6 @@ import (
 var missing = []struct{ what, reason string }{
 	{"entity clientEncryption", "client-side encryption is not part of the API"},
 	{"client autoEncryptOpts", "client-side encryption is not part of the API"},
-	{"client observeTracingMessages", "OpenTelemetry is not part of the API yet"},
-	{"test expectTracingMessages", "OpenTelemetry is not part of the API yet"},
 	{"option waitQueueSize", "waitQueueSize is no option of mgx; waitQueueMultiple is, but its test sets waitQueueSize, too"},
 	{"client storeEventsAsEntities", "events as entities are deprecated; no file of the suites needs them"},
 }
@@ -23,9 +21,6 @@ func incapable(f *File, t *Test) string {
 	needs := map[string]bool{}
 	needsOfEntities(slices.DeleteFunc(slices.Clone(f.Entities), func(d bson.D) bool { return unused(d, t) }), needs)
 	needsOf(t.Operations, needs)
-	if len(t.ExpectTraces) > 0 {
-		needs["test expectTracingMessages"] = true
-	}
 	for _, m := range missing {
 		if needs[m.what] {
 			return m.reason

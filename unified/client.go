@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
@@ -20,7 +22,8 @@ const logDocumentLength = 10_000
 type client struct {
 	*mgx.Client
 	*observer
-	logs *recorded // nil: none asked for
+	logs   *recorded               // nil: none asked for
+	traces *tracetest.SpanRecorder // likewise
 }
 
 // newClient makes a client entity.
@@ -53,6 +56,9 @@ func (r *run) newClient(spec bson.D) (*client, error) {
 		c.logs = rec.shared
 		options.Logger = slog.New(rec)
 		options.LogMaxDocumentLength = logDocumentLength
+	}
+	if wanted, ok := lookup(spec, "observeTracingMessages"); ok {
+		c.traces = observeTraces(options, wanted)
 	}
 	if c.Client, err = mgx.New(options); err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ type Test struct {
 	Operations   []Operation      `bson:"operations"`
 	ExpectEvents []ExpectedEvents `bson:"expectEvents"`
 	ExpectLogs   []ExpectedLogs   `bson:"expectLogMessages"`
-	ExpectTraces []bson.D         `bson:"expectTracingMessages"`
+	ExpectTraces []ExpectedTraces `bson:"expectTracingMessages"`
 	Outcome      []CollectionData `bson:"outcome"`
 }
 
@@ -74,6 +74,20 @@ type ExpectedMessage struct {
 	Component string `bson:"component"`
 	Data      bson.D `bson:"data"`
 	Redacted  *bool  `bson:"failureIsRedacted"`
+}
+
+// ExpectedTraces are the spans that a client is to have reported.
+type ExpectedTraces struct {
+	Client      string         `bson:"client"`
+	IgnoreExtra bool           `bson:"ignoreExtraSpans"`
+	Spans       []ExpectedSpan `bson:"spans"`
+}
+
+// ExpectedSpan is one span, with those below it.
+type ExpectedSpan struct {
+	Name       string         `bson:"name"`
+	Attributes bson.D         `bson:"attributes"`
+	Nested     []ExpectedSpan `bson:"nested"`
 }
 
 // Load reads a test file and refuses one that breaks the format's rules, or that

@@ -192,6 +192,9 @@ func (m *matcher) matchSession(path string, arg any, got actual) error {
 	if err != nil {
 		return err
 	}
+	if text, ok := got.value.(string); ok { // of a span's attribute
+		got.value = lsidOf(text)
+	}
 	return m.document(path, lsid, got, false)
 }
 

@@ -133,6 +133,11 @@ func (r *run) check(t *Test) error {
 			return err
 		}
 	}
+	for i := range t.ExpectTraces {
+		if err := r.checkTraces(&t.ExpectTraces[i]); err != nil {
+			return err
+		}
+	}
 	for i := range t.ExpectLogs {
 		if err := r.matcher.matchMessages(&t.ExpectLogs[i], logs[t.ExpectLogs[i].Client]); err != nil {
 			return err

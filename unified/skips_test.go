@@ -49,6 +49,7 @@ var skips = list{
 	"*/client-side-operations-timeout/runCursorCommand/Tailable cursor iteration timeoutMS is refreshed for getMore - failure":                                 heldUpShort,
 
 	"*/read-write-concern/operation/default-write-concern-3.4/MapReduce omits default write concern": "mapReduce runs JavaScript in the server; none of the servers here does",
+	"*/open-telemetry/operation/map_reduce/mapReduce":                                                "mapReduce runs JavaScript in the server; none of the servers here does",
 	"*/retryable-reads/unified/mapReduce/MapReduce succeeds with retry on":                           "mapReduce runs JavaScript in the server; none of the servers here does",
 
 	"embedded/sessions/snapshot-sessions-not-supported-server-error/*": "FerretDB: read concerns do not count, nor does snapshot",

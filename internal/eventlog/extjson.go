@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -21,6 +22,15 @@ const maxDepth = 200
 // is none. The effort depends on the limit, not on the document's size. A
 // document that is not valid ends where it is not. No document is {}.
 func Format(doc []byte, limit int) string { return formatCommand(doc, nil, limit) }
+
+// FormatWithout is Format for a document without some of its fields.
+func FormatWithout(doc []byte, limit int, omit ...string) string {
+	w := writer{limit: limit, omit: omit}
+	w.b = append(w.b, '{')
+	w.fields(doc, 1, true)
+	w.close('}')
+	return w.String()
+}
 
 // formatCommand is Format for a command with sequences of documents, which become
 // its last fields.
@@ -47,6 +57,7 @@ type writer struct {
 	b     []byte
 	limit int
 	cut   bool // something was left out
+	omit  []string
 }
 
 // done tells that nothing more is worth writing.
@@ -81,6 +92,9 @@ func (w *writer) fields(doc []byte, depth int, keys bool) int {
 	n := 0
 	r := bsonwire.NewReader(doc)
 	for !w.done() && r.Next() {
+		if depth == 1 && slices.Contains(w.omit, string(r.Key())) {
+			continue
+		}
 		if keys {
 			w.key(string(r.Key()), n)
 		} else if n > 0 {

@@ -229,3 +229,15 @@ func FuzzFormat(f *testing.F) {
 		}
 	})
 }
+
+func TestFormatWithout(t *testing.T) {
+	doc, err := bson.Marshal(bson.D{{"lsid", bson.D{{"id", 1}}}, {"find", "tea"}, {"$db", "shop"}, {"filter", bson.D{{"lsid", 1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int]string{100: `{"find":"tea","filter":{"lsid":1}}`, 7: `{"find"...`} {
+		if got := FormatWithout(doc, limit, "lsid", "$db"); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
