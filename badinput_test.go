@@ -35,6 +35,7 @@ func TestBadURIs(t *testing.T) {
 		"mongodb://localhost/?authMechanism=HUNTER": "authMechanism",
 		"mongodb://ann:hunter22@h/?authMechanism=PLAINER":      "authMechanism",
 		"mongodb://localhost/?tls=true&ssl=false":              "tls",
+		"mongodb://localhost/?tls=maybe":                       `tls: must be true or false, not "maybe"`,
 		"mongodb://localhost/?tls=true&tlsCAFile=/no/file":     "/no/file",
 		"mongodb+srv://localhost:27017":                        "",
 		"mongodb+srv://a.example.com,b.example.com":            "",
@@ -191,6 +192,8 @@ func TestInvalidDocuments(t *testing.T) {
 	bad := map[string]any{
 		"a channel":         bson.D{{"x", make(chan int)}},
 		"a number":          3,
+		"an element":        bson.E{Key: "a", Value: 1},
+		"a pointer to one":  &bson.E{Key: "a", Value: 1},
 		"a text":            "text",
 		"a key with NUL":    bson.D{{"a\x00b", 1}},
 		"its own error":     unmarshalable{},

@@ -23,7 +23,7 @@ type settings struct {
 	cursor                             CursorType
 	prefetch, exhaust                  bool
 	maxTime, maxAwait                  time.Duration
-	timeout                            time.Duration // 0: none of its own; exec.NoTimeout: no limit
+	timeout                            exec.Timeout
 	timeoutMode                        CursorTimeoutMode
 
 	unordered, returnAfter                         bool
@@ -77,7 +77,7 @@ func derive(base *settings, options []HandleOption) *settings {
 		return base
 	}
 	s := collect(base, options)
-	s.ownReadConcern, s.ownReadPreference = false, false
+	s.ownReadConcern, s.ownReadPreference, s.timeout.Explicit = false, false, false
 	if w := s.writeConcern; w != nil && w.Explicit {
 		inherited := *w
 		inherited.Explicit = false
@@ -156,7 +156,8 @@ func MaxTime(d time.Duration) MaxTimeOption { return option(func(s *settings) { 
 // in the place of Options.Timeout. Of it and a deadline of the context the earlier one
 // counts. Where it is set, MaxTime, the timeout of a write concern, SocketTimeout and
 // WaitQueueTimeout do not count. What it bounds of a cursor is the matter of
-// WithTimeoutMode.
+// WithTimeoutMode. In a WithTransaction that has a timeout, that counts instead of a
+// handle's, and the option of a call is an ErrInvalidArgument.
 func Timeout(d time.Duration) TimeoutOption {
 	switch {
 	case d == 0:
@@ -164,7 +165,7 @@ func Timeout(d time.Duration) TimeoutOption {
 	case d < 0:
 		d = exec.NoTimeout - 1
 	}
-	return option(func(s *settings) { s.timeout = d })
+	return option(func(s *settings) { s.timeout = exec.Timeout{Limit: d, Explicit: true} })
 }
 
 // CursorTimeoutMode says what a timeout bounds of a cursor.
@@ -307,9 +308,10 @@ func WithReadPreference(p ReadPreference) ReadPreferenceOption {
 	return option(func(s *settings) { s.readPreference, s.ownReadPreference = rp, true })
 }
 
-// WithReadConcern says how durable what is read must be: "local", "available",
-// "majority", "linearizable" or "snapshot"; "" is the server's default.
-func WithReadConcern(level string) ReadConcernOption {
+// WithReadConcern says how durable what is read must be; "" is the server's default, like
+// ReadConcernServerDefault.
+func WithReadConcern(concern ReadConcern) ReadConcernOption {
+	level := concern.level()
 	return option(func(s *settings) { s.readConcern, s.ownReadConcern = &level, true })
 }
 

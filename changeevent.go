@@ -97,6 +97,10 @@ type SplitEvent struct {
 //	for e, err := range mgx.Changes[Order](ctx, stream) { … }
 func Changes[T any](ctx context.Context, s *ChangeStream) iter.Seq2[*ChangeEvent[T], error] {
 	return func(yield func(*ChangeEvent[T], error) bool) {
+		if s == nil {
+			yield(nil, failure(ErrInvalidArgument, "changes: the stream is nil: Watch returned an error"))
+			return
+		}
 		defer func() { _ = s.Close(ctx) }()
 		for s.Next(ctx) {
 			e := &ChangeEvent[T]{}

@@ -13,6 +13,7 @@ import (
 	"github.com/mgxdb/mgx/internal/cursor"
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // ChangeStream follows the changes of a collection, a database or a whole deployment,
@@ -99,7 +100,7 @@ func (c *Client) watch(ctx context.Context, w watched, pipeline any, err error) 
 	if w.stages, err = appendPipeline(nil, "pipeline", pipeline); err != nil {
 		return nil, err
 	}
-	timeout := cmp.Or(w.settings.timeout, c.options.Timeout)
+	timeout := cmp.Or(w.settings.timeout.Limit, c.options.Timeout)
 	if err := checkTimeouts(&w.settings, timeout); err != nil {
 		return nil, err
 	}
@@ -111,9 +112,21 @@ func (c *Client) watch(ctx context.Context, w watched, pipeline any, err error) 
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.open(ctx, exec.Binding{Cursor: true}); err != nil {
 		_ = s.Close(ctx)
-		return nil, err
+		return nil, c.unwatchable(err)
 	}
 	return s, nil
+}
+
+// unwatchable says of a standalone server that refuses a change stream what is missing.
+func (c *Client) unwatchable(err error) error {
+	var refused *ServerError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if d := c.exec.Topology.Description().Server(refused.Address); d == nil || d.Kind != sdam.Standalone {
+		return err
+	}
+	return failure(ErrUnsupported, "change streams need a replica set or a sharded cluster, and %s is a standalone server: %w", refused.Address, err)
 }
 
 // open sends the command that opens the stream, for the first time or again.
@@ -125,7 +138,7 @@ func (s *ChangeStream) open(ctx context.Context, b exec.Binding) error {
 	}
 	next := &cursor.Batches{Config: cursor.Config{
 		Runner: cursorRunner{s.client}, Open: &s.client.cursors, Context: s.life, Binding: b,
-		BatchSize: set.batchSize, AwaitMS: set.awaitMS(), Timeout: set.timeout, Collection: "$cmd.aggregate",
+		BatchSize: set.batchSize, AwaitMS: set.awaitMS(), Timeout: set.timeout.Limit, Collection: "$cmd.aggregate",
 		Command: exec.Op{
 			Name: "aggregate", Database: s.watch.database, Access: exec.Read, Retryable: true, ReadPreference: set.readPreference, Timeout: set.timeout,
 			Body: func(dst []byte) ([]byte, error) { return s.append(dst, wire) },
@@ -231,7 +244,7 @@ func (s *ChangeStream) bounded(ctx context.Context) (context.Context, context.Ca
 	if s.timeout <= 0 || ctx == nil || s.closed {
 		return ctx, func() {}
 	}
-	if _, ok := ctx.Deadline(); ok && s.watch.settings.timeout == 0 {
+	if _, ok := ctx.Deadline(); ok && s.watch.settings.timeout.Limit == 0 {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, s.timeout)

@@ -97,6 +97,39 @@ func (p ReadPreference) isDefault() bool {
 	return p.Mode == Primary && len(p.TagSets) == 0 && p.MaxStaleness == 0 && p.Hedge == nil
 }
 
+// ReadConcern says how durable what is read must be: one of the levels below, or another
+// one that the server has. "" says nothing, so that what is above counts: the session's,
+// the client's, the server's default. See the server manual, "Read Concern".
+type ReadConcern string
+
+const (
+	// ReadConcernServerDefault leaves it to the server, whatever the session's options,
+	// the client's or a handle's say: nothing is sent.
+	ReadConcernServerDefault ReadConcern = "the server's default"
+	// ReadConcernLocal reads what the member has, be it on a majority or not.
+	ReadConcernLocal ReadConcern = "local"
+	// ReadConcernAvailable is local, and in sharded clusters may also find documents that
+	// are moving between shards twice.
+	ReadConcernAvailable ReadConcern = "available"
+	// ReadConcernMajority reads what a majority of the members has acknowledged, which
+	// is never rolled back.
+	ReadConcernMajority ReadConcern = "majority"
+	// ReadConcernLinearizable reads from the primary what all writes acknowledged by a
+	// majority before it have left.
+	ReadConcernLinearizable ReadConcern = "linearizable"
+	// ReadConcernSnapshot reads everything as of one moment: in transactions, and with
+	// server 5.0 in Find, Aggregate and Distinct.
+	ReadConcernSnapshot ReadConcern = "snapshot"
+)
+
+// level is what the server is told; "": nothing.
+func (r ReadConcern) level() string {
+	if r == ReadConcernServerDefault {
+		return ""
+	}
+	return string(r)
+}
+
 // WriteConcern says what a write waits for before it counts as done. The zero
 // value is the server's default. See the server manual, "Write Concern".
 type WriteConcern struct {

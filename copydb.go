@@ -160,9 +160,16 @@ func (e *CopyError) Unwrap() error { return e.Err }
 // What changes in the source meanwhile may or may not be in the copy. When a part
 // fails, the others go on, and the error is a *CopyError that tells which are
 // there; what was copied stays. When the context ends, so does the copy, with such
-// an error too. An invalid target is an ErrInvalidName.
+// an error too. An invalid target is an ErrInvalidName. A copy is no part of a session or
+// a transaction: a context that has one is an ErrInvalidArgument.
 func (c *Client) CopyDatabase(ctx context.Context, from, to string, options CopyOptions) (CopyResult, error) {
 	began := time.Now()
+	if ctx == nil {
+		return CopyResult{}, nilContext("copy database")
+	}
+	if s := SessionFromContext(ctx); s != nil && !s.Ended() {
+		return CopyResult{}, failure(ErrInvalidArgument, "copy database: the context has a session, which is for one operation after another, and collections are copied side by side; use WithoutSession")
+	}
 	for _, name := range []string{from, to} {
 		if err := checkDatabaseName(name); err != nil {
 			return CopyResult{}, err

@@ -64,17 +64,20 @@ func (c *Client) newCursor(ctx context.Context, database, name string, s *settin
 		Binding:   exec.Binding{Cursor: true},
 		BatchSize: s.batchSize, Prefetch: s.prefetch, Exhaust: s.exhaust,
 	}
-	if cur.timeout = s.timeout; cur.timeout == 0 && ctx != nil {
+	if cur.timeout = s.timeout.Limit; cur.timeout == 0 && ctx != nil {
 		if _, ok := ctx.Deadline(); !ok {
 			cur.timeout = c.options.Timeout
 		}
 	}
-	cur.batches.Timeout = cur.timeout
 	cur.awaits = s.cursor == TailableAwait
 	cur.perCall = s.timeoutMode == Iteration || s.cursor != NonTailable
 	if cur.err == nil {
 		cur.err = checkTimeouts(s, cmp.Or(cur.timeout, c.options.Timeout))
 	}
+	if c.limited(ctx) {
+		cur.timeout = 0 // that of the WithTransaction counts
+	}
+	cur.batches.Timeout = cur.timeout
 	if s.comment != nil {
 		cur.batches.Comment = func(dst []byte) ([]byte, error) { return appendAny(dst, "comment", s.comment) }
 	}

@@ -29,11 +29,24 @@ func appendDocument(dst []byte, what string, v any) ([]byte, error) {
 	if v == nil {
 		return append(dst, emptyDocument...), nil
 	}
+	if err := checkElement(what, v); err != nil {
+		return dst, err
+	}
 	out, err := bson.AppendMarshal(dst, v)
 	if err != nil {
 		return dst, failure(ErrInvalidArgument, "%s: %w", what, err)
 	}
 	return out, nil
+}
+
+// checkElement refuses an element where a document belongs: as a struct it would be one
+// with the fields key and value, which nobody means.
+func checkElement(what string, v any) error {
+	switch v.(type) {
+	case bson.E, *bson.E:
+		return failure(ErrInvalidArgument, "%s: a bson.E is an element of a document; use bson.D{{…}}", what)
+	}
+	return nil
 }
 
 // appendField appends a document as an element.
@@ -75,6 +88,9 @@ func checkOrdered(key string, v any) error {
 
 // appendAny appends any value as an element.
 func appendAny(dst []byte, key string, v any) ([]byte, error) {
+	if err := checkElement(key, v); err != nil {
+		return dst, err
+	}
 	at := len(dst)
 	dst = bsonwire.AppendHeader(dst, 0, key)
 	t, out, err := bson.AppendMarshalValue(dst, v)

@@ -32,11 +32,12 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 
 // Prefetch asks for the next batch while the current one is used: faster for who
 // reads to the end, at the price of one batch more in memory and a goroutine while
-// it is on its way.
+// it is on its way. It does not count in a transaction, whose commands follow each other.
 func Prefetch() CursorOption { return option(func(s *settings) { s.prefetch = true }) }
 
 // Exhaust has the server send batch after batch without being asked. It needs a
-// connection of its own, and closes it if the cursor is closed before its end.
+// connection of its own, and closes it if the cursor is closed before its end. It does not
+// count in a transaction.
 func Exhaust() FindOption { return option(func(s *settings) { s.exhaust = true }) }
 
 // awaitMS is maxAwait in milliseconds: at least one, since 0 is the server's default.

@@ -54,6 +54,9 @@ func appendInsert(dst []byte, v any, id *any, ids *newIDs) ([]byte, error) {
 	if v == nil {
 		return dst, failure(ErrInvalidArgument, "nil is no document to insert")
 	}
+	if err := checkElement("document", v); err != nil {
+		return dst, err
+	}
 	at := len(dst)
 	if lacksID(v) {
 		// Its elements are written where they belong, behind the _id.

@@ -61,7 +61,12 @@ func (c *Client) beginIn(ctx context.Context, what *exec.Op, s *Session) (operat
 // time gives the operation what bounds it: the timeout of the call or its handle, or
 // that of the client, unless the context has a deadline.
 func (o *operation) time(what *exec.Op) error {
-	t, own := what.Timeout, what.Timeout != 0
+	t, own := what.Timeout.Limit, what.Timeout.Limit != 0
+	if o.session != nil && !what.Ends && what.Name != "killCursors" {
+		if end := o.session.limit.Load(); end != nil {
+			return o.timeWithin(what, *end)
+		}
+	}
 	switch {
 	case t < exec.NoTimeout:
 		return failure(ErrInvalidArgument, "%s: a timeout must not be negative; 0 is no limit", what.Name)
@@ -80,6 +85,21 @@ func (o *operation) time(what *exec.Op) error {
 	}
 	if _, ok := o.ctx.Deadline(); own || !ok {
 		o.ctx, o.cancel = context.WithTimeout(o.ctx, t)
+	}
+	return nil
+}
+
+// timeWithin gives an operation of a WithTransaction the end of that.
+func (o *operation) timeWithin(what *exec.Op, end time.Time) error {
+	if what.Timeout.Explicit {
+		return failure(ErrInvalidArgument, "%s: the option Timeout is not for operations in a WithTransaction that has a timeout, which bounds them all", what.Name)
+	}
+	o.timed = true
+	if o.client.options.SocketTimeout > 0 {
+		o.ctx = conn.WithoutSocketTimeout(o.ctx)
+	}
+	if d, ok := o.ctx.Deadline(); !ok || d.After(end) {
+		o.ctx, o.cancel = context.WithDeadline(o.ctx, end)
 	}
 	return nil
 }
@@ -107,7 +127,7 @@ func (c *Client) bindingOf(ctx context.Context, what *exec.Op, s *Session) *exec
 
 // timeoutOf returns what bounds the operations of a handle; 0: nothing does.
 func (c *Client) timeoutOf(base *settings) time.Duration {
-	return max(cmp.Or(base.timeout, c.options.Timeout), 0)
+	return max(cmp.Or(base.timeout.Limit, c.options.Timeout), 0)
 }
 
 // bind binds the operation's commands to what a cursor is bound to, or to a server,

@@ -134,7 +134,7 @@ type Options struct {
 	// says which servers answer reads: the primary.
 	ReadPreference ReadPreference
 	// ReadConcern (readConcernLevel): the server's default.
-	ReadConcern string
+	ReadConcern ReadConcern
 	// WriteConcern (w, wtimeoutMS, journal, fsync): the server's default.
 	WriteConcern WriteConcern
 	// RetryReads (retryReads) and RetryWrites (retryWrites) repeat an operation
@@ -315,7 +315,7 @@ func (o *Options) settings() *settings {
 		s.readPreference = o.ReadPreference.internal()
 	}
 	if o.ReadConcern != "" {
-		s.readConcern = &o.ReadConcern
+		s.readConcern = new(o.ReadConcern.level())
 	}
 	return s
 }

@@ -70,7 +70,7 @@ func optionsFrom(cs *connstring.ConnString) (*Options, error) {
 		AutoStartRequest: value(cs.AutoStartRequest),
 		ZlibLevel:        cs.ZlibCompressionLevel,
 		ZstdLevel:        cs.ZstdCompressionLevel,
-		ReadConcern:      cs.ReadConcernLevel,
+		ReadConcern:      ReadConcern(cs.ReadConcernLevel),
 		RetryReads:       cs.RetryReads,
 		RetryWrites:      cs.RetryWrites,
 

@@ -28,8 +28,8 @@ type SessionOptions struct {
 	// otherwise.
 	Transactions TransactionOptions
 	// Timeout bounds each commit and each abort of the session's transactions, and
-	// WithTransaction as a whole (defaultTimeoutMS); 0 is that of the client. See the
-	// option Timeout.
+	// WithTransaction as a whole (defaultTimeoutMS); 0 is that of the client, a negative
+	// one an ErrInvalidArgument. See the option Timeout.
 	Timeout time.Duration
 }
 
@@ -37,8 +37,9 @@ type SessionOptions struct {
 // consistent, reading one snapshot, or in transactions. It travels in the context:
 // operations are part of it whose context StartSession, or Context, returned.
 //
-// A session is for one goroutine at a time; servers refuse two operations of one at
-// once. See the specification "Driver Sessions".
+// A session is for one goroutine at a time. In a transaction, an operation while another
+// one is under way is an ErrInvalidArgument, and is not sent. See the specification
+// "Driver Sessions".
 type Session struct {
 	client  *Client
 	options SessionOptions
@@ -47,6 +48,7 @@ type Session struct {
 	ctx     context.Context // that it was started in, for the observers of transactions
 	watched *exec.Watched   // the transaction
 	ended   atomic.Bool
+	limit   atomic.Pointer[time.Time] // the end of a WithTransaction that has a timeout
 }
 
 // sessionKey finds the session in a context.
@@ -77,6 +79,9 @@ func (c *Client) StartSession(ctx context.Context, options *SessionOptions) (con
 	o := &s.options
 	if o.Snapshot && o.CausalConsistency != nil && *o.CausalConsistency {
 		return ctx, nil, failure(ErrInvalidArgument, "start session: causal consistency and snapshot exclude each other")
+	}
+	if o.Timeout < 0 {
+		return ctx, nil, failure(ErrInvalidArgument, "start session: a timeout must not be negative; 0 is that of the client")
 	}
 	if !o.Snapshot && !o.SnapshotTime.IsZero() {
 		return ctx, nil, failure(ErrInvalidArgument, "start session: a snapshot time needs Snapshot")

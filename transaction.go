@@ -19,8 +19,9 @@ import (
 // session's options, and then from the client's: never from a database's or a
 // collection's handle.
 type TransactionOptions struct {
-	// ReadConcern is what the transaction's reads see: "local", "majority" or "snapshot".
-	ReadConcern string
+	// ReadConcern is what the transaction's reads see: ReadConcernLocal, …Majority or
+	// …Snapshot, or ReadConcernServerDefault.
+	ReadConcern ReadConcern
 	// WriteConcern is what the commit waits for. It cannot be w=0.
 	WriteConcern *WriteConcern
 	// ReadPreference must be the primary for transactions that read.
@@ -33,7 +34,7 @@ type TransactionOptions struct {
 func (o TransactionOptions) resolve(s *Session) exec.TransactionOptions {
 	c, d := s.client, &s.options.Transactions
 	out := exec.TransactionOptions{
-		ReadConcern:   cmp.Or(o.ReadConcern, d.ReadConcern, c.options.ReadConcern),
+		ReadConcern:   cmp.Or(o.ReadConcern, d.ReadConcern, c.options.ReadConcern).level(),
 		MaxCommitTime: cmp.Or(o.MaxCommitTime, d.MaxCommitTime),
 		WriteConcern:  c.writeConcern.Load(), ReadPreference: c.base.readPreference,
 	}
@@ -59,7 +60,7 @@ func (s *Session) StartTransaction(options *TransactionOptions) error {
 		return failure(ErrInvalidArgument, "start transaction: the session has ended")
 	}
 	if s.options.Snapshot {
-		return failure(ErrInvalidArgument, "Transactions are not supported in snapshot sessions")
+		return failure(ErrInvalidArgument, "transactions are not supported in snapshot sessions")
 	}
 	if options == nil {
 		options = &TransactionOptions{}
@@ -208,7 +209,7 @@ func (s *Session) finish(ctx context.Context, op *exec.Op) error {
 
 // send is finish. It also reports whether a server may have got the command.
 func (s *Session) send(ctx context.Context, op *exec.Op) (sent bool, err error) {
-	op.Timeout = s.options.Timeout
+	op.Timeout = exec.Timeout{Limit: s.options.Timeout}
 	op.Database, op.Access, op.Retryable, op.Ends = "admin", exec.Write, true, true
 	name := op.Name
 	op.Body = func(dst []byte) ([]byte, error) {
@@ -289,213 +290,6 @@ func labelCommit(err error) error {
 	return &labelled{err, fault.LabelUnknownTransactionCommit}
 }
 
-// The limits of WithTransaction: see the specification "Convenient API for
-// Transactions".
-const (
-	transactionLimit    = 120 * time.Second
-	transactionBackoff  = 5 * time.Millisecond
-	transactionMaxPause = 500 * time.Millisecond
-	transactionGrowth   = 1.5
-)
-
-// WithTransaction calls f in a transaction, which it commits when f returns nil, and
-// aborts otherwise. Operations with the context that f gets are part of it. In a context
-// that has a session of the client, the transaction is that session's; one inside of
-// another transaction is an ErrInvalidArgument.
-//
-// f may be called several times: where the transaction came to nothing for a reason that
-// may pass, all of it is repeated, after a pause of up to 500 ms; only the commit, where
-// it is not known whether it took effect. So f should do nothing beside that cannot be
-// done twice. It must return the errors of its operations, as they may have aborted the
-// transaction. f may itself commit or abort it by SessionFromContext.
-//
-// Repeating ends at the context's deadline, or when the timeout of the session or the
-// client has passed, or without both
-// after 120 seconds: the error is then an ErrTimeout that wraps the last one. At most one
-// of options counts.
-func (c *Client) WithTransaction(ctx context.Context, f func(ctx context.Context) error, options ...*TransactionOptions) (err error) {
-	if ctx == nil {
-		return nilContext("with transaction")
-	}
-	s, err := c.sessionOf(ctx, "with transaction")
-	if err != nil {
-		return err
-	}
-	if s == nil {
-		if ctx, s, err = c.StartSession(ctx, nil); err != nil {
-			return err
-		}
-		defer s.End(ctx)
-	}
-	t := transacting{s: s, f: f, began: time.Now()}
-	if len(options) > 0 {
-		t.options = options[len(options)-1]
-	}
-	if limit := cmp.Or(s.options.Timeout, c.options.Timeout); limit > 0 {
-		if _, ok := ctx.Deadline(); !ok || s.options.Timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, limit)
-			defer cancel()
-		}
-	}
-	ctx, watched := c.exec.Monitor.Begin(ctx, event.OperationInfo{Name: "withTransaction", OperationID: c.exec.OperationID()})
-	defer func() { watched.End(err) }()
-	return t.run(ctx)
-}
-
-// WithTransaction is Client.WithTransaction for functions that return a value: the one
-// of the call that was committed.
-func WithTransaction[T any](ctx context.Context, c *Client, f func(ctx context.Context) (T, error), options ...*TransactionOptions) (T, error) {
-	var v T
-	err := c.WithTransaction(ctx, func(ctx context.Context) (err error) {
-		v, err = f(ctx)
-		return err
-	}, options...)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return v, nil
-}
-
-// transacting is a WithTransaction under way.
-type transacting struct {
-	s       *Session
-	f       func(context.Context) error
-	options *TransactionOptions
-	began   time.Time
-}
-
-func (t *transacting) run(ctx context.Context) error {
-	var err error
-	for attempt := 0; ; attempt++ {
-		if attempt > 0 && !t.pause(ctx, attempt) {
-			return t.timedOut(err)
-		}
-		outer := t.s.ctx
-		t.s.ctx = ctx // what watches the transaction is below what watches this
-		started := t.s.StartTransaction(t.options)
-		t.s.ctx = outer
-		if started != nil {
-			return started
-		}
-		if err = t.call(ctx); err == nil {
-			if !t.s.InTransaction() {
-				return nil // f has ended it on purpose
-			}
-			if err = t.commit(ctx); err == nil {
-				return nil
-			}
-		}
-		if !HasErrorLabel(err, fault.LabelTransientTransaction) {
-			return err
-		}
-		if t.over(ctx, 0) {
-			return t.timedOut(err)
-		}
-	}
-}
-
-// call calls f, and aborts the transaction unless f returns nil.
-func (t *transacting) call(ctx context.Context) error {
-	done := false
-	abort := func() {
-		if t.s.InTransaction() {
-			_ = t.s.AbortTransaction(ctx)
-		}
-	}
-	defer func() {
-		if !done { // f panics, or ends its goroutine
-			abort()
-		}
-	}()
-	err := t.f(t.s.Context(ctx))
-	done = true
-	if err != nil {
-		abort()
-	}
-	return err
-}
-
-// commit commits, again and again while it is not known whether it took effect.
-func (t *transacting) commit(ctx context.Context) error {
-	for {
-		err := t.s.CommitTransaction(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case t.over(ctx, 0):
-			return t.timedOut(err)
-		case !HasErrorLabel(err, fault.LabelUnknownTransactionCommit) || isMaxTimeExpired(err):
-			return err
-		case errors.Is(err, ErrClosed):
-			return err
-		}
-	}
-}
-
-func isMaxTimeExpired(err error) bool {
-	var server *ServerError
-	var concern *WriteConcernError
-	return errors.As(err, &server) && server.Code == maxTimeMSExpired ||
-		errors.As(err, &concern) && concern.Code == maxTimeMSExpired
-}
-
-// over reports whether there is no time for another attempt after a pause.
-func (t *transacting) over(ctx context.Context, pause time.Duration) bool {
-	if ctx.Err() != nil {
-		return true
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		return time.Until(deadline) <= pause
-	}
-	return time.Since(t.began)+pause >= transactionLimit
-}
-
-// pauseBefore is the pause before a retry, from 1.
-func pauseBefore(retry int, jitter float64) time.Duration {
-	pause, most := float64(transactionBackoff), float64(transactionMaxPause)
-	for ; retry > 1 && pause < most; retry-- {
-		pause *= transactionGrowth
-	}
-	return time.Duration(jitter * min(pause, most))
-}
-
-// pause waits before an attempt. It returns false if there is no time for that.
-func (t *transacting) pause(ctx context.Context, attempt int) bool {
-	wait := pauseBefore(attempt, t.s.client.exec.Random())
-	if t.over(ctx, wait) {
-		return false
-	}
-	return t.s.client.exec.Pause(ctx, wait)
-}
-
-// timedOut is the error of a transaction for which time ran out.
-func (t *transacting) timedOut(last error) error {
-	if errors.Is(last, context.Canceled) {
-		return last
-	}
-	return &transactionTimeout{last, time.Since(t.began)}
-}
-
-// transactionTimeout is the last error of a transaction that there was no time to
-// repeat.
-type transactionTimeout struct {
-	error
-	took time.Duration
-}
-
-func (e *transactionTimeout) Error() string {
-	return "with transaction: no time is left to repeat it after " + e.took.Round(time.Millisecond).String() + ": " + e.error.Error()
-}
-
-func (e *transactionTimeout) Unwrap() error { return e.error }
-
-func (e *transactionTimeout) Is(target error) bool { return target == ErrTimeout }
-
-// Timeout implements net.Error's method.
-func (e *transactionTimeout) Timeout() bool { return true }
-
 // fit makes a command one of the session's transaction: concerns and preference are the
 // transaction's, and commands leave them out.
 func (s *Session) fit(op *exec.Op) error {
@@ -528,4 +322,14 @@ func (c *Client) inTransaction(ctx context.Context) bool {
 	}
 	s := SessionFromContext(ctx)
 	return s != nil && s.client == c && s.inner.State().Active()
+}
+
+// limited reports whether operations under ctx are part of a WithTransaction that has a
+// timeout.
+func (c *Client) limited(ctx context.Context) bool {
+	if ctx == nil || !anySession.Load() {
+		return false
+	}
+	s := SessionFromContext(ctx)
+	return s != nil && s.client == c && s.limit.Load() != nil
 }

@@ -63,7 +63,7 @@ func TestWithTransactionGivesUpInTime(t *testing.T) {
 			}
 			defer s.End(ctx)
 			calls := 0
-			tx := transacting{s: s, began: time.Now().Add(-transactionLimit - time.Second), f: func(ctx context.Context) error {
+			tx := transacting{s: s, outer: t.Context(), began: time.Now().Add(-transactionLimit - time.Second), f: func(ctx context.Context) error {
 				calls++
 				if c.callback != nil {
 					return c.callback
@@ -157,7 +157,7 @@ func TestPausesBetweenTransactions(t *testing.T) {
 	if sum < 1250*time.Millisecond || sum > 30*transactionMaxPause {
 		t.Errorf("30 retries pause for %v", sum)
 	}
-	for retry, want := range map[int]time.Duration{1: 5 * time.Millisecond, 2: 7500 * time.Microsecond, 3: 11250 * time.Microsecond, 1000: transactionMaxPause} {
+	for retry, want := range map[int]time.Duration{1: 7500 * time.Microsecond, 2: 11250 * time.Microsecond, 3: 16875 * time.Microsecond, 1000: transactionMaxPause} {
 		if got := pauseBefore(retry, 1); got != want {
 			t.Errorf("retry %d: %v, want %v", retry, got, want)
 		}
@@ -183,8 +183,8 @@ func TestMisuseOfTransactions(t *testing.T) {
 		t.Helper()
 		is(t, err, []error{ErrInvalidArgument}, text)
 	}
-	wrong(s.CommitTransaction(ctx), "No transaction started")
-	wrong(s.AbortTransaction(ctx), "No transaction started")
+	wrong(s.CommitTransaction(ctx), "no transaction started")
+	wrong(s.AbortTransaction(ctx), "no transaction started")
 	none := Unacknowledged()
 	wrong(s.StartTransaction(&TransactionOptions{WriteConcern: &none}), "transactions do not support unacknowledged write concerns")
 
@@ -208,7 +208,7 @@ func TestMisuseOfTransactions(t *testing.T) {
 	}
 	must(s.CommitTransaction(ctx))
 	must(s.CommitTransaction(ctx))
-	wrong(s.AbortTransaction(ctx), "Cannot call abortTransaction after calling commitTransaction")
+	wrong(s.AbortTransaction(ctx), "cannot call abortTransaction after calling commitTransaction")
 	_, err = coll.InsertOne(ctx, bson.D{})
 	wrong(err, "unacknowledged")
 	if s.TransactionState() != TransactionNone {
@@ -217,7 +217,7 @@ func TestMisuseOfTransactions(t *testing.T) {
 	must(s.StartTransaction(nil))
 	must(s.AbortTransaction(ctx))
 	wrong(s.AbortTransaction(ctx), "Cannot call abortTransaction twice")
-	wrong(s.CommitTransaction(ctx), "Cannot call commitTransaction after calling abortTransaction")
+	wrong(s.CommitTransaction(ctx), "cannot call commitTransaction after calling abortTransaction")
 	s.End(ctx)
 	wrong(s.StartTransaction(nil), "the session has ended")
 	wrong(s.CommitTransaction(ctx), "the session has ended")
@@ -225,7 +225,7 @@ func TestMisuseOfTransactions(t *testing.T) {
 	_, snapshot, err := client.StartSession(t.Context(), &SessionOptions{Snapshot: true})
 	must(err)
 	defer snapshot.End(t.Context())
-	wrong(snapshot.StartTransaction(nil), "Transactions are not supported in snapshot sessions")
+	wrong(snapshot.StartTransaction(nil), "transactions are not supported in snapshot sessions")
 }
 
 // A repeated commit asks for a majority, and otherwise for what was asked for before.

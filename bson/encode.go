@@ -445,5 +445,5 @@ func notDocument(v any) error {
 	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return fmt.Errorf("cannot encode a nil %T as a document", v)
 	}
-	return fmt.Errorf("cannot encode a %T as a document: only structs, maps, D, Raw and Marshalers make one", v)
+	return fmt.Errorf("cannot encode a value of type %T as a document: only structs, maps, D, Raw and Marshalers make one", v)
 }

@@ -95,7 +95,7 @@ func errNoEncoder(t reflect.Type) error {
 	if t == nil {
 		return errors.New("cannot encode nil")
 	}
-	return fmt.Errorf("cannot encode a %s", t)
+	return fmt.Errorf("cannot encode a value of type %s", t)
 }
 
 func errNoDecoder(t reflect.Type) error { return fmt.Errorf("cannot decode into a %s", t) }

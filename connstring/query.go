@@ -195,6 +195,8 @@ func (p *parser) setOption(e entry) error {
 		p.warn(e.at, e.name, "%v; ignored", err)
 	case fatal(e.row, err) && e.at <= p.at:
 		return p.fail(e.at, e.row.Name, "has a value that cannot be used") // what err says may be part of a password
+	case fatal(e.row, err) && e.row.Type == TypeBool:
+		return p.fail(e.at, e.row.Name, "%v, not %q", err, e.value)
 	case fatal(e.row, err):
 		return p.fail(e.at, e.row.Name, "%v", err)
 	case err != nil && e.row.Secret, err != nil && e.row.Type == TypePairs, err != nil && e.at <= p.at:

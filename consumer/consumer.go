@@ -72,6 +72,9 @@ func Run[T any](ctx context.Context, source Source, name string, handle Handler[
 	if options.Store == nil {
 		return fmt.Errorf("consumer %s: Options.Store is needed", name)
 	}
+	if handle == nil {
+		return fmt.Errorf("consumer %s: a handler is needed", name)
+	}
 	if options.Lease <= 0 {
 		options.Lease = defaultLease
 	}

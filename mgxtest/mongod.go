@@ -38,7 +38,7 @@ func (d *mongod) run(r *request) (bson.D, error) {
 	if errors.Is(err, errHangUp) {
 		return nil, err
 	}
-	if r.inTxn && r.name != "commitTransaction" && r.name != "abortTransaction" && (err != nil || lookup(out, "writeErrors") != nil) {
+	if r.inTxn && r.name != "commitTransaction" && r.name != "abortTransaction" && (err != nil || refusedWrite(out)) {
 		if t := d.txns[r.lsid]; t != nil && t.number == r.txnNumber {
 			t.abort(d)
 		}
@@ -140,4 +140,10 @@ func (s *replSet) clusterTime() bson.D {
 func splitNS(ns string) (db, coll string) {
 	db, coll, _ = strings.Cut(ns, ".")
 	return db, coll
+}
+
+// refusedWrite reports whether a reply with "ok: 1" tells of a write that was refused.
+func refusedWrite(reply bson.D) bool {
+	n, _ := lookup(reply, "nErrors").(int32)
+	return n > 0 || lookup(reply, "writeErrors") != nil
 }

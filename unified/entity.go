@@ -140,7 +140,7 @@ func handle(d bson.D) ([]mgx.HandleOption, error) {
 		sub, _ := e.Value.(bson.D)
 		switch e.Key {
 		case "readConcern":
-			options = append(options, mgx.WithReadConcern(get[string](sub, "level")))
+			options = append(options, mgx.WithReadConcern(readConcern(sub)))
 		case "readPreference":
 			rp, err := readPreference(sub)
 			if err != nil {
@@ -243,4 +243,12 @@ func (d description) primary() string {
 		}
 	}
 	return ""
+}
+
+// readConcern is the concern of a document. One without a level is the server's default.
+func readConcern(d bson.D) mgx.ReadConcern {
+	if level := get[string](d, "level"); level != "" {
+		return mgx.ReadConcern(level)
+	}
+	return mgx.ReadConcernServerDefault
 }

@@ -68,7 +68,7 @@ func transactionOptions(d bson.D) (o mgx.TransactionOptions, err error) {
 		sub, _ := e.Value.(bson.D)
 		switch e.Key {
 		case "readConcern":
-			o.ReadConcern = get[string](sub, "level")
+			o.ReadConcern = readConcern(sub)
 		case "writeConcern":
 			wc, err := writeConcern(sub)
 			if err != nil {

@@ -105,7 +105,7 @@ func flagOf(key string, v argument) (option any, known bool) {
 func concernOf(key string, v argument) (option any, known bool) {
 	switch key {
 	case "readConcern":
-		return mgx.WithReadConcern(get[string](v.document(), "level")), true
+		return mgx.WithReadConcern(readConcern(v.document())), true
 	case "readPreference":
 		rp, err := readPreference(v.document())
 		v.check(err)

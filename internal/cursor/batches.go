@@ -179,7 +179,7 @@ func (b *Batches) accept(res exec.Result) error {
 	if b.Limit > 0 && b.BatchSize > 0 {
 		b.Limit = max(b.Limit-int64(b.Remaining()), 0)
 	}
-	if b.Prefetch {
+	if b.Prefetch && !b.Binding.InTransaction() { // whose commands follow each other
 		b.fetchAhead()
 	}
 	return nil

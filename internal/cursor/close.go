@@ -124,7 +124,7 @@ func (w word) sendLate(ctx context.Context, r Runner, b *exec.Binding) {
 
 func (w word) send(ctx context.Context, r Runner, b *exec.Binding) error {
 	op := exec.Op{
-		Name: "killCursors", Database: w.database, Collection: w.collection, Access: exec.Other, Timeout: w.timeout,
+		Name: "killCursors", Database: w.database, Collection: w.collection, Access: exec.Other, Timeout: exec.Timeout{Limit: w.timeout},
 		Body: func(dst []byte) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "killCursors", w.collection)
 			dst, at := bsonwire.BeginArray(dst, "cursors")

@@ -56,10 +56,10 @@ func (b *Batches) getMore(ctx context.Context) (exec.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return exec.Result{}, err
 	}
-	exhaust := b.Exhaust && !b.Runner.Shares(ctx)
+	exhaust := b.Exhaust && !b.Runner.Shares(ctx) && !b.Binding.InTransaction()
 	op := exec.Op{
 		Name: "getMore", Database: b.Command.Database, Collection: b.Collection, CursorID: b.id, Access: exec.Other, AwaitMS: b.AwaitMS,
-		Exhaust: exhaust, Body: b.appendGetMore, Timeout: b.Timeout,
+		Exhaust: exhaust, Body: b.appendGetMore, Timeout: exec.Timeout{Limit: b.Timeout},
 	}
 	return b.Runner.Run(ctx, &op, &b.Binding)
 }

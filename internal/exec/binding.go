@@ -50,6 +50,9 @@ func (b *Binding) Bind(to *Binding) {
 	}
 }
 
+// InTransaction reports whether commands are part of a transaction.
+func (b *Binding) InTransaction() bool { return b.Session != nil && b.Session.State().Active() }
+
 // Streaming reports whether the server sends further replies by itself: the next
 // command only waits for one.
 func (b *Binding) Streaming() bool { return b.streaming }

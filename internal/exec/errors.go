@@ -90,7 +90,10 @@ type LateError struct {
 }
 
 func (e *LateError) Error() string {
-	return fmt.Sprintf("not sent, the time is up: %v left, and the server takes at least %v to answer", max(e.Left, 0), e.MinRTT)
+	if e.Left <= 0 {
+		return "not sent, as the time was up"
+	}
+	return fmt.Sprintf("not sent, as the time would be up before the answer: %v were left, and the server takes at least %v", e.Left, e.MinRTT)
 }
 
 // Unwrap returns the error of a deadline that has passed.

@@ -142,8 +142,18 @@ func (r *run) head(res *Result, err error) (reply.Head, error) {
 	if s := r.b.Session; s != nil {
 		s.saw(&h, res.Body, r.inTransaction)
 	}
+	inside, address := r.inTransaction && !r.op.Ends, res.Server.Address()
 	if !h.OK {
-		return h, newServerError(r.op, res.Server.Address(), res.Body, r.inTransaction)
+		err := newServerError(r.op, address, res.Body, r.inTransaction)
+		if inside {
+			r.b.Session.sawRefusal(r.op.Name, address, err.Document, err.Labels)
+		}
+		return h, err
+	}
+	if inside && r.op.Access != Read {
+		if d := fault.FirstWriteError(res.Body); d != nil {
+			r.b.Session.sawRefusal(r.op.Name, address, *d, fault.Labels(h.Labels))
+		}
 	}
 	return h, nil
 }

@@ -111,9 +111,16 @@ func (x *Executor) send(ctx context.Context, op *Op, b *Binding) (Result, error)
 		defer b.Request.give()
 	}
 	r := run{x: x, op: op, b: b}
-	if s := b.Session; s != nil {
-		state := s.State()
-		r.inTransaction, r.starts = op.Ends || state.Active(), state == session.Starting
+	if s := b.Session; s != nil && op.Ends {
+		r.inTransaction = true
+	} else if s != nil {
+		state, err := s.enter()
+		if err != nil {
+			return Result{}, &OperationError{Command: op.Name, Err: err}
+		}
+		if r.inTransaction, r.starts = state.Active(), state == session.Starting; r.inTransaction {
+			defer s.leave()
+		}
 	}
 	defer r.end()
 	res, err := r.attempts(ctx)

@@ -75,9 +75,8 @@ type Op struct {
 	MaxTime time.Duration
 	// AwaitMS is maxTimeMS for a command that has its own notion of it.
 	AwaitMS int64
-	// Timeout is the timeoutMS of the call or of its handle: 0 is none, so that the
-	// client's counts; [NoTimeout] is no limit. It is for who begins the operation.
-	Timeout time.Duration
+	// Timeout is for who begins the operation.
+	Timeout Timeout
 	// Timed reports whether a timeoutMS bounds the operation: it is retried as often as
 	// the context's deadline allows, and the older timeouts do not count.
 	Timed bool
@@ -403,7 +402,15 @@ func (op *Op) maxTimeMS(env *envelope) int64 {
 	return own.Milliseconds()
 }
 
-// NoTimeout is an explicit timeoutMS of 0: no limit.
+// Timeout is the timeoutMS of a call or of its handle.
+type Timeout struct {
+	// Limit is 0 where there is none, so that the client's counts.
+	Limit time.Duration
+	// Explicit tells that it was said for this very call.
+	Explicit bool
+}
+
+// NoTimeout is a limit of 0 that was said: there is no limit.
 const NoTimeout time.Duration = -1
 
 // tells reports whether the server is told by when the command must be over. What

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,18 @@ func TestMaxTimeBesideTheCommandsOwn(t *testing.T) {
 		}
 		if len(found) != 1 || found[0] < c.least || found[0] > c.most {
 			t.Errorf("%s: maxTimeMS is %v, not one from %d to %d", name, found, c.least, c.most)
+		}
+	}
+}
+
+// What was not sent says why, in two cases.
+func TestLateError(t *testing.T) {
+	for want, err := range map[string]*LateError{
+		"not sent, as the time was up":                     {Left: -time.Second, MinRTT: time.Millisecond},
+		"5ms were left, and the server takes at least 7ms": {Left: 5 * time.Millisecond, MinRTT: 7 * time.Millisecond},
+	} {
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "0s") {
+			t.Errorf("%v", err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type Session struct {
 	number     int64
 	token      []byte // the latest recoveryToken
 	pinned     pin
+	busy       bool         // a command of the transaction is under way
+	refused    *ServerError // the transaction's first command that the server refused
 }
 
 // TransactionOptions are those of a transaction. The zero value of each leaves it to
@@ -147,7 +150,7 @@ func (s *Session) Start(o TransactionOptions) error {
 		return err
 	}
 	s.unpinLocked()
-	s.state, s.options, s.token = next, o, nil
+	s.state, s.options, s.token, s.refused = next, o, nil, nil
 	s.number = s.acquireLocked().NextTxnNumber()
 	return nil
 }
@@ -156,6 +159,9 @@ func (s *Session) Start(o TransactionOptions) error {
 func (s *Session) Commit() (send, again bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.busy {
+		return false, false, errBusy
+	}
 	s.state, send, again, err = s.state.Commit()
 	return send, again, err
 }
@@ -166,6 +172,46 @@ func (s *Session) Abort() (send bool, err error) {
 	defer s.mu.Unlock()
 	s.state, send, err = s.state.Abort()
 	return send, err
+}
+
+// enter precedes a command that is neither commit nor abort, and says where the
+// transaction stands. Where the command is part of it, leave follows: the commands of a
+// transaction follow each other.
+func (s *Session) enter() (session.State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Active() {
+		if s.busy {
+			return s.state, errBusy
+		}
+		s.busy = true
+	}
+	return s.state, nil
+}
+
+func (s *Session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+}
+
+// Refused is the transaction's first command that the server refused for good, whole or
+// in part; nil: none. The server has aborted the transaction then.
+func (s *Session) Refused() *ServerError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
+// sawRefusal notes what the server says to a command of the transaction, unless that
+// could be repeated.
+func (s *Session) sawRefusal(command, address string, d fault.Document, labels []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == nil && !slices.Contains(labels, fault.LabelTransientTransaction) {
+		d.Labels = labels
+		s.refused = &ServerError{Address: address, Command: command, Document: d}
+	}
 }
 
 // Used precedes an operation that is neither commit nor abort.
@@ -262,7 +308,9 @@ func laterClusterTime(a, b []byte) []byte {
 var (
 	errNoSessions     = fault.New("sessions are not supported by this deployment", fault.ErrUnsupported)
 	errNoSnapshots    = fault.New("Snapshot reads require MongoDB 5.0 or later", fault.ErrUnsupported)
-	errUnacknowledged = fault.New("Cannot use unacknowledged write concerns in a session: the server does not say when it is done", fault.ErrInvalidArgument)
+	errStandalone     = fault.New("transactions need a replica set or a sharded cluster, and this is a standalone server", fault.ErrUnsupported)
+	errBusy           = fault.New("another operation of the transaction is under way: they follow each other, in one goroutine", fault.ErrInvalidArgument)
+	errUnacknowledged = fault.New("cannot use unacknowledged write concerns in a session: the server does not say when it is done", fault.ErrInvalidArgument)
 )
 
 // prepareExplicit gives the command the user's session.
@@ -271,6 +319,8 @@ func (r *run) prepareExplicit(desc *sdam.Server, supported, acknowledged bool) e
 	switch {
 	case !supported:
 		return &OperationError{Command: r.op.Name, Err: errNoSessions}
+	case r.inTransaction && desc.Kind == sdam.Standalone:
+		return &OperationError{Command: r.op.Name, Err: errStandalone}
 	case !acknowledged:
 		return &OperationError{Command: r.op.Name, Err: errUnacknowledged}
 	case s.Snapshot && desc.MaxWireVersion < wireversion.MongoDB50:

@@ -20,15 +20,20 @@ const (
 	CommandNotFound                    = 59
 	StaleShardVersion                  = 63
 	WriteConcernFailed                 = 64 // WriteConcernTimeout since 8.1
+	NoReplicationEnabled               = 76
 	UnknownReplWriteConcern            = 79
 	NetworkTimeout                     = 89
 	ShutdownInProgress                 = 91
 	UnsatisfiableWriteConcern          = 100
+	CommandNotSupported                = 115
+	NotAReplicaSet                     = 123
 	FailedToSatisfyReadPreference      = 133
 	ReadConcernMajorityNotAvailableYet = 134
 	StaleEpoch                         = 150
 	PrimarySteppedDown                 = 189
 	RetryChangeStream                  = 234
+	NotImplemented                     = 238
+	NoSuchTransaction                  = 251
 	ExceededTimeLimit                  = 262
 	MechanismUnavailable               = 334
 	ReauthenticationRequired           = 391
@@ -44,6 +49,7 @@ const (
 	NotPrimaryNoSecondaryOk            = 13435
 	NotPrimaryOrSecondary              = 13436
 	DuplicateKeyOfMongos               = 16460 // with E11000 in its text
+	ChangeStreamsNeedReplicaSet        = 40573
 )
 
 // trait is what an error code means for what the client does next.
@@ -103,6 +109,12 @@ var facts = map[int32]fact{
 	StaleConfig:                        {nil, resumes},
 	NotPrimaryNoSecondaryOk:            {ErrNotPrimary, isNotWritable},
 	NotPrimaryOrSecondary:              {ErrNotPrimary, stepsAside},
+	CommandNotFound:                    {ErrUnsupported, 0},
+	NoReplicationEnabled:               {ErrUnsupported, 0},
+	CommandNotSupported:                {ErrUnsupported, 0},
+	NotAReplicaSet:                     {ErrUnsupported, 0},
+	NotImplemented:                     {ErrUnsupported, 0},
+	ChangeStreamsNeedReplicaSet:        {ErrUnsupported, 0},
 }
 
 // Category returns what category a server's error belongs to; nil is none. The
@@ -111,6 +123,8 @@ func Category(code int32, message string) error {
 	switch {
 	case code == DuplicateKeyOfMongos && strings.Contains(message, "E11000"):
 		return ErrDuplicateKey
+	case code == IllegalOperation && (strings.Contains(message, "Transaction numbers") || strings.Contains(message, "does not support retryable writes")):
+		return ErrUnsupported
 	case IsStateChange(code, message):
 		return ErrNotPrimary
 	}

@@ -35,6 +35,8 @@ func TestCategory(t *testing.T) {
 		{1, "E11000 duplicate key error", nil},
 		{10107, "", ErrNotPrimary}, {0, "not master", ErrNotPrimary}, {0, "node is recovering", ErrNotPrimary}, {1, "not master", nil},
 		{50, "", ErrTimeout}, {262, "", ErrTimeout}, {43, "", ErrCursorNotFound}, {0, "", nil},
+		{59, "", ErrUnsupported}, {76, "", ErrUnsupported}, {115, "", ErrUnsupported}, {123, "", ErrUnsupported}, {238, "", ErrUnsupported}, {40573, "", ErrUnsupported},
+		{20, "Transaction numbers are only allowed on a replica set member or mongos", ErrUnsupported}, {20, "no", nil},
 	} {
 		if got := Category(c.code, c.message); got != c.want {
 			t.Errorf("%d %q: %v, want %v", c.code, c.message, got, c.want)

@@ -112,6 +112,45 @@ func ParseWrites(reply []byte) (writes []Document, concern *Document) {
 	return writes, concern
 }
 
+// FirstWriteError returns the first of the errors of single writes in a reply with
+// "ok: 1", be it to insert, update, delete or bulkWrite; nil: there is none. It shares no
+// memory with the reply.
+func FirstWriteError(reply []byte) *Document {
+	if list, ok := bsonwire.Lookup(reply, "writeErrors"); ok {
+		errs, _ := list.AsArray()
+		return firstRefused(errs, true)
+	}
+	v, _ := bsonwire.Lookup(reply, "nErrors")
+	n, ok := v.AsInt64()
+	if !ok || n == 0 {
+		return nil
+	}
+	v, _ = bsonwire.Lookup(reply, "cursor", "firstBatch")
+	results, _ := v.AsArray()
+	if d := firstRefused(results, false); d != nil {
+		return d
+	}
+	return &Document{Message: fmt.Sprintf("%d of its writes were refused", n)} // a later batch has them
+}
+
+// firstRefused returns the first error of a list that holds errors only, or results of
+// writes among which an error is not ok.
+func firstRefused(list []byte, errorsOnly bool) *Document {
+	for each := bsonwire.NewReader(list); each.Next(); {
+		doc, ok := each.Value().AsDocument()
+		if !ok {
+			continue
+		}
+		v, _ := bsonwire.Lookup(doc, "ok")
+		if done, _ := v.AsBool(); done && !errorsOnly {
+			continue
+		}
+		d := Parse(bytes.Clone(doc))
+		return &d
+	}
+	return nil
+}
+
 // Reason is the server's text, or says that there is none.
 func (d *Document) Reason() string {
 	if d.Message == "" {

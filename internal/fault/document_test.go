@@ -112,6 +112,31 @@ func TestParseWrites(t *testing.T) {
 	}
 }
 
+func TestFirstWriteError(t *testing.T) {
+	refused := bson.D{{Key: "ok", Value: 0}, {Key: "idx", Value: 1}, {Key: "code", Value: 11000}}
+	batch := func(docs ...any) bson.D {
+		return bson.D{{Key: "id", Value: int64(0)}, {Key: "firstBatch", Value: bson.A(docs)}}
+	}
+	for name, c := range map[string]struct {
+		reply bson.D
+		code  int32
+		there bool
+	}{
+		"nothing":    {bson.D{{Key: "ok", Value: 1}, {Key: "n", Value: 1}}, 0, false},
+		"insert":     {bson.D{{Key: "ok", Value: 1}, {Key: "writeErrors", Value: bson.A{bson.D{{Key: "index", Value: 1}, {Key: "code", Value: 11000}}}}}, 11000, true},
+		"no errors":  {bson.D{{Key: "ok", Value: 1}, {Key: "nErrors", Value: 0}, {Key: "cursor", Value: batch(bson.D{{Key: "ok", Value: 1}})}}, 0, false},
+		"bulk write": {bson.D{{Key: "ok", Value: 1}, {Key: "nErrors", Value: 1}, {Key: "cursor", Value: batch(bson.D{{Key: "ok", Value: 1}}, 5, refused)}}, 11000, true},
+		"later":      {bson.D{{Key: "ok", Value: 1}, {Key: "nErrors", Value: 1}, {Key: "cursor", Value: batch(bson.D{{Key: "ok", Value: 1}})}}, 0, true},
+	} {
+		reply := document(t, c.reply)
+		d := FirstWriteError(reply)
+		clear(reply)
+		if (d != nil) != c.there || d != nil && d.Code != c.code {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(document(f, bson.D{{Key: "ok", Value: 0}, {Key: "errmsg", Value: "x"}, {Key: "code", Value: 1}, {Key: "errorLabels", Value: bson.A{"a"}}}))
 	f.Add(document(f, bson.D{{Key: "ok", Value: 1}, {Key: "writeErrors", Value: bson.A{bson.D{{Key: "index", Value: 1}}}}, {Key: "writeConcernError", Value: bson.D{{Key: "code", Value: 1}}}}))
@@ -124,6 +149,7 @@ func FuzzParse(f *testing.F) {
 			t.Error("an error without a text")
 		}
 		ParseWrites(doc)
+		FirstWriteError(doc)
 		if r := Refuse(doc); r != nil && !errors.As(error(r), new(*Refusal)) {
 			t.Error("not a refusal")
 		}

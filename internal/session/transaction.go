@@ -23,13 +23,13 @@ const (
 	Aborted
 )
 
-// What cannot be done in a state. The texts are the specification's.
+// What cannot be done in a state. Texts with a capital are the specification's.
 var (
-	ErrInProgress       = errors.New("Transaction already in progress")                              //nolint:staticcheck // the specification's text
-	ErrNoTransaction    = errors.New("No transaction started")                                       //nolint:staticcheck // the specification's text
-	ErrCommitAfterAbort = errors.New("Cannot call commitTransaction after calling abortTransaction") //nolint:staticcheck // the specification's text
-	ErrAbortAfterCommit = errors.New("Cannot call abortTransaction after calling commitTransaction") //nolint:staticcheck // the specification's text
-	ErrAbortTwice       = errors.New("Cannot call abortTransaction twice")                           //nolint:staticcheck // the specification's text
+	ErrInProgress       = errors.New("Transaction already in progress") //nolint:staticcheck // the specification's text
+	ErrNoTransaction    = errors.New("no transaction started")
+	ErrCommitAfterAbort = errors.New("cannot call commitTransaction after calling abortTransaction")
+	ErrAbortAfterCommit = errors.New("cannot call abortTransaction after calling commitTransaction")
+	ErrAbortTwice       = errors.New("Cannot call abortTransaction twice") //nolint:staticcheck // the specification's text
 )
 
 // Active reports whether commands are part of a transaction.
