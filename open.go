@@ -62,7 +62,7 @@ func (o *Options) identity() *conn.Identity {
 // connConfig says how connections are made.
 func (o resolved) connConfig(who *conn.Identity) (*conn.Config, error) {
 	cfg := &conn.Config{
-		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout,
+		DialContext: o.DialContext, ConnectTimeout: o.ConnectTimeout, SocketTimeout: o.SocketTimeout, Timeout: o.Timeout,
 		LoadBalanced: value(o.LoadBalanced),
 	}
 	if o.Proxy != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/pool"
 )
 
 // operation is one call of the user's, from its beginning to its end. It has a
@@ -76,10 +77,7 @@ func (o *operation) time(what *exec.Op) error {
 	if t == 0 {
 		return nil
 	}
-	o.timed = true
-	if o.client.options.SocketTimeout > 0 {
-		o.ctx = conn.WithoutSocketTimeout(o.ctx)
-	}
+	o.withoutOlderTimeouts()
 	if t < 0 {
 		return nil
 	}
@@ -89,15 +87,23 @@ func (o *operation) time(what *exec.Op) error {
 	return nil
 }
 
+// withoutOlderTimeouts has the timeoutMS count in their place.
+func (o *operation) withoutOlderTimeouts() {
+	o.timed = true
+	if o.client.options.SocketTimeout > 0 {
+		o.ctx = conn.WithoutSocketTimeout(o.ctx)
+	}
+	if o.client.options.WaitQueueTimeout > 0 {
+		o.ctx = pool.WithoutWaitQueueTimeout(o.ctx)
+	}
+}
+
 // timeWithin gives an operation of a WithTransaction the end of that.
 func (o *operation) timeWithin(what *exec.Op, end time.Time) error {
 	if what.Timeout.Explicit {
 		return failure(ErrInvalidArgument, "%s: the option Timeout is not for operations in a WithTransaction that has a timeout, which bounds them all", what.Name)
 	}
-	o.timed = true
-	if o.client.options.SocketTimeout > 0 {
-		o.ctx = conn.WithoutSocketTimeout(o.ctx)
-	}
+	o.withoutOlderTimeouts()
 	if d, ok := o.ctx.Deadline(); !ok || d.After(end) {
 		o.ctx, o.cancel = context.WithDeadline(o.ctx, end)
 	}

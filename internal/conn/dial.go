@@ -25,6 +25,9 @@ type Config struct {
 	// ConnectTimeout bounds dialling, TLS, the hello and authentication together;
 	// where a person logs in, each command of that alone. 0 is no limit.
 	ConnectTimeout time.Duration
+	// Timeout is timeoutMS: it bounds each command of the hello and of authentication, in
+	// the place of ConnectTimeout. 0 does not. Monitors do not have it.
+	Timeout time.Duration
 	// SocketTimeout bounds each later write and read together; 0 is no limit.
 	SocketTimeout time.Duration
 	// Secure makes a socket to the server at address secure, by TLS; nil leaves it
@@ -120,6 +123,9 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 			return nil, c.dialError(ctx, outer, "tls handshake", err).busy()
 		}
 	}
+	if c.timed() {
+		ctx = outer // each step has a time of its own
+	}
 	if err := c.hello(ctx, outer, how); err != nil {
 		_ = c.Close()
 		var e *Error
@@ -132,6 +138,28 @@ func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, e
 		c.socketTimeout = cfg.SocketTimeout
 	}
 	return c, nil
+}
+
+// timed reports whether timeoutMS bounds each step of the handshake, in the place of
+// connectTimeoutMS.
+func (c *Conn) timed() bool { return c.cfg.Timeout > 0 && !c.monitor }
+
+// step bounds a step of the handshake by timeoutMS, where that does.
+func (c *Conn) step(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !c.timed() {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.cfg.Timeout)
+}
+
+// late makes an error of a step, whose time was over before that of ctx, one that says
+// so.
+func (c *Conn) late(ctx context.Context, err error) error {
+	var e *Error
+	if !c.timed() || ctx.Err() != nil || !errors.As(err, &e) || e.Kind != Context || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return c.fail(e.Op, SocketTimeout, e.Sent, fmt.Errorf("no answer within timeoutMS (%v)", c.cfg.Timeout))
 }
 
 // dialError tells a caller's context from connectTimeoutMS.
@@ -190,11 +218,13 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 	var first []byte
 	if authn != nil {
 		var err error
-		if authn, err = authn.ForConnection(ctx, c.address); err != nil {
-			return c.authError(err)
+		step, cancel := c.step(ctx)
+		defer cancel()
+		if authn, err = authn.ForConnection(step, c.address); err != nil {
+			return c.late(ctx, c.authError(err))
 		}
-		if speculative, first, err = authn.Speculate(ctx, c.address); err != nil {
-			return c.authError(err)
+		if speculative, first, err = authn.Speculate(step, c.address); err != nil {
+			return c.late(ctx, c.authError(err))
 		}
 	}
 	useMsg := c.cfg.API != nil || c.cfg.LoadBalanced
@@ -210,9 +240,11 @@ func (c *Conn) hello(ctx, outer context.Context, how setup) error {
 		buf.B = wire.AppendQuery(buf.B, id, "admin", doc)
 	}
 	began := time.Now()
-	r, err := c.RoundTrip(ctx, buf.B, false)
+	step, cancel := c.step(ctx)
+	defer cancel()
+	r, err := c.RoundTrip(step, buf.B, false)
 	if err != nil {
-		e := err.(*Error)
+		e := c.late(ctx, err).(*Error)
 		e.Op = "hello"
 		if c.cfg.Secure == nil && errors.Is(e.Err, io.EOF) {
 			e.Err = fmt.Errorf("%w; a server that asks for TLS does that (then set tls=true)", e.Err)
@@ -309,8 +341,13 @@ func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc
 	}
 	if reply == nil {
 		var err error
-		if conv, err = authn.Begin(ctx, c.address, desc.SASLSupportedMechs); err != nil {
-			return c.authError(err)
+		step, cancel := c.step(ctx)
+		if authn.Interactive() {
+			step = ctx
+		}
+		conv, err = authn.Begin(step, c.address, desc.SASLSupportedMechs)
+		if cancel(); err != nil {
+			return c.late(ctx, c.authError(err))
 		}
 	}
 	return c.converse(ctx, conv, reply)
@@ -351,9 +388,13 @@ func (c *Conn) converse(ctx context.Context, conv auth.Conversation, reply []byt
 	var held Reply
 	defer func() { held.Release() }()
 	for range maxRounds {
-		cmd, done, err := conv.Next(ctx, reply)
-		if err != nil {
-			return c.authError(err)
+		step, cancel := c.step(ctx)
+		if c.cfg.Auth.Interactive() {
+			step = ctx
+		}
+		cmd, done, err := conv.Next(step, reply)
+		if cancel(); err != nil {
+			return c.late(ctx, c.authError(err))
 		}
 		if cmd == nil && done {
 			return nil
@@ -390,16 +431,18 @@ func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error
 	b = bsonwire.AppendString(b, "$db", db)
 	b = bsonwire.End(b, at)
 	buf.B = wire.End(b, start)
-	if c.desc == nil && c.cfg.ConnectTimeout > 0 { // the handshake's
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-		defer cancel()
+	limited, cancel := ctx, func() {}
+	if c.desc == nil { // the handshake's
+		if limited, cancel = c.step(ctx); !c.timed() && c.cfg.ConnectTimeout > 0 {
+			limited, cancel = context.WithTimeout(ctx, c.cfg.ConnectTimeout)
+		}
 	}
-	r, err := c.RoundTrip(ctx, buf.B, false)
-	if err != nil {
-		return r, err
+	defer cancel()
+	r, err := c.RoundTrip(limited, buf.B, false)
+	if err != nil && c.desc == nil {
+		err = c.late(ctx, err)
 	}
-	return r, nil
+	return r, err
 }
 
 // quotable makes what a server says fit for an error: it was told what the

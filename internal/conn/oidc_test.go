@@ -149,3 +149,64 @@ func TestHelloRefusalHidesTokens(t *testing.T) {
 		t.Errorf("got %.200s of %d bytes", text, len(text))
 	}
 }
+
+// timeoutMS bounds each command of the handshake by itself, and connectTimeoutMS none of
+// them: but that of monitors, which have no timeoutMS.
+func TestTimeoutOfEachCommandOfTheHandshake(t *testing.T) {
+	authn, err := auth.New(auth.Credential{Mechanism: auth.OIDC, OIDCCallback: func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
+		time.Sleep(700 * time.Millisecond)
+		return auth.OIDCToken{AccessToken: "token"}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		hello, login time.Duration
+		text         string
+	}{
+		"in time":   {900 * time.Millisecond, 900 * time.Millisecond, ""},
+		"the hello": {1100 * time.Millisecond, 0, "hello localhost:27017: no answer within timeoutMS (1s)"},
+		"the login": {900 * time.Millisecond, 1100 * time.Millisecond, "no answer within timeoutMS (1s)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var servers sync.WaitGroup
+				serve := serveOIDC(t, false)
+				dial := piped(&servers, func(p *scripted.Peer) {
+					r, err := p.Read()
+					if err != nil {
+						return
+					}
+					time.Sleep(c.hello)
+					_ = p.Answer(r, scripted.Hello())
+					for r, err = p.Read(); err == nil; r, err = p.Read() {
+						time.Sleep(c.login)
+						if !serve(p, r) {
+							return
+						}
+					}
+				})
+				cfg := &Config{DialContext: dial, Auth: authn, ConnectTimeout: 1500 * time.Millisecond, Timeout: time.Second}
+				conn, err := Dial(t.Context(), "localhost:27017", cfg, nil)
+				switch {
+				case c.text == "" && err != nil:
+					t.Error(err)
+				case c.text == "":
+					_ = conn.Close()
+				case err == nil:
+					_ = conn.Close()
+					t.Error("the server was too slow")
+				case kindOf(t, err) != SocketTimeout || !strings.Contains(err.Error(), c.text):
+					t.Error(err)
+				}
+				monitor, err := DialMonitor(t.Context(), "localhost:27017", cfg)
+				if err != nil {
+					t.Errorf("a monitor: %v", err)
+				} else {
+					_ = monitor.Close()
+				}
+				servers.Wait()
+			})
+		})
+	}
+}

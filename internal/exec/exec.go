@@ -292,8 +292,7 @@ func (x *Executor) Selection(op *Op) sdam.Selection {
 }
 
 // checkOut borrows a connection, or takes the one that the operation is bound to.
-// With a timeoutMS, what selection has left of serverSelectionTimeoutMS bounds the
-// wait, and waitQueueTimeoutMS does not.
+// With a timeoutMS, what selection has left of serverSelectionTimeoutMS bounds the wait.
 func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 	if !r.op.Timed || r.b.Lease != nil {
 		return r.borrow(ctx, server)
@@ -303,13 +302,7 @@ func (r *run) checkOut(ctx context.Context, server *Server) (*Lease, error) {
 		ctx, cancel = context.WithDeadline(ctx, r.began.Add(limit))
 		defer cancel()
 	}
-	for {
-		lease, err := r.borrow(ctx, server)
-		var waited *pool.WaitQueueTimeoutError
-		if !errors.As(err, &waited) || waited.Cause != nil || ctx.Err() != nil {
-			return lease, err
-		}
-	}
+	return r.borrow(ctx, server)
 }
 
 func (r *run) borrow(ctx context.Context, server *Server) (*Lease, error) {

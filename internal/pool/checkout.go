@@ -8,6 +8,15 @@ import (
 	"github.com/mgxdb/mgx/event"
 )
 
+// unbounded is the key of a context whose callers WaitQueueTimeout does not bound.
+type unbounded struct{}
+
+// WithoutWaitQueueTimeout returns a context whose calls of CheckOut WaitQueueTimeout does
+// not bound: they keep their place until the context is done.
+func WithoutWaitQueueTimeout(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unbounded{}, true)
+}
+
 // CheckOut lends a connection: an idle one, else the first to come free or to
 // be established. It waits until then, at most for WaitQueueTimeout, or until
 // ctx is done. An idle connection is lent without looking at ctx.
@@ -96,6 +105,7 @@ func (p *Pool[C]) wait(ctx context.Context) (*Handle[C], error) {
 	}
 	w := p.waiters.Get().(*waiter[C])
 	w.since = p.now()
+	w.patient = p.opts.WaitQueueTimeout > 0 && ctx.Value(unbounded{}) != nil
 	p.queue.push(w)
 	p.dispatch()
 	if w.dial == nil {
@@ -106,7 +116,7 @@ func (p *Pool[C]) wait(ctx context.Context) (*Handle[C], error) {
 			p.waiters.Put(w)
 			return nil, err
 		}
-		if p.opts.WaitQueueTimeout > 0 {
+		if p.opts.WaitQueueTimeout > 0 && !w.patient {
 			p.waitTimer.start(p.opts.WaitQueueTimeout)
 		}
 	}
@@ -158,7 +168,11 @@ func (p *Pool[C]) expireWaiters() {
 		return
 	}
 	now := p.now()
-	for w := p.queue.unbound; w != nil; w = p.queue.unbound {
+	var following *waiter[C]
+	for w := p.queue.unbound; w != nil; w = following {
+		if following = w.next; w.patient {
+			continue
+		}
 		if left := w.since + p.opts.WaitQueueTimeout - now; left > 0 {
 			p.waitTimer.start(left)
 			break

@@ -6,6 +6,7 @@ import "time"
 type waiter[C Conn] struct {
 	prev, next *waiter[C]
 	queued     bool
+	patient    bool          // WaitQueueTimeout does not bound its wait
 	dial       *Handle[C]    // the connection that is being established for it
 	since      time.Duration // on the pool's clock
 	answer     chan answer[C]

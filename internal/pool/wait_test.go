@@ -284,3 +284,48 @@ func TestErrorTexts(t *testing.T) {
 		t.Error("a ClosedError is no ErrPoolClosed")
 	}
 }
+
+// A caller whose own timeout counts instead keeps its place, and those around it are
+// turned away in their time.
+func TestWithoutWaitQueueTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s fakeServer
+		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 1, WaitQueueTimeout: time.Second})
+		held := checkOut(t, p)
+		var mu sync.Mutex
+		var served []int
+		var wg sync.WaitGroup
+		for i := range 6 {
+			ctx, patient := context.Background(), i%2 == 0
+			if patient {
+				ctx = WithoutWaitQueueTimeout(ctx)
+			}
+			wg.Go(func() {
+				start := time.Now()
+				h, err := p.CheckOut(ctx)
+				if !patient {
+					if _, ok := errors.AsType[*WaitQueueTimeoutError](err); !ok || time.Since(start) != time.Second {
+						t.Errorf("%d after %v: %v", i, time.Since(start), err)
+					}
+					return
+				}
+				if err != nil {
+					t.Errorf("%d: %v", i, err)
+					return
+				}
+				mu.Lock()
+				served = append(served, i)
+				mu.Unlock()
+				checkIn(t, h)
+			})
+			synctest.Wait()
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		checkIn(t, held)
+		wg.Wait()
+		if !slices.Equal(served, []int{0, 2, 4}) {
+			t.Errorf("served in the order %v", served)
+		}
+	})
+}
