@@ -183,7 +183,7 @@ func (test *concernCase) run(t *testing.T) {
 	var err error
 	if r := test.ReadConcern; r != nil {
 		name, want = "readConcern", test.ReadConcernDocument
-		_, err = c.Distinct(t.Context(), "x", nil, WithReadConcern(r.Level))
+		_, err = c.Distinct(t.Context(), "x", nil, WithReadConcern(ReadConcern(r.Level)))
 	}
 	if w := test.WriteConcern; w != nil {
 		concern := WriteConcern{W: w.W, Journal: w.Journal}
