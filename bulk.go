@@ -18,28 +18,6 @@ type WriteModel struct {
 	own              *statementOptions // nil: none
 }
 
-type writeKind uint8
-
-const (
-	writeInsert writeKind = iota
-	writeUpdateOne
-	writeUpdateMany
-	writeReplaceOne
-	writeDeleteOne
-	writeDeleteMany
-)
-
-// command is the command that runs a kind of writes.
-func (k writeKind) command() (name, sequence string) {
-	switch k {
-	case writeInsert:
-		return "insert", "documents"
-	case writeDeleteOne, writeDeleteMany:
-		return "delete", "deletes"
-	}
-	return "update", "updates"
-}
-
 // InsertOneModel inserts a document.
 func InsertOneModel(document any) WriteModel {
 	return WriteModel{kind: writeInsert, document: document}
@@ -131,7 +109,7 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 		c:             c, s: &s, models: models, ids: make([]any, len(models)), newIDs: newIDs{total: len(models)},
 	}
 	groups := b.groups()
-	name, _ := models[0].kind.command()
+	name := models[0].kind.command().name
 	var err error
 	if b.operation, err = c.db.client.begin(ctx, &exec.Op{Name: name, Operation: "bulkWrite", Database: c.db.name, Collection: c.name, Timeout: s.timeout}); err != nil {
 		return BulkWriteResult{}, fmt.Errorf("bulk write: %w", err)
@@ -161,43 +139,35 @@ type bulk struct {
 // order, otherwise all of one command.
 func (b *bulk) groups() [][]int {
 	var groups [][]int
-	byCommand := map[string]int{}
-	last := ""
+	of := map[*writeCommand]int{} // the group that a command's models are added to
+	var last *writeCommand
 	for i := range b.models {
-		name, _ := b.models[i].kind.command()
-		at, known := byCommand[name]
-		if !known || !b.s.unordered && name != last {
+		command := b.models[i].kind.command()
+		at, known := of[command]
+		if !known || !b.s.unordered && command != last {
 			at = len(groups)
-			byCommand[name] = at
+			of[command] = at
 			groups = append(groups, nil)
 		}
 		groups[at] = append(groups[at], i)
-		last = name
+		last = command
 	}
 	return groups
 }
 
 // runGroup sends models of one command, and reports whether to go on.
 func (b *bulk) runGroup(group []int) bool {
-	name, sequence := b.models[group[0]].kind.command()
+	command := b.models[group[0]].kind.command()
 	split := write.Split{
-		Total: len(group), Ordered: !b.s.unordered, Extra: write.StatementOverhead, Account: &b.account,
+		Total: len(group), Ordered: !b.s.unordered, Extra: command.overhead, Account: &b.account,
 		Append: func(dst []byte, i int) ([]byte, error) { return b.append(dst, group[i]) },
 		Index:  func(i int) int { return group[i] },
 	}
-	if name == "insert" {
-		split.Extra = 0
-	}
-	op := exec.Op{
-		Name: name, Database: b.c.db.name, Collection: b.c.name, Access: exec.Write, WriteConcern: b.s.writeConcern, RawData: b.s.rawData, Timeout: b.s.timeout,
-		Body:     func(dst []byte) ([]byte, error) { return b.appendBody(dst, name) },
-		Sequence: sequence,
-	}
+	op := b.c.writeOp(command, b.s)
 	retry := batchRetry{split: &split, op: &op, many: func(i int) bool { return b.models[i].many() }}
 	op.Documents = retry.fill
-	op.MinWireUnacknowledged = b.s.needs(name)
 	for _, i := range group {
-		op.MinWireUnacknowledged = max(op.MinWireUnacknowledged, b.models[i].options().needs(name))
+		op.MinWireUnacknowledged = max(op.MinWireUnacknowledged, b.models[i].options().needs(command.name))
 	}
 	refusals := len(b.account.Refusals) + len(b.errs.WriteErrors)
 	b.send(&split, func() (exec.Result, error) {
@@ -205,8 +175,8 @@ func (b *bulk) runGroup(group []int) bool {
 		return b.operation.run(&op)
 	}, func(res exec.Result) bool {
 		defer res.Release()
-		b.read(name, &split, res.Body)
-		return b.takeErrors(&split, name, res.Body)
+		b.count(command, &split, res.Body)
+		return b.takeErrors(&split, command.name, res.Body)
 	})
 	b.res.Acknowledged = b.account.Acknowledged
 	return b.errs.Err == nil && (b.s.unordered || len(b.account.Refusals)+len(b.errs.WriteErrors) == refusals)
@@ -240,21 +210,6 @@ func (m *WriteModel) appendChange(dst []byte, key string) ([]byte, error) {
 	return appendUpdate(dst, key, m.document)
 }
 
-func (b *bulk) appendBody(dst []byte, name string) ([]byte, error) {
-	dst = bsonwire.AppendString(dst, name, b.c.name)
-	dst = bsonwire.AppendBoolean(dst, "ordered", !b.s.unordered)
-	if name != "delete" {
-		dst = appendBool(dst, "bypassDocumentValidation", b.s.bypassValidation)
-	}
-	if name != "insert" {
-		var err error
-		if dst, err = appendOptional(dst, "let", b.s.let); err != nil {
-			return dst, err
-		}
-	}
-	return appendOptional(dst, "comment", b.s.comment)
-}
-
 // append encodes one model.
 func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 	m := &b.models[i]
@@ -277,16 +232,16 @@ func (b *bulk) append(dst []byte, i int) ([]byte, error) {
 	return bsonwire.End(dst, at), nil
 }
 
-// read adds a reply's counts.
-func (b *bulk) read(name string, split *write.Split, body []byte) {
+// count adds a reply's counts.
+func (b *bulk) count(command *writeCommand, split *write.Split, body []byte) {
 	counts := reply.ReadCounts(body)
-	switch name {
-	case "insert":
+	switch command {
+	case &insertCommand:
 		b.res.InsertedCount += counts.N
-	case "delete":
+	case &deleteCommand:
 		b.res.DeletedCount += counts.N
 	default:
-		b.res.MatchedCount += counts.N - int64(len(counts.Upserted))
+		b.res.MatchedCount += counts.Matched()
 		b.res.ModifiedCount += counts.Modified
 		b.res.UpsertedCount += int64(len(counts.Upserted))
 		for _, u := range counts.Upserted {

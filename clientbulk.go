@@ -85,11 +85,9 @@ func (c *Client) BulkWrite(ctx context.Context, writes []ClientWrite, options ..
 		Total: len(writes), Ordered: !s.unordered, Extra: write.StatementOverhead, Account: &w.account,
 		Append: w.appendWrite, Begin: w.startMessage, Cost: w.cost, Place: w.placeWrite,
 	}
-	op := exec.Op{
-		Name: "bulkWrite", Database: "admin", Access: exec.Write, WriteConcern: s.writeConcern, RawData: s.rawData, Timeout: s.timeout,
-		MinWireVersion: wireversion.BulkWrite, Body: w.appendBody,
-		Sequence: "ops", Second: "nsInfo", MoreDocuments: w.appendNamespaces,
-	}
+	op := writeOp("bulkWrite", "admin", "", &s)
+	op.MinWireVersion, op.Body = wireversion.BulkWrite, w.appendBody
+	op.Sequence, op.Second, op.MoreDocuments = "ops", "nsInfo", w.appendNamespaces
 	retry := batchRetry{split: &w.split, op: &op, many: func(i int) bool { return writes[i].Model.many() }}
 	op.Documents = retry.fill
 	o, err := c.begin(ctx, &op)

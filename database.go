@@ -195,11 +195,8 @@ func (db *Database) command(ctx context.Context, name, collection string, s sett
 	if db.err != nil {
 		return db.err
 	}
-	op := exec.Op{
-		Name: name, Database: db.name, Collection: collection, Access: exec.Write, WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData, Timeout: s.timeout,
-		Body: func(dst []byte) ([]byte, error) { return body(dst, &s) },
-	}
-	op.MinWireUnacknowledged = s.needs(name)
+	op := writeOp(name, db.name, collection, &s)
+	op.Body = func(dst []byte) ([]byte, error) { return body(dst, &s) }
 	if s.commitQuorum != nil {
 		op.MinWireVersion = wireversion.CommitQuorum
 	}

@@ -235,28 +235,26 @@ func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings,
 	if c.err != nil {
 		return &SingleResult{err: c.err}
 	}
-	op := exec.Op{
-		Name: "findAndModify", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, RawData: s.rawData,
-		MaxTime: s.maxTime, Timeout: s.timeout, MinWireUnacknowledged: s.needs("findAndModify"),
-		Body: func(dst []byte) ([]byte, error) {
-			dst = bsonwire.AppendString(dst, "findAndModify", c.name)
-			dst, err := appendField(dst, "query", filter)
-			if err != nil {
-				return dst, err
-			}
-			if dst, err = change(dst); err != nil {
-				return dst, err
-			}
-			dst = appendTrue(dst, "new", s.returnAfter)
-			dst = appendTrue(dst, "upsert", s.upsert)
-			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
-			if dst, err = appendOrdered(dst, field{"sort", s.sort}, field{"hint", s.hint}); err != nil {
-				return dst, err
-			}
-			return appendAll(dst,
-				field{"fields", s.projection}, field{"collation", s.collation},
-				field{"arrayFilters", s.arrayFilters}, field{"let", s.let}, field{"comment", s.comment})
-		},
+	op := writeOp("findAndModify", c.db.name, c.name, s)
+	op.Retryable = true
+	op.Body = func(dst []byte) ([]byte, error) {
+		dst = bsonwire.AppendString(dst, "findAndModify", c.name)
+		dst, err := appendField(dst, "query", filter)
+		if err != nil {
+			return dst, err
+		}
+		if dst, err = change(dst); err != nil {
+			return dst, err
+		}
+		dst = appendTrue(dst, "new", s.returnAfter)
+		dst = appendTrue(dst, "upsert", s.upsert)
+		dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
+		if dst, err = appendOrdered(dst, field{"sort", s.sort}, field{"hint", s.hint}); err != nil {
+			return dst, err
+		}
+		return appendAll(dst,
+			field{"fields", s.projection}, field{"collation", s.collation},
+			field{"arrayFilters", s.arrayFilters}, field{"let", s.let}, field{"comment", s.comment})
 	}
 	res, err := c.db.client.run(ctx, &op)
 	if err != nil {

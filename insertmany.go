@@ -3,8 +3,8 @@ package mgx
 import (
 	"context"
 
-	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/exec"
+	"github.com/mgxdb/mgx/internal/reply"
 	"github.com/mgxdb/mgx/internal/write"
 )
 
@@ -58,7 +58,7 @@ type inserter struct {
 
 func (in *inserter) run(ctx context.Context, s *settings) error {
 	in.severalWrites = newSeveralWrites(in.docs.len())
-	op := in.c.insertOp(s)
+	op := in.c.writeOp(&insertCommand, s)
 	o, err := in.c.db.client.begin(ctx, &op)
 	if err != nil {
 		clear(in.res.InsertedIDs)
@@ -68,9 +68,7 @@ func (in *inserter) run(ctx context.Context, s *settings) error {
 	op.Documents = split.Fill
 	in.send(&split, func() (exec.Result, error) { return o.run(&op) }, func(res exec.Result) bool {
 		defer res.Release()
-		v, _ := bsonwire.Lookup(res.Body, "n")
-		n, _ := v.AsInt64()
-		in.res.InsertedCount += n
+		in.res.InsertedCount += reply.ReadCounts(res.Body).N
 		return in.takeErrors(&split, op.Name, res.Body)
 	})
 	in.res.Acknowledged = in.account.Acknowledged

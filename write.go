@@ -10,8 +10,6 @@ import (
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/reply"
-	"github.com/mgxdb/mgx/internal/wireversion"
-	"github.com/mgxdb/mgx/internal/write"
 )
 
 // InsertOneResult is what InsertOne did.
@@ -55,47 +53,34 @@ func (c *Collection) InsertOne(ctx context.Context, document any, options ...Ins
 		return InsertOneResult{}, c.err
 	}
 	var res InsertOneResult
-	op := c.insertOp(&s)
+	op := c.writeOp(&insertCommand, &s)
 	op.Documents = func(dst []byte, limits exec.Limits) ([]byte, error) {
 		at := len(dst)
 		dst, err := appendInsert(dst, document, &res.InsertedID, nil)
 		if err == nil {
-			err = sizeError(write.Fits(len(dst)-at, 0, limits))
+			err = insertCommand.fits(len(dst)-at, limits)
 		}
 		if err != nil {
 			err = fmt.Errorf("insert into %s: %w", c.Namespace(), err)
 		}
 		return dst, err
 	}
-	reply, err := c.db.client.run(ctx, &op)
+	answer, err := c.db.client.run(ctx, &op)
 	if err != nil {
-		if !reply.Sent {
+		if !answer.Sent {
 			res.InsertedID = nil
 		}
 		return res, err
 	}
-	defer reply.Release()
-	res.Acknowledged = !reply.Unacknowledged
-	if err := singleWriteError(op.Name, &reply); err != nil {
+	defer answer.Release()
+	res.Acknowledged = answer.Answered()
+	if err := singleWriteError(op.Name, &answer); err != nil {
 		if !isWriteConcernOnly(err) {
 			res.InsertedID = nil
 		}
 		return res, err
 	}
 	return res, nil
-}
-
-func (c *Collection) insertOp(s *settings) exec.Op {
-	return exec.Op{
-		Name: "insert", Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: true, WriteConcern: s.writeConcern, Sequence: "documents", RawData: s.rawData, Timeout: s.timeout,
-		MinWireUnacknowledged: s.needs("insert"),
-		Body: func(dst []byte) ([]byte, error) {
-			dst = bsonwire.AppendString(dst, "insert", c.name)
-			dst = bsonwire.AppendBoolean(dst, "ordered", !s.unordered)
-			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
-			return appendOptional(dst, "comment", s.comment)
-		},
-	}
 }
 
 // UpdateOne changes the first document that matches the filter, by a document
@@ -129,23 +114,18 @@ func (c *Collection) ReplaceOne(ctx context.Context, filter, replacement any, op
 }
 
 func (c *Collection) update(ctx context.Context, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
-	answer, err := c.writeOne(ctx, "update", "updates", s, !many, func(dst []byte) ([]byte, error) {
+	answer, counts, err := c.writeOne(ctx, &updateCommand, s, !many, func(dst []byte) ([]byte, error) {
 		return appendUpdateStatement(dst, filter, &s.statementOptions, many, change)
 	})
-	if err != nil {
-		return UpdateResult{}, err
-	}
 	defer answer.Release()
-	res := UpdateResult{Acknowledged: !answer.Unacknowledged}
-	if answer.Unacknowledged {
-		return res, nil
+	res := UpdateResult{
+		MatchedCount: counts.Matched(), ModifiedCount: counts.Modified, UpsertedCount: int64(len(counts.Upserted)),
+		Acknowledged: answer.Answered(),
 	}
-	counts := reply.ReadCounts(answer.Body)
-	if len(counts.Upserted) > 0 {
-		res.UpsertedID, res.UpsertedCount = decodeID(counts.Upserted[0].ID, c.db.client.decode(s)), 1
+	for _, u := range counts.Upserted {
+		res.UpsertedID = decodeID(u.ID, c.db.client.decode(s))
 	}
-	res.MatchedCount, res.ModifiedCount = counts.N-res.UpsertedCount, counts.Modified // the server counts both as n
-	return res, singleWriteError("update", &answer)
+	return res, err
 }
 
 func appendUpdateStatement(dst []byte, filter any, s *statementOptions, many bool, change func([]byte) ([]byte, error)) ([]byte, error) {
@@ -199,72 +179,37 @@ func (c *Collection) DeleteMany(ctx context.Context, filter any, options ...Dele
 }
 
 func (c *Collection) delete(ctx context.Context, filter any, many bool, s settings) (DeleteResult, error) {
-	answer, err := c.writeOne(ctx, "delete", "deletes", &s, !many, func(dst []byte) ([]byte, error) {
+	answer, counts, err := c.writeOne(ctx, &deleteCommand, &s, !many, func(dst []byte) ([]byte, error) {
 		return appendDeleteStatement(dst, filter, many, &s.statementOptions)
 	})
-	if err != nil {
-		return DeleteResult{}, err
-	}
 	defer answer.Release()
-	res := DeleteResult{Acknowledged: !answer.Unacknowledged}
-	if answer.Unacknowledged {
-		return res, nil
-	}
-	res.DeletedCount = reply.ReadCounts(answer.Body).N
-	return res, singleWriteError("delete", &answer)
+	return DeleteResult{DeletedCount: counts.N, Acknowledged: answer.Answered()}, err
 }
 
-// writeOne runs a command with one statement in its sequence.
-func (c *Collection) writeOne(ctx context.Context, name, sequence string, s *settings, retryable bool, statement func([]byte) ([]byte, error)) (exec.Result, error) {
+// writeOne runs a command with one statement. The counts are views of its reply; without
+// one they are 0.
+func (c *Collection) writeOne(
+	ctx context.Context, command *writeCommand, s *settings, retryable bool, statement func([]byte) ([]byte, error),
+) (exec.Result, reply.Counts, error) {
 	if c.err != nil {
-		return exec.Result{}, c.err
+		return exec.Result{}, reply.Counts{}, c.err
 	}
-	op := exec.Op{
-		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Write, Retryable: retryable, WriteConcern: s.writeConcern, Sequence: sequence, RawData: s.rawData, Timeout: s.timeout,
-		MinWireUnacknowledged: s.needs(name),
-		Body: func(dst []byte) ([]byte, error) {
-			dst = bsonwire.AppendString(dst, name, c.name)
-			dst = bsonwire.AppendBoolean(dst, "ordered", true)
-			dst = appendBool(dst, "bypassDocumentValidation", s.bypassValidation)
-			return appendAll(dst, field{"let", s.let}, field{"comment", s.comment})
-		},
-		Documents: func(dst []byte, limits exec.Limits) ([]byte, error) {
-			dst, at := bsonwire.Begin(dst)
-			dst, err := statement(dst)
-			if err != nil {
-				return dst, err
-			}
-			dst = bsonwire.End(dst, at)
-			limits.MaxDocument += write.StatementOverhead
-			return dst, sizeError(write.Fits(len(dst)-at, 0, limits))
-		},
+	op := c.writeOp(command, s)
+	op.Retryable = retryable
+	op.Documents = func(dst []byte, limits exec.Limits) ([]byte, error) {
+		dst, at := bsonwire.Begin(dst)
+		dst, err := statement(dst)
+		if err != nil {
+			return dst, err
+		}
+		dst = bsonwire.End(dst, at)
+		return dst, command.fits(len(dst)-at, limits)
 	}
-	return c.db.client.run(ctx, &op)
-}
-
-// needs is the wire version that a writing command with the statement's options needs.
-// Older servers refuse it, which nobody hears of with a write concern of w=0.
-func (s *statementOptions) needs(command string) (wire int32) {
-	if s.hint != nil && command != "update" {
-		wire = wireversion.HintRefused
+	res, err := c.db.client.run(ctx, &op)
+	if err != nil {
+		return exec.Result{}, reply.Counts{}, err
 	}
-	if s.sort != nil && command == "update" {
-		wire = wireversion.UpdateSort
-	}
-	return wire
-}
-
-// needs is the wire version that a writing command with the call's options needs, as
-// those of its statements do.
-func (s *settings) needs(command string) int32 {
-	wire := s.statementOptions.needs(command)
-	if s.comment != nil {
-		wire = max(wire, wireversion.WriteComment)
-	}
-	if s.let != nil && command != "insert" {
-		wire = max(wire, wireversion.WriteLet)
-	}
-	return wire
+	return res, reply.ReadCounts(res.Body), singleWriteError(command.name, &res)
 }
 
 // singleWriteError returns the errors in the reply to a single write.

@@ -79,6 +79,9 @@ type Result struct {
 	lease *Lease // still checked out, for the binding
 }
 
+// Answered reports whether a server gave a reply.
+func (r *Result) Answered() bool { return r.Server != nil && !r.Unacknowledged }
+
 var lastOperationID atomic.Int64
 
 // OperationID returns an identifier for the events of an operation, 0 while nobody

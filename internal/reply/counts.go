@@ -9,6 +9,9 @@ type Counts struct {
 	Upserted    []Upserted
 }
 
+// Matched is how many documents updates matched: N without what they inserted.
+func (c *Counts) Matched() int64 { return c.N - int64(len(c.Upserted)) }
+
 // Upserted is a document that an update inserted.
 type Upserted struct {
 	Index int // of the update among those of the command

@@ -54,7 +54,7 @@ func TestReadCounts(t *testing.T) {
 		{Key: "n", Value: 3}, {Key: "nModified", Value: 1.0},
 		{Key: "upserted", Value: bson.A{bson.D{{Key: "index", Value: 2}, {Key: "_id", Value: "a"}}, bson.D{{Key: "index", Value: int64(4)}, {Key: "_id", Value: 7}}}},
 	}))
-	if c.N != 3 || c.Modified != 1 || len(c.Upserted) != 2 || c.Upserted[0].Index != 2 || c.Upserted[1].Index != 4 {
+	if c.N != 3 || c.Matched() != 1 || c.Modified != 1 || len(c.Upserted) != 2 || c.Upserted[0].Index != 2 || c.Upserted[1].Index != 4 {
 		t.Errorf("%+v", c)
 	}
 	if id, _ := c.Upserted[0].ID.AsString(); id != "a" {
