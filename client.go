@@ -23,7 +23,8 @@ const Version = "0.1.0"
 // for concurrent use, and meant to be shared: a program needs one per
 // deployment.
 type Client struct {
-	options  Options
+	given    Options // as they came
+	options  Options // with their defaults
 	topology *exec.Topology
 	exec     *exec.Executor
 	logs     *eventlog.Logs
@@ -92,7 +93,7 @@ func Open(ctx context.Context, options *Options) (*Client, error) {
 func New(options *Options) (*Client, error) { return newClient(context.Background(), options) }
 
 func newClient(ctx context.Context, options *Options) (*Client, error) {
-	c := &Client{options: options.clone()}
+	c := &Client{given: options.clone(), options: options.clone()}
 	ready, err := c.options.prepare()
 	if err != nil {
 		return nil, err
@@ -280,9 +281,7 @@ func (c *Client) reopen() (*shutting, error) {
 		if c.shutting != nil {
 			return c.shutting, nil
 		}
-		if err := c.topology.Connect(); err != nil {
-			return nil, category(err, ErrConfiguration)
-		}
+		c.topology.Connect()
 		c.state.Store(int32(clientOpen))
 	}
 	return nil, nil

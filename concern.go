@@ -85,9 +85,6 @@ func (p ReadPreference) internal() *sdam.ReadPreference {
 func validReads(rules setup.Reads) error {
 	err := rules.Check()
 	if err == nil {
-		err = rules.CheckStaleness(0)
-	}
-	if err == nil {
 		return nil
 	}
 	return category(fmt.Errorf("read preference: %w", err), ErrConfiguration)

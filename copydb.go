@@ -230,10 +230,7 @@ func (c *Client) copySource(ctx context.Context, o *CopyOptions) (*Client, func(
 func (c *Client) sourceOptions(o *CopyOptions) (*Options, error) {
 	var options *Options
 	if o.FromHost == "" {
-		own := c.options.clone()
-		if own.SRVHost != "" {
-			own.Hosts = nil // they are looked up anew
-		}
+		own := c.given.clone()
 		options = &own
 	} else {
 		var err error

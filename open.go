@@ -24,19 +24,13 @@ func (c *Client) open(o resolved) error {
 	if err != nil {
 		return err
 	}
-	c.topology, err = topology.New(o.topologyConfig(cfg, c.logs))
-	if err != nil {
-		return category(err, ErrConfiguration)
-	}
+	c.topology = topology.New(o.topologyConfig(cfg, c.logs))
 	c.exec = &exec.Executor{
 		Topology: c.topology, API: cfg.API,
-		RetryReads: o.RetryReads == nil || *o.RetryReads, RetryWrites: o.RetryWrites == nil || *o.RetryWrites,
-		MaxAdaptiveRetries: setup.MaxAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
+		RetryReads: *o.RetryReads, RetryWrites: *o.RetryWrites,
+		MaxAdaptiveRetries: *o.MaxAdaptiveRetries, Retarget: o.EnableOverloadRetargeting,
 		LocalThreshold: o.LocalThreshold, Heartbeat: o.HeartbeatInterval, SelectionTimeout: o.ServerSelectionTimeout,
 		Comment: o.CommandComment,
-	}
-	if n := o.MaxAdaptiveRetries; n != nil {
-		c.exec.MaxAdaptiveRetries = *n
 	}
 	if len(o.CommandMonitors) > 0 || len(o.OperationMonitors) > 0 || c.logs.Command != nil {
 		c.exec.Monitor = &exec.Monitor{
@@ -44,9 +38,7 @@ func (c *Client) open(o resolved) error {
 			Failure: func(err error) error { return toPublic("", err) },
 		}
 	}
-	if err := c.topology.Connect(); err != nil {
-		return category(err, ErrConfiguration)
-	}
+	c.topology.Connect()
 	return nil
 }
 
@@ -105,15 +97,11 @@ func (o *Options) deployment() sdam.Settings {
 // topologyConfig says how the deployment is discovered, and what each of its
 // servers' pools is like.
 func (o resolved) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology.Config[*conn.Conn] {
-	selection := o.ServerSelectionTimeout
-	if selection == 0 {
-		selection = -1 // there, too, 0 stands for the default
-	}
 	tc := topology.Config[*conn.Conn]{
 		Settings:          o.deployment(),
 		HeartbeatInterval: o.HeartbeatInterval,
 		ConnectTimeout:    o.ConnectTimeout,
-		SelectionTimeout:  selection,
+		SelectionTimeout:  o.ServerSelectionTimeout,
 		Poll:              o.ServerMonitoringMode == "poll" || o.ServerMonitoringMode != "stream" && conn.IsFaaS(),
 		DialMonitor: func(ctx context.Context, address string) (topology.MonitorConn, error) {
 			return conn.DialMonitor(ctx, address, cfg)
@@ -134,7 +122,7 @@ func (o resolved) topologyConfig(cfg *conn.Config, logs *eventlog.Logs) topology
 // rescan looks the hosts of a mongodb+srv URI up again. Hosts outside of the
 // domain are left out.
 func (o *Options) rescan(ctx context.Context) ([]string, time.Duration, error) {
-	ctx, cancel := o.limitLookup(ctx)
+	ctx, cancel := setup.Limit(ctx, o.ConnectTimeout)
 	defer cancel()
 	hosts, _, err := o.srv().LookupHosts(ctx, o.resolver())
 	return hosts, 0, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/connstring"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // ParseURI reads a connection string into options, without any I/O. Errors are ErrConfiguration, and, with errors.As,
@@ -112,14 +113,12 @@ func (o *Options) warnOf(cs *connstring.ConnString) {
 
 // preferences reads what the URI says of reads and writes.
 func (o *Options) preferences(cs *connstring.ConnString) error {
-	if cs.ReadPreference != "" {
-		mode, err := ParseMode(cs.ReadPreference)
+	if name := cs.EffectiveReadPreference(); name != "" {
+		mode, err := ParseMode(name)
 		if err != nil {
 			return err
 		}
 		o.ReadPreference.Mode = mode
-	} else if value(cs.SlaveOK) {
-		o.ReadPreference.Mode = SecondaryPreferred
 	}
 	o.ReadPreference.TagSets = cs.ReadPreferenceTags
 	if s := cs.MaxStalenessSeconds; s != nil && *s > 0 {
@@ -162,7 +161,7 @@ func (o prepared) resolve(ctx context.Context) (resolved, error) {
 		return resolved(o), nil
 	}
 	cs := o.srv()
-	ctx, cancel := o.limitLookup(ctx)
+	ctx, cancel := setup.Limit(ctx, o.ConnectTimeout)
 	defer cancel()
 	if err := cs.Resolve(ctx, o.resolver()); err != nil {
 		kinds := []error{ErrConfiguration}
@@ -177,14 +176,6 @@ func (o prepared) resolve(ctx context.Context) (resolved, error) {
 	}
 	o.warnings = append(o.warnings, cs.Warnings...)
 	return resolved(o), nil
-}
-
-// limitLookup gives a lookup connectTimeoutMS.
-func (o *Options) limitLookup(ctx context.Context) (context.Context, context.CancelFunc) {
-	if o.ConnectTimeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, o.ConnectTimeout)
 }
 
 func (o *Options) resolver() Resolver {

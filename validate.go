@@ -1,6 +1,7 @@
 package mgx
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -24,22 +25,18 @@ func (o *Options) prepare() (prepared, error) {
 }
 
 func (o *Options) fill() {
-	fill := func(d *time.Duration, byDefault time.Duration) {
-		if *d == 0 {
-			*d = byDefault
-		}
-		*d = max(*d, 0)
-	}
+	fill := func(d *time.Duration, byDefault time.Duration) { *d = max(cmp.Or(*d, byDefault), 0) }
 	fill(&o.ConnectTimeout, setup.ConnectTimeout)
 	fill(&o.ServerSelectionTimeout, setup.ServerSelectionTimeout)
-	fill(&o.HeartbeatInterval, setup.HeartbeatInterval)
 	fill(&o.LocalThreshold, setup.LocalThreshold)
 	for _, d := range []*time.Duration{&o.SocketTimeout, &o.Timeout, &o.MaxIdleTime, &o.MaxConnectionAge, &o.WaitQueueTimeout} {
 		fill(d, 0)
 	}
-	if o.MaxPoolSize == nil {
-		o.MaxPoolSize = new(setup.MaxPoolSize)
-	}
+	o.HeartbeatInterval = cmp.Or(o.HeartbeatInterval, setup.HeartbeatInterval) // there is no "never"
+	o.MaxConnecting = cmp.Or(o.MaxConnecting, setup.MaxConnecting)
+	o.MaxPoolSize = cmp.Or(o.MaxPoolSize, new(setup.MaxPoolSize))
+	o.MaxAdaptiveRetries = cmp.Or(o.MaxAdaptiveRetries, new(setup.MaxAdaptiveRetries))
+	o.RetryReads, o.RetryWrites = cmp.Or(o.RetryReads, new(true)), cmp.Or(o.RetryWrites, new(true))
 	if len(o.Hosts) == 0 && o.SRVHost == "" {
 		o.Hosts = []string{"localhost"}
 	}
@@ -50,9 +47,6 @@ func (o *Options) fill() {
 func (o *Options) validate() error {
 	if err := o.rules().Check(); err != nil {
 		return category(err, ErrConfiguration)
-	}
-	if o.HeartbeatInterval == 0 { // of a negative one
-		return failure(ErrConfiguration, "heartbeatFrequencyMS: servers have to be checked; the least is every %v", setup.MinHeartbeatInterval)
 	}
 	return o.checkIdentity()
 }

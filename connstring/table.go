@@ -130,7 +130,7 @@ var table = []option{
 	{OptionInfo: OptionInfo{Name: "readPreferenceTags", Field: "ReadPreferenceTags", Type: TypeTagSet, Classic: "tag_sets", Aliases: []string{"tag_sets"},
 		Default: "none", Meaning: "The tags that members must have to serve reads; repeat it for second and further choices."}},
 	{OptionInfo: OptionInfo{Name: "maxStalenessSeconds", Field: "MaxStalenessSeconds", Type: TypeInt, Unit: "s", Min: -1, Max: maxInt, Aliases: []string{"maxStaleness"},
-		Default: "-1, no limit", Meaning: "How far a secondary may be behind and still serve reads; at least 90."}, parse: parseMaxStaleness},
+		Default: "-1, no limit", Meaning: "How far a secondary may be behind and still serve reads; at least " + strconv.Itoa(int(setup.MinMaxStaleness.Seconds())) + "."}, parse: parseMaxStaleness},
 	{OptionInfo: OptionInfo{Name: "readConcernLevel", Field: "ReadConcernLevel", Type: TypeString,
 		Default: "the server's", Meaning: "The read concern: local, majority, linearizable, available, snapshot, or what the server knows."}},
 	{OptionInfo: OptionInfo{Name: "slaveOk", Field: "SlaveOK", Type: TypeBool, Classic: "slave_okay", Aliases: []string{"slave_okay"},

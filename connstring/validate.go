@@ -78,13 +78,18 @@ func (c *ConnString) EffectiveW() any {
 	return w.Effective()
 }
 
-// reads returns the read preference; the classic slaveOk counts where there is no
-// other.
-func (c *ConnString) reads() setup.Reads {
-	r := setup.Reads{Mode: c.ReadPreference}
-	if r.Mode == "" && isTrue(c.SlaveOK) {
-		r.Mode = "secondaryPreferred"
+// EffectiveReadPreference returns the mode of the read preference; "" is the primary.
+// The classic slaveOk says it where ReadPreference is absent.
+func (c *ConnString) EffectiveReadPreference() string {
+	if c.ReadPreference == "" && isTrue(c.SlaveOK) {
+		return "secondaryPreferred"
 	}
+	return c.ReadPreference
+}
+
+// reads returns the read preference.
+func (c *ConnString) reads() setup.Reads {
+	r := setup.Reads{Mode: c.EffectiveReadPreference()}
 	for _, tags := range c.ReadPreferenceTags {
 		r.Tagged = r.Tagged || len(tags) > 0
 	}

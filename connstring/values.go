@@ -345,8 +345,9 @@ func parseMaxStaleness(c *ConnString, value string) error {
 	if errors.As(err, &fatal) {
 		return err
 	}
-	if err != nil || n != -1 && (n < 90 || n > maxInt) {
-		return errors.New("must be -1 or a whole number of seconds, at least 90")
+	const least = int64(setup.MinMaxStaleness / time.Second)
+	if err != nil || n != -1 && (n < least || n > maxInt) {
+		return fmt.Errorf("must be -1 or a whole number of seconds, at least %d", least)
 	}
 	seconds := int(n)
 	c.MaxStalenessSeconds = &seconds

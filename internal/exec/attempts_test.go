@@ -257,7 +257,7 @@ func TestAvoid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.settings.Seeds = []string{"a:1"}
-			top, err := topology.New(topology.Config[*conn.Conn]{
+			top := topology.New(topology.Config[*conn.Conn]{
 				Settings:    c.settings,
 				DialMonitor: func(context.Context, string) (topology.MonitorConn, error) { return nil, errors.New("none") },
 				NewPool: func(string, func(pool.DialFailure)) *Pool {
@@ -265,12 +265,7 @@ func TestAvoid(t *testing.T) {
 				},
 				Classify: func(error) sdam.Failure { return sdam.Failure{} },
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := top.Connect(); err != nil {
-				t.Fatal(err)
-			}
+			top.Connect()
 			defer func() { _ = top.Close(context.Background()) }()
 			r := run{x: &Executor{Topology: top, Retarget: c.retarget}}
 			r.avoid(top.Servers()[0], &c.failure)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // cutOff checks h in as if its call had been cut off and the reply came after d.
@@ -187,7 +188,7 @@ func TestLateRepliesBlockNobody(t *testing.T) {
 				checkIn(t, h)
 			})
 		}
-		time.Sleep(drainPatience + callers/defaultMaxConnecting*s.delay)
+		time.Sleep(drainPatience + callers/setup.MaxConnecting*s.delay)
 		synctest.Wait()
 		got := p.Stats()
 		if got.Waiting != 0 || got.InUse != callers || got.Draining != size-callers || got.Total != size {
@@ -196,7 +197,7 @@ func TestLateRepliesBlockNobody(t *testing.T) {
 		if n := count[event.ConnectionClosed](&rec); n != callers {
 			t.Errorf("%d connections closed for %d callers", n, callers)
 		}
-		if s.most > defaultMaxConnecting {
+		if s.most > setup.MaxConnecting {
 			t.Errorf("%d connections being established at a time", s.most)
 		}
 		for _, e := range rec.all() {

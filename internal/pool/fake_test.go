@@ -2,6 +2,7 @@ package pool
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // fakeConn is a connection without a socket.
@@ -135,6 +137,7 @@ func count[E event.PoolEvent](r *recorder) int {
 // of the test.
 func newPool(t testing.TB, opts fakeOptions) *fakePool {
 	t.Helper()
+	opts.MaxConnecting = cmp.Or(opts.MaxConnecting, setup.MaxConnecting)
 	p := New(opts)
 	p.Ready()
 	t.Cleanup(func() { finish(t, p) })

@@ -7,7 +7,6 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
-	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Conn is what a pool needs of a connection. It may also be a [Breakable], a
@@ -87,7 +86,7 @@ type Options[C Conn] struct {
 	// ready. It is cut to MaxSize.
 	MinSize int
 	// MaxConnecting (maxConnecting) is the most connections being established
-	// at a time, 2 when it is not positive.
+	// at a time, at least 1.
 	MaxConnecting int
 	// MaxIdleTime (maxIdleTimeMS) is how long a connection may be unused before
 	// it is closed. 0 is no limit.
@@ -128,10 +127,9 @@ type Options[C Conn] struct {
 }
 
 const (
-	defaultMaxConnecting = setup.MaxConnecting
-	defaultMaxDraining   = 100
-	defaultDrainTimeout  = 3 * time.Second
-	defaultAliveAfter    = time.Second
+	defaultMaxDraining  = 100
+	defaultDrainTimeout = 3 * time.Second
+	defaultAliveAfter   = time.Second
 )
 
 func (o Options[C]) withDefaults() Options[C] {
@@ -140,9 +138,7 @@ func (o Options[C]) withDefaults() Options[C] {
 	if o.MaxSize > 0 {
 		o.MinSize = min(o.MinSize, o.MaxSize)
 	}
-	if o.MaxConnecting <= 0 {
-		o.MaxConnecting = defaultMaxConnecting
-	}
+	o.MaxConnecting = max(o.MaxConnecting, 1)
 	if o.MaxDraining <= 0 {
 		o.MaxDraining = o.MaxSize
 		if o.MaxSize == 0 {

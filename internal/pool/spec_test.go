@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/spectest"
 )
 
@@ -151,7 +153,7 @@ func newSpecRun(t *testing.T, file *specFile) *specRun {
 		Address:          "a:27017",
 		MaxSize:          100,
 		MinSize:          o.MinPoolSize,
-		MaxConnecting:    o.MaxConnecting,
+		MaxConnecting:    cmp.Or(o.MaxConnecting, setup.MaxConnecting),
 		MaxIdleTime:      ms(o.MaxIdleTimeMS),
 		WaitQueueTimeout: ms(o.WaitQueueTimeoutMS),
 		Events:           r.rec.record,

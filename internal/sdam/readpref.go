@@ -2,7 +2,6 @@ package sdam
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -92,23 +91,6 @@ type ReadPreference struct {
 	Err error
 }
 
-// maxStalenessLimit bounds maxStalenessSeconds, which servers take as an int32.
-const maxStalenessLimit = math.MaxInt32
-
-// MaxStalenessOf turns a maxStalenessSeconds as URIs and documents have it into a
-// [ReadPreference] MaxStaleness. There -1 is no limit, and 0 is refused.
-func MaxStalenessOf(seconds int64) (time.Duration, error) {
-	switch {
-	case seconds == -1:
-		return 0, nil
-	case seconds <= 0:
-		return 0, fmt.Errorf("maxStalenessSeconds must be at least 90, or -1 for no limit: got %d", seconds)
-	case seconds > maxStalenessLimit:
-		return 0, fmt.Errorf("maxStalenessSeconds must be at most %d: got %d", maxStalenessLimit, seconds)
-	}
-	return time.Duration(seconds) * time.Second, nil
-}
-
 // hasTags reports whether any tag set asks for something.
 func (p *ReadPreference) hasTags() bool {
 	for _, t := range p.TagSets {
@@ -117,18 +99,6 @@ func (p *ReadPreference) hasTags() bool {
 		}
 	}
 	return false
-}
-
-// Validate reports a combination that no deployment accepts.
-func (p *ReadPreference) Validate() error {
-	if p == nil {
-		return nil
-	}
-	reads := p.Rules()
-	if err := reads.Check(); err != nil {
-		return err
-	}
-	return nil
 }
 
 // Rules returns the preference for the rules that it has to keep.

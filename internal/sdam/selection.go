@@ -84,15 +84,12 @@ func (q *Selection) validate(kind TopologyKind) error {
 	if q.Write || q.ReadPreference == nil {
 		return nil
 	}
-	if err := q.ReadPreference.Validate(); err != nil {
-		return err
-	}
-	limit := q.ReadPreference.MaxStaleness
-	if limit <= 0 || kind != ReplicaSetNoPrimary && kind != ReplicaSetWithPrimary {
-		return nil
-	}
 	reads := q.ReadPreference.Rules()
-	if err := reads.CheckStaleness(q.HeartbeatInterval + idleWritePeriod); err != nil {
+	err := reads.CheckMode()
+	if err == nil && (kind == ReplicaSetNoPrimary || kind == ReplicaSetWithPrimary) {
+		err = reads.CheckStaleness(q.HeartbeatInterval + idleWritePeriod)
+	}
+	if err != nil {
 		return err
 	}
 	return nil

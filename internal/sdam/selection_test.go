@@ -96,19 +96,6 @@ func TestSelectionReportsWhatWaitingDoesNotCure(t *testing.T) {
 	}
 }
 
-func TestMaxStalenessOf(t *testing.T) {
-	for seconds, want := range map[int64]time.Duration{-1: 0, 1: time.Second, 90: 90 * time.Second} {
-		if got, err := MaxStalenessOf(seconds); got != want || err != nil {
-			t.Errorf("%d: %v, %v", seconds, got, err)
-		}
-	}
-	for _, seconds := range []int64{0, -2, 1 << 31, 1 << 62} {
-		if got, err := MaxStalenessOf(seconds); err == nil {
-			t.Errorf("%d: %v", seconds, got)
-		}
-	}
-}
-
 func TestChooseNeedsCandidates(t *testing.T) {
 	if Choose(nil, rand.IntN, nil) != nil {
 		t.Error("chose something out of nothing")
@@ -142,7 +129,7 @@ func TestReadPreferenceToSend(t *testing.T) {
 }
 
 func TestSelectionErrorIsReadable(t *testing.T) {
-	topology := mustTopology(t, Settings{Seeds: []string{"a:1", "b:1", "c:1", "d:1"}, SetName: "rs"})
+	topology := NewTopology(Settings{Seeds: []string{"a:1", "b:1", "c:1", "d:1"}, SetName: "rs"})
 	topology = topology.Apply(DefaultServer("a:1", errors.New("dial tcp a:1:\n connection refused")))
 	tagged := member("b:1", RSSecondary, "b:1")
 	tagged.Tags = TagSet{"dc": "ny", "a": "b"}

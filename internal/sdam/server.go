@@ -4,10 +4,12 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
@@ -195,9 +197,6 @@ func (v *TopologyVersion) Compare(o *TopologyVersion) int {
 	}
 }
 
-// defaultPort is the port of an address that names none.
-const defaultPort = "27017"
-
 // NormalizeAddress brings an address into the form that descriptions are keyed
 // by: host name in lower case, port 27017 where there is none. The path of a
 // Unix domain socket stays as it is.
@@ -210,5 +209,5 @@ func NormalizeAddress(address string) string {
 		return address
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
-	return net.JoinHostPort(host, defaultPort)
+	return net.JoinHostPort(host, strconv.Itoa(connstring.DefaultPort))
 }

@@ -117,10 +117,7 @@ func settingsOf(t *testing.T, uri string) Settings {
 }
 
 func openDeployment(t *testing.T, uri string) *deployment {
-	topology, err := NewTopology(settingsOf(t, uri))
-	if err != nil {
-		t.Fatal(err)
-	}
+	topology := NewTopology(settingsOf(t, uri))
 	d := &deployment{topology: topology.Closed(), generations: map[string]uint64{}}
 	d.events = append(d.events, eventOf("topology_opening_event", nil))
 	d.events = append(d.events, topologyEvent(d.topology, topology))

@@ -2,19 +2,18 @@ package sdam
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/mgxdb/mgx/bson"
-	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
-// Settings are what the user says about a deployment before it is discovered.
+// Settings are what the user says about a deployment before it is discovered. They
+// keep the rules of package setup.
 type Settings struct {
-	// Seeds are the addresses to start from, at least one.
+	// Seeds are the addresses to start from.
 	Seeds []string
 	// SetName is the replica set to require; empty accepts any deployment.
 	SetName string
@@ -22,18 +21,6 @@ type Settings struct {
 	Direct bool
 	// LoadBalanced says that the one seed is a load balancer.
 	LoadBalanced bool
-}
-
-// Validate reports combinations that contradict each other.
-func (s *Settings) Validate() error {
-	if len(s.Seeds) == 0 {
-		return errors.New("no server address given: name at least one host")
-	}
-	d := setup.Deployment{Hosts: len(s.Seeds), Direct: s.Direct, LoadBalanced: s.LoadBalanced, ReplicaSet: s.SetName}
-	if err := d.Check(); err != nil {
-		return err
-	}
-	return nil
 }
 
 // Removal tells why a server is no longer part of a topology.
@@ -70,10 +57,7 @@ type Topology struct {
 }
 
 // NewTopology describes a deployment before its first check: each seed Unknown.
-func NewTopology(s Settings) (*Topology, error) {
-	if err := s.Validate(); err != nil {
-		return nil, err
-	}
+func NewTopology(s Settings) *Topology {
 	t := &Topology{SetName: s.SetName, oneSeed: len(s.Seeds) == 1}
 	switch {
 	case s.LoadBalanced:
@@ -86,7 +70,7 @@ func NewTopology(s Settings) (*Topology, error) {
 	for _, seed := range s.Seeds {
 		t.add(NormalizeAddress(seed))
 	}
-	return t, nil
+	return t
 }
 
 // Server returns the description of the server at address; nil if it is not

@@ -8,15 +8,6 @@ import (
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
-func mustTopology(t *testing.T, s Settings) *Topology {
-	t.Helper()
-	topology, err := NewTopology(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topology
-}
-
 func known(address string, kind ServerKind) *Server {
 	s := DefaultServer(address, nil)
 	s.Kind, s.MinWireVersion, s.MaxWireVersion = kind, wireversion.Min, wireversion.Max
@@ -29,28 +20,14 @@ func member(address string, kind ServerKind, hosts ...string) *Server {
 	return s
 }
 
-func TestSettingsValidate(t *testing.T) {
-	for _, c := range []struct {
-		settings Settings
-		want     string
-	}{
-		{Settings{}, "name at least one host"},
-		{Settings{Seeds: []string{"a", "b"}, Direct: true}, "directConnection=true and several hosts"},
-		{Settings{Seeds: []string{"a", "b"}, LoadBalanced: true}, "loadBalanced=true and several hosts"},
-		{Settings{Seeds: []string{"a"}, LoadBalanced: true, Direct: true}, "cannot be used together"},
-		{Settings{Seeds: []string{"a"}, LoadBalanced: true, SetName: "x"}, "cannot be used together"},
-	} {
-		if _, err := NewTopology(c.settings); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v, want %q", c.settings, err, c.want)
-		}
-	}
-	if got := len(mustTopology(t, Settings{Seeds: []string{"A", "a:27017"}}).Servers); got != 1 {
+func TestSeedTwice(t *testing.T) {
+	if got := len(NewTopology(Settings{Seeds: []string{"A", "a:27017"}}).Servers); got != 1 {
 		t.Errorf("the same seed twice gave %d servers", got)
 	}
 }
 
 func TestApplyLeavesTheOldTopologyAlone(t *testing.T) {
-	before := mustTopology(t, Settings{Seeds: []string{"a:1", "b:1"}})
+	before := NewTopology(Settings{Seeds: []string{"a:1", "b:1"}})
 	after := before.Apply(member("a:1", RSPrimary, "a:1", "c:1"))
 	if got := addresses(before.Servers); before.Kind != TopologyUnknown || len(got) != 2 || got[1] != "b:1" {
 		t.Errorf("the older topology changed: %v", before)
@@ -68,7 +45,7 @@ func TestApplyLeavesTheOldTopologyAlone(t *testing.T) {
 }
 
 func TestIncompatibleNamesServerAndVersions(t *testing.T) {
-	topology := mustTopology(t, Settings{Seeds: []string{"a:1"}, Direct: true})
+	topology := NewTopology(Settings{Seeds: []string{"a:1"}, Direct: true})
 	old := known("a:1", Standalone)
 	old.MinWireVersion, old.MaxWireVersion = 0, 6
 	want := "server at a:1 reports wire version 6, but this version of mgx requires at least 8 (MongoDB 4.2): upgrade the server"
@@ -93,7 +70,7 @@ func TestWithHosts(t *testing.T) {
 			swap(i, n-1-i)
 		}
 	}
-	start := mustTopology(t, Settings{Seeds: []string{"a:1", "b:1"}}).Apply(known("a:1", Mongos))
+	start := NewTopology(Settings{Seeds: []string{"a:1", "b:1"}}).Apply(known("a:1", Mongos))
 	for _, c := range []struct {
 		name    string
 		hosts   []string
@@ -119,14 +96,14 @@ func TestWithHosts(t *testing.T) {
 	if got := start.WithHosts([]string{"a:1", "c:1"}, 0, noShuffle).Server("a:1"); got != start.Server("a:1") {
 		t.Error("a host that stays was replaced")
 	}
-	set := mustTopology(t, Settings{Seeds: []string{"a:1"}}).Apply(member("a:1", RSPrimary, "a:1"))
+	set := NewTopology(Settings{Seeds: []string{"a:1"}}).Apply(member("a:1", RSPrimary, "a:1"))
 	if set.WithHosts([]string{"z:1"}, 0, noShuffle) != set {
 		t.Error("a replica set followed SRV records")
 	}
 }
 
 func TestRemovalsAreRememberedAndForgotten(t *testing.T) {
-	topology := mustTopology(t, Settings{Seeds: []string{"a:1", "b:1"}, SetName: "other"})
+	topology := NewTopology(Settings{Seeds: []string{"a:1", "b:1"}, SetName: "other"})
 	topology = topology.Apply(member("a:1", RSPrimary, "a:1"))
 	if len(topology.Removed) != 1 || topology.Removed[0] != (Removal{"a:1", `it belongs to replica set "rs", not to "other"`}) {
 		t.Errorf("got %+v", topology.Removed)
@@ -139,7 +116,7 @@ func TestRemovalsAreRememberedAndForgotten(t *testing.T) {
 }
 
 func TestTopologyString(t *testing.T) {
-	topology := mustTopology(t, Settings{Seeds: []string{"a:1", "b:1"}, SetName: "rs"})
+	topology := NewTopology(Settings{Seeds: []string{"a:1", "b:1"}, SetName: "rs"})
 	topology = topology.Apply(DefaultServer("b:1", errors.New("no\nroute")))
 	if got, want := topology.String(), `ReplicaSetNoPrimary "rs" [a:1 Unknown, b:1 Unknown (no route)]`; got != want {
 		t.Errorf("got %s, want %s", got, want)

@@ -18,17 +18,24 @@ const MinMaxStaleness = 90 * time.Second
 type Reads struct {
 	// Mode is one of ReadModes; "" is the primary.
 	Mode string
-	// Tagged tells that a tag set asks for something.
+	// Tagged reports whether a tag set asks for something.
 	Tagged bool
 	// MaxStaleness is no limit, if it is not positive.
 	MaxStaleness time.Duration
-	// Hedged tells that hedged reads are asked for or refused.
+	// Hedged reports whether hedged reads are asked for or refused.
 	Hedged bool
 }
 
-// Check reports a preference that no deployment accepts, except for a MaxStaleness
-// that is too short: see CheckStaleness.
+// Check reports a preference that a client does not take, whatever its deployment.
 func (r *Reads) Check() *Error {
+	if err := r.CheckMode(); err != nil {
+		return err
+	}
+	return r.CheckStaleness(0)
+}
+
+// CheckMode reports a mode that there is not, and what a mode does not go with.
+func (r *Reads) CheckMode() *Error {
 	if r.Mode != "" && !slices.Contains(ReadModes, r.Mode) {
 		return wrong("readPreference", "%s is not known; it is one of %s", r.Mode, strings.Join(ReadModes, ", "))
 	}

@@ -20,7 +20,7 @@ var MonitoringModes = []string{"auto", "stream", "poll"}
 
 // Deployment is what is said of the servers before they are known.
 type Deployment struct {
-	// Hosts is how many are named. SRV tells that DNS names them, which may come to
+	// Hosts is how many are named. SRV is set where DNS names them, which may come to
 	// several; once it has, Resolved.
 	Hosts         int
 	SRV, Resolved bool

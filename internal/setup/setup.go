@@ -6,7 +6,9 @@
 package setup
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/mgxdb/mgx/internal/fault"
 )
@@ -19,7 +21,7 @@ type Error struct {
 	// Message says what is wrong. It names the option itself where more than one
 	// has to do with it; see Text.
 	Message string
-	// Together tells that Message names all options.
+	// Together reports whether Message names all options.
 	Together bool
 }
 
@@ -44,6 +46,14 @@ func contradiction(option, a, b string) *Error {
 	return &Error{Option: option, Message: a + " and " + b + " cannot be used together", Together: true}
 }
 
+// Limit bounds a context by a timeout of the options, of which 0 or less is none.
+func Limit(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
 // Options are those that have rules. A nil pointer says nothing.
 type Options struct {
 	Deployment  Deployment
@@ -64,9 +74,6 @@ func (o *Options) Check() *Error {
 		if err := check(); err != nil {
 			return err
 		}
-	}
-	if err := o.Reads.CheckStaleness(0); err != nil {
-		return err
 	}
 	if o.Credential == nil {
 		return nil

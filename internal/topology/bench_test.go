@@ -23,13 +23,8 @@ func BenchmarkSelect(b *testing.B) {
 			n := newNetwork()
 			n.add("s:1", standaloneHello())
 			n.replicaSet("a:1", "b:1", "c:1")
-			top, err := New(config(n, c.seeds...))
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := top.Connect(); err != nil {
-				b.Fatal(err)
-			}
+			top := New(config(n, c.seeds...))
+			top.Connect()
 			defer func() { _ = top.Close(context.Background()) }()
 			time.Sleep(50 * time.Millisecond) // every member has answered
 			b.ReportAllocs()

@@ -2,24 +2,16 @@ package topology
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/eventlog"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
-	"github.com/mgxdb/mgx/internal/setup"
 )
 
-// Limits and defaults of the specifications.
-const (
-	// MinHeartbeatInterval (minHeartbeatFrequencyMS) is the least time between
-	// two checks of a server, and the least HeartbeatInterval.
-	MinHeartbeatInterval = setup.MinHeartbeatInterval
-
-	minRescanInterval = 60 * time.Second
-)
+// minRescanInterval is the least time between two looks at SRV records.
+const minRescanInterval = 60 * time.Second
 
 // MonitorConn is a connection that checks a server. It is used by one goroutine
 // at a time. A context that is done ends a call soon; the connection is closed
@@ -47,7 +39,8 @@ type SRV struct {
 	MaxHosts int
 }
 
-// Config says how a topology works.
+// Config says how a topology works. It has no defaults and checks nothing: what
+// package setup asks of options holds for them.
 type Config[C pool.Conn] struct {
 	// Settings are the seeds and what is required of them.
 	Settings sdam.Settings
@@ -55,13 +48,13 @@ type Config[C pool.Conn] struct {
 	SRV *SRV
 
 	// HeartbeatInterval (heartbeatFrequencyMS) is the time between two checks of
-	// a server, 10 s when it is 0.
+	// a server.
 	HeartbeatInterval time.Duration
 	// ConnectTimeout (connectTimeoutMS) bounds the making of a monitor's
 	// connection, and each wait for a reply on it. 0 is no limit.
 	ConnectTimeout time.Duration
 	// SelectionTimeout (serverSelectionTimeoutMS) is how long [Topology.Select]
-	// waits for a suitable server, 30 s when it is 0; below 0 is no limit.
+	// waits for a suitable server. 0 is no limit.
 	SelectionTimeout time.Duration
 	// Poll keeps monitors from streaming: serverMonitoringMode=poll, or auto on a
 	// function-as-a-service platform.
@@ -83,26 +76,4 @@ type Config[C pool.Conn] struct {
 	// Log and SelectionLog, if any, get the messages of the specification's log
 	// components topology and serverSelection.
 	Log, SelectionLog *eventlog.Log
-}
-
-func (c Config[C]) withDefaults() (Config[C], error) {
-	if c.HeartbeatInterval == 0 {
-		c.HeartbeatInterval = setup.HeartbeatInterval
-	}
-	if c.SelectionTimeout == 0 {
-		c.SelectionTimeout = setup.ServerSelectionTimeout
-	}
-	if c.ConnectTimeout < 0 {
-		return c, errors.New("connectTimeoutMS must not be negative")
-	}
-	d := setup.Deployment{
-		SRV: c.SRV != nil, ReplicaSet: c.Settings.SetName, LoadBalanced: c.Settings.LoadBalanced, HeartbeatInterval: c.HeartbeatInterval,
-	}
-	if c.SRV != nil {
-		d.SRVMaxHosts = c.SRV.MaxHosts
-	}
-	if err := d.Check(); err != nil {
-		return c, err
-	}
-	return c, nil
 }

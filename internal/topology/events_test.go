@@ -108,16 +108,11 @@ func TestHandlersMayDoAnything(t *testing.T) {
 				panic("a handler that breaks")
 			}
 		}
-		top, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
+		top = New(cfg)
 		old := slog.Default()
 		slog.SetDefault(slog.New(slog.DiscardHandler))
 		defer slog.SetDefault(old)
-		if err := top.Connect(); err != nil {
-			t.Fatal(err)
-		}
+		top.Connect()
 		time.Sleep(time.Minute)
 		if err := top.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -139,13 +134,8 @@ func TestFailureFromAHandlerCounts(t *testing.T) {
 				mustSelect(t, top, write).Failed(lost(0))
 			}
 		}
-		top, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := top.Connect(); err != nil {
-			t.Fatal(err)
-		}
+		top = New(cfg)
+		top.Connect()
 		time.Sleep(time.Second)
 		if kind, generation := kindOf(top, "a:1"), top.Servers()[0].Pool().Generation(noService); kind != sdam.Unknown || generation != 1 {
 			t.Errorf("the server is %v, its pool's generation %d", kind, generation)
@@ -206,13 +196,8 @@ func TestHandlerThatBlocks(t *testing.T) {
 		cfg := config(n, "a:1")
 		release := make(chan struct{})
 		cfg.Events = func(event.TopologyEvent) { <-release }
-		top, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := top.Connect(); err != nil {
-			t.Fatal(err)
-		}
+		top := New(cfg)
+		top.Connect()
 		mustSelect(t, top, write).Failed(lost(0))
 		mustSelect(t, top, write)
 		if server.checked() < 1 || n.dialled("a:1") < 2 {
@@ -241,13 +226,8 @@ func TestHandlersMayClose(t *testing.T) {
 				closed <- top.Close(context.Background())
 			}
 		}
-		top, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := top.Connect(); err != nil {
-			t.Fatal(err)
-		}
+		top = New(cfg)
+		top.Connect()
 		if err := <-closed; err != nil {
 			t.Error(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 var (
@@ -333,24 +334,21 @@ func (r *recorder) all() []event.TopologyEvent {
 
 func config(n *network, seeds ...string) Config[*fakeConn] {
 	return Config[*fakeConn]{
-		Settings:       sdam.Settings{Seeds: seeds},
-		ConnectTimeout: 5 * time.Second,
-		DialMonitor:    n.dialMonitor,
-		NewPool:        n.newPool,
-		Classify:       classify,
+		Settings:          sdam.Settings{Seeds: seeds},
+		HeartbeatInterval: setup.HeartbeatInterval,
+		ConnectTimeout:    5 * time.Second,
+		SelectionTimeout:  setup.ServerSelectionTimeout,
+		DialMonitor:       n.dialMonitor,
+		NewPool:           n.newPool,
+		Classify:          classify,
 	}
 }
 
 // connected opens a topology that the test's end closes.
 func connected(t *testing.T, cfg Config[*fakeConn]) *Topology[*fakeConn] {
 	t.Helper()
-	top, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := top.Connect(); err != nil {
-		t.Fatal(err)
-	}
+	top := New(cfg)
+	top.Connect()
 	t.Cleanup(func() {
 		if err := top.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 var errCheckCancelled = errors.New("the check was broken off")
@@ -90,7 +91,7 @@ func (s *Server[C]) pause(ended time.Time) bool {
 		return false
 	case <-s.wake:
 	}
-	timer.Reset(MinHeartbeatInterval - time.Since(ended))
+	timer.Reset(setup.MinHeartbeatInterval - time.Since(ended))
 	select {
 	case <-timer.C:
 		return true
@@ -122,7 +123,7 @@ func (m *monitor[C]) check(ctx context.Context) (o outcome) {
 	if o.awaited && limit > 0 {
 		limit += t.cfg.HeartbeatInterval
 	}
-	limited, cancel := withTimeout(ctx, limit)
+	limited, cancel := setup.Limit(ctx, limit)
 	defer cancel()
 	start := time.Now()
 	hello, rtt, err := m.ask(limited, o.awaited)
@@ -142,14 +143,6 @@ func (m *monitor[C]) check(ctx context.Context) (o outcome) {
 	}
 	m.emitOutcome(o, hello.Reply)
 	return o
-}
-
-// withTimeout is context.WithTimeout, where 0 is no limit.
-func withTimeout(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if limit <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, limit)
 }
 
 // ask gets one hello. rtt is how long the round trip took, below 0 if the
@@ -283,9 +276,9 @@ func (m *monitor[C]) succeed(ctx context.Context, previous *sdam.Server, o outco
 	}
 	// A server that answers at once although nothing changed would make the
 	// monitor spin.
-	if o.awaited && o.took < MinHeartbeatInterval && o.desc.TopologyVersion != nil &&
+	if o.awaited && o.took < setup.MinHeartbeatInterval && o.desc.TopologyVersion != nil &&
 		previous.TopologyVersion.Compare(o.desc.TopologyVersion) == 0 {
-		return m.s.rest(MinHeartbeatInterval - o.took)
+		return m.s.rest(setup.MinHeartbeatInterval - o.took)
 	}
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/pool"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 func lost(generation uint64) *sdam.Failure {
@@ -32,7 +33,9 @@ func TestPollingKeepsTheInterval(t *testing.T) {
 		// A check that is wanted comes at once, the next no sooner than 500 ms later.
 		start := time.Now()
 		for range 20 {
-			top.CheckAll()
+			for _, s := range top.view.Load().servers {
+				s.requestCheck()
+			}
 			time.Sleep(100 * time.Millisecond)
 		}
 		if got := server.checked() - 6; got < 3 || got > 5 {
@@ -255,7 +258,7 @@ func TestLostConnectionIsSoonReplaced(t *testing.T) {
 		s.Failed(lost(s.Pool().Generation(noService)))
 		began := time.Now()
 		mustSelect(t, top, write)
-		if took := time.Since(began); took < MinHeartbeatInterval-10*n.latency {
+		if took := time.Since(began); took < setup.MinHeartbeatInterval-10*n.latency {
 			t.Errorf("checked again after %v", took)
 		}
 	})
@@ -276,7 +279,7 @@ func TestFailedDials(t *testing.T) {
 			t.Error("an overloaded server was taken for a dead one")
 		}
 		checks := server.checked()
-		time.Sleep(MinHeartbeatInterval + time.Second)
+		time.Sleep(setup.MinHeartbeatInterval + time.Second)
 		if server.checked() == checks {
 			t.Error("an overloaded server was not checked for whether it is there at all")
 		}
@@ -335,13 +338,8 @@ func TestPoolIsReadyBeforeItsServerCanBeSelected(t *testing.T) {
 				},
 			})
 		}
-		top, err := New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := top.Connect(); err != nil {
-			t.Fatal(err)
-		}
+		top = New(cfg)
+		top.Connect()
 		mustSelect(t, top, write)
 		if err := top.Close(t.Context()); err != nil || !ready {
 			t.Errorf("closed with %v, the pool was ready: %v", err, ready)

@@ -2,6 +2,8 @@ package topology
 
 import (
 	"time"
+
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // startMeasuring starts the goroutine for round trip times, once. The replies
@@ -52,7 +54,7 @@ func (s *Server[C]) isStreaming() bool {
 // ping makes one round trip, on a new connection if there is none.
 func (s *Server[C]) ping(conn *MonitorConn) (time.Duration, error) {
 	cfg := &s.topology.cfg
-	ctx, cancel := withTimeout(s.ctx, cfg.ConnectTimeout)
+	ctx, cancel := setup.Limit(s.ctx, cfg.ConnectTimeout)
 	defer cancel()
 	if *conn == nil {
 		c, err := cfg.DialMonitor(ctx, s.address)

@@ -35,7 +35,7 @@ func (t *Topology[C]) Select(ctx context.Context, q *sdam.Selection) (*Server[C]
 
 // SelectOnce is Select for who would rather hear that no server is there: it waits
 // only until each was checked once more, which a monitor may put off for
-// [MinHeartbeatInterval]. What it finds goes into no log.
+// minHeartbeatFrequencyMS. What it finds goes into no log.
 func (t *Topology[C]) SelectOnce(ctx context.Context, q *sdam.Selection) (*Server[C], error) {
 	v := t.view.Load()
 	if s, err := t.pick(v, q); s != nil || err != nil {

@@ -8,8 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
 	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/pool"
@@ -42,21 +41,12 @@ type run struct {
 	sealed bool           // the last event is in the queue, whose lock guards this
 }
 
-// New makes a topology, which is closed until [Topology.Connect]. It reports
-// settings that contradict each other, and does no I/O.
-func New[C pool.Conn](cfg Config[C]) (*Topology[C], error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	initial, err := sdam.NewTopology(cfg.Settings)
-	if err != nil {
-		return nil, err
-	}
+// New makes a topology, which is closed until [Topology.Connect].
+func New[C pool.Conn](cfg Config[C]) *Topology[C] {
 	t := &Topology[C]{cfg: cfg}
 	t.events.handle = t.handler()
-	t.view.Store(closedView[C](initial))
-	return t, nil
+	t.view.Store(closedView[C](sdam.NewTopology(cfg.Settings)))
+	return t
 }
 
 func closedView[C pool.Conn](last *sdam.Topology) *view[C] {
@@ -67,15 +57,12 @@ func closedView[C pool.Conn](last *sdam.Topology) *view[C] {
 
 // Connect starts monitoring. It does not wait for any server. A topology that is
 // connected stays as it is; one that was closed begins anew, from the seeds.
-func (t *Topology[C]) Connect() error {
-	initial, err := sdam.NewTopology(t.cfg.Settings)
-	if err != nil {
-		return err
-	}
+func (t *Topology[C]) Connect() {
+	initial := sdam.NewTopology(t.cfg.Settings)
 	t.mu.Lock()
 	if t.run != nil {
 		t.mu.Unlock()
-		return nil
+		return
 	}
 	r := &run{id: bson.NewObjectID()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -93,7 +80,6 @@ func (t *Topology[C]) Connect() error {
 	}
 	t.mu.Unlock()
 	t.conclude(todo)
-	return nil
 }
 
 // Close ends all monitoring and all pools. Operations that wait for a server or
@@ -243,10 +229,3 @@ var alreadyDone = func() chan struct{} {
 	close(c)
 	return c
 }()
-
-// CheckAll asks all monitors to check their servers now.
-func (t *Topology[C]) CheckAll() {
-	for _, s := range t.view.Load().servers {
-		s.requestCheck()
-	}
-}

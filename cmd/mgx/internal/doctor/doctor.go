@@ -20,6 +20,7 @@ import (
 	"github.com/mgxdb/mgx/internal/conn"
 	"github.com/mgxdb/mgx/internal/inspect"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 )
 
 // Request says what to examine and how.
@@ -220,10 +221,7 @@ func alike(findings []*Finding) []*Finding {
 
 // attempt bounds one attempt as the client does, by connectTimeoutMS.
 func (w *walk) attempt(ctx context.Context) (context.Context, context.CancelFunc) {
-	if w.options.ConnectTimeout <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, w.options.ConnectTimeout)
+	return setup.Limit(ctx, w.options.ConnectTimeout)
 }
 
 // list writes a few of many.

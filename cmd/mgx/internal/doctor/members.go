@@ -20,10 +20,7 @@ func members(ctx context.Context, w *walk) []*Finding {
 	}
 	var findings []*Finding
 	for {
-		var err error
-		if w.topology, err = w.discover(); err != nil {
-			return []*Finding{undescribed(err)}
-		}
+		w.topology = w.discover()
 		named := w.unexamined()
 		if len(named) == 0 {
 			break
@@ -38,22 +35,14 @@ func members(ctx context.Context, w *walk) []*Finding {
 }
 
 // discover makes the topology of what all servers said so far.
-func (w *walk) discover() (*sdam.Topology, error) {
-	t, err := sdam.NewTopology(w.resolved.Deployment())
-	if err != nil {
-		return nil, err
-	}
+func (w *walk) discover() *sdam.Topology {
+	t := sdam.NewTopology(w.resolved.Deployment())
 	for _, s := range w.servers {
 		if s.desc != nil {
 			t = t.Apply(described(t, s))
 		}
 	}
-	return t, nil
-}
-
-// undescribed is the finding where there is nothing to discover.
-func undescribed(err error) *Finding {
-	return find(Failed, "selection", "%v", err).advise("correct the connection string")
+	return t
 }
 
 // described is what the server says of itself. What is behind a load balancer

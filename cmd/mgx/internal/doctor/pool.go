@@ -16,10 +16,7 @@ import (
 
 // selection says to which servers operations would go.
 func selection(_ context.Context, w *walk) []*Finding {
-	t, err := w.usable()
-	if err != nil {
-		return []*Finding{undescribed(err)}
-	}
+	t := w.usable()
 	reads := w.resolved.Reads()
 	writes := *reads
 	writes.Write = true
@@ -89,17 +86,14 @@ func tags(t *sdam.Topology) string {
 
 // usable is the deployment as a client would see it, with servers that operations
 // cannot use unknown.
-func (w *walk) usable() (*sdam.Topology, error) {
-	t, err := w.discover()
-	if err != nil {
-		return nil, err
-	}
+func (w *walk) usable() *sdam.Topology {
+	t := w.discover()
 	for _, s := range w.servers {
 		if s.stopped != nil && s.desc != nil && s.stopped.Verdict == Failed && s.desc.MaxWireVersion >= wireversion.Min {
 			t = t.Apply(sdam.DefaultServer(s.address, errors.New(s.stopped.Message)))
 		}
 	}
-	return t, nil
+	return t
 }
 
 func writable(s *sdam.Server) bool {
@@ -128,10 +122,7 @@ func pool(ctx context.Context, w *walk) []*Finding {
 		return []*Finding{find(Skipped, "pool", "no server has connections for operations")}
 	}
 	slowest := slices.MaxFunc(servers, func(a, b *server) int { return cmp.Compare(a.opened, b.opened) })
-	size, connecting := *o.MaxPoolSize, max(o.MaxConnecting, 2)
-	if o.MaxConnecting > 0 {
-		connecting = o.MaxConnecting
-	}
+	size, connecting := *o.MaxPoolSize, o.MaxConnecting
 	f := find(OK, "pool", "").fact("maxPoolSize", size).fact("minPoolSize", o.MinPoolSize).fact("maxConnecting", connecting).
 		fact("servers", len(servers)).fact("opening", slowest.opened)
 	limit := "any number of connections"
