@@ -76,8 +76,7 @@ func (c *Credential) authenticator(database string) (*auth.Authenticator, error)
 		return nil, nil
 	}
 	return auth.New(auth.Credential{
-		Mechanism: c.Mechanism, Source: c.Source, Database: database,
-		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
+		Static:       *c.rules(database),
 		OIDCCallback: c.OIDCCallback.internal(), OIDCHumanCallback: c.OIDCHumanCallback.internal(), OIDCAllowedHosts: c.OIDCAllowedHosts,
 		AWSProvider: c.AWSProvider.internal(), LoginProvider: c.LoginProvider.internal(),
 	})

@@ -51,19 +51,28 @@ func (c *ConnString) Credential() *Credential {
 // credential returns what the URI says, without defaults.
 func (c *ConnString) credential() *setup.Credential {
 	database, _ := c.Namespace()
-	given := &setup.Credential{
-		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Database: database,
+	given := (&Credential{
+		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet,
 		Source: c.AuthSource, Mechanism: c.AuthMechanism, Properties: c.AuthMechanismProperties,
-	}
+	}).rules()
 	if !given.Given() {
 		return nil
 	}
+	given.Database = database
 	return given
+}
+
+// rules returns the credential for the rules that it has to keep.
+func (cr *Credential) rules() *setup.Credential {
+	return &setup.Credential{
+		Username: cr.Username, Password: cr.Password, PasswordSet: cr.PasswordSet,
+		Source: cr.Source, Mechanism: cr.Mechanism, Properties: cr.Properties,
+	}
 }
 
 // String returns mechanism, source and user name, and nothing else.
 func (cr Credential) String() string {
-	return cr.mechanism() + " as " + strconv.Quote(cr.Username) + " of " + strconv.Quote(cr.Source)
+	return cr.rules().Name() + " as " + strconv.Quote(cr.Username) + " of " + strconv.Quote(cr.Source)
 }
 
 // Format is String for every verb: none prints a secret.
@@ -80,11 +89,7 @@ func (cr Credential) LogValue() slog.Value { return slog.StringValue(cr.String()
 // PLAIN, and the callback of MONGODB-OIDC. The argument reports whether there is
 // such a callback. Its errors are in the category [ErrInvalid].
 func (cr *Credential) Validate(oidcCallback bool) error {
-	given := setup.Credential{
-		Username: cr.Username, Password: cr.Password, PasswordSet: cr.PasswordSet,
-		Source: cr.Source, Mechanism: cr.Mechanism, Properties: cr.Properties,
-	}
-	full, err := given.Resolve()
+	full, err := cr.rules().Resolve()
 	if err == nil {
 		err = full.Complete(setup.Callbacks{Machine: oidcCallback})
 	}
@@ -92,8 +97,4 @@ func (cr *Credential) Validate(oidcCallback bool) error {
 		return brokenRule(err)
 	}
 	return nil
-}
-
-func (cr *Credential) mechanism() string {
-	return (&setup.Credential{Mechanism: cr.Mechanism}).Name()
 }

@@ -141,7 +141,7 @@ func TestAWSSources(t *testing.T) {
 		requests []string
 		cached   bool
 	}{
-		{"uri", Credential{Username: "uri", Password: "s", AWSProvider: provider}, env, "uri", "", nil, false},
+		{"uri", Credential{Static: Static{Username: "uri", Password: "s"}, AWSProvider: provider}, env, "uri", "", nil, false},
 		{"provider", Credential{AWSProvider: provider}, env, "provided", "", nil, false},
 		{"environment", Credential{}, with(web, "AWS_ACCESS_KEY_ID", "env", "AWS_SECRET_ACCESS_KEY", "s"), "env", "", nil, false},
 		{"environment with token", Credential{}, with(env, "AWS_SESSION_TOKEN", "tok"), "env", "tok", nil, false},
@@ -183,7 +183,7 @@ func TestWebIdentityRequest(t *testing.T) {
 		standIn := &awsStandIn{key: "k", expires: 1.9e9}
 		env := standIn.start(t, map[string]string{
 			"AWS_WEB_IDENTITY_TOKEN_FILE": "/token/file", "AWS_ROLE_ARN": "arn:role", "AWS_ROLE_SESSION_NAME": session})
-		a := mustNew(t, Credential{Mechanism: AWS, Environment: env})
+		a := mustNew(t, Credential{Static: Static{Mechanism: AWS}, Environment: env})
 		c, err := a.aws.credentials(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestWebIdentityRequest(t *testing.T) {
 func TestAWSCacheLifetime(t *testing.T) {
 	standIn := &awsStandIn{key: "first"}
 	vars := map[string]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/x"}
-	a := mustNew(t, Credential{Mechanism: AWS, Environment: standIn.start(t, vars)})
+	a := mustNew(t, Credential{Static: Static{Mechanism: AWS}, Environment: standIn.start(t, vars)})
 	now := time.Now()
 	a.now = func() time.Time { return now }
 	get := func() string {
@@ -302,7 +302,7 @@ func TestAWSBrokenServices(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			standIn := &awsStandIn{broken: test.broken}
-			a := mustNew(t, Credential{Mechanism: AWS, Environment: standIn.start(t, test.vars)})
+			a := mustNew(t, Credential{Static: Static{Mechanism: AWS}, Environment: standIn.start(t, test.vars)})
 			c, err := a.aws.credentials(t.Context())
 			if c != nil || err == nil || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 1000 {
 				t.Errorf("%v, %v", c, err)
@@ -330,7 +330,7 @@ func TestAWSProviderFailures(t *testing.T) {
 		func(context.Context) (AWSCredentials, error) { return AWSCredentials{}, cause },
 		func(context.Context) (AWSCredentials, error) { return AWSCredentials{AccessKeyID: "x"}, nil },
 	} {
-		a := mustNew(t, Credential{Mechanism: AWS, AWSProvider: provider})
+		a := mustNew(t, Credential{Static: Static{Mechanism: AWS}, AWSProvider: provider})
 		if c, err := a.aws.credentials(t.Context()); c != nil || err == nil || !strings.Contains(err.Error(), "provider") {
 			t.Errorf("%v, %v", c, err)
 		}
@@ -345,7 +345,7 @@ func TestAWSTimeouts(t *testing.T) {
 	})}
 	for _, limit := range []time.Duration{0, 3 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			a := mustNew(t, Credential{Mechanism: AWS, Environment: Environment{HTTP: silent, Getenv: func(string) string { return "" }}})
+			a := mustNew(t, Credential{Static: Static{Mechanism: AWS}, Environment: Environment{HTTP: silent, Getenv: func(string) string { return "" }}})
 			ctx, want := t.Context(), awsTimeout
 			if limit > 0 {
 				var cancel context.CancelFunc

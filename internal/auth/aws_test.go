@@ -68,7 +68,7 @@ func TestAWSRegion(t *testing.T) {
 
 func TestAWSConversation(t *testing.T) {
 	for _, token := range []string{"", "session-token"} {
-		cred := Credential{Mechanism: AWS, Username: "AKIAICGVLKOKZVY3X3DA", Password: "secret-access-key"}
+		cred := Credential{Static: Static{Mechanism: AWS, Username: "AKIAICGVLKOKZVY3X3DA", Password: "secret-access-key"}}
 		if token != "" {
 			cred.Properties = map[string]string{"AWS_SESSION_TOKEN": token}
 		}
@@ -154,7 +154,7 @@ func TestDishonestAWSServers(t *testing.T) {
 		{"header in the host", func(n []byte) []byte { return build("s", bin(good(n)), "h", "a\nb") }, "character"},
 	}
 	for _, test := range tests {
-		a := mustNew(t, Credential{Mechanism: AWS, Username: "id", Password: "secret"})
+		a := mustNew(t, Credential{Static: Static{Mechanism: AWS, Username: "id", Password: "secret"}})
 		_, err := run(t, mustBegin(t, a), nil, func(cmd []byte) []byte {
 			v, _ := bsonwire.Lookup(payloadOf(cmd), "r")
 			_, nonce, _ := v.AsBinary()

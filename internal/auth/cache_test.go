@@ -10,7 +10,7 @@ import (
 )
 
 func TestKeysAreDerivedOnce(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "u", Password: "p"})
+	a := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA256, Username: "u", Password: "p"}})
 	var wg sync.WaitGroup
 	for range 8 {
 		server := newScramServer(t, ScramSHA256, "u", "p", 4096)
@@ -92,7 +92,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 }
 
 func BenchmarkScramConversation(b *testing.B) {
-	a := mustNew(b, Credential{Mechanism: ScramSHA256, Username: "u", Password: "p"})
+	a := mustNew(b, Credential{Static: Static{Mechanism: ScramSHA256, Username: "u", Password: "p"}})
 	salt := "W22ZaJ0SNY7soEsUEjb6gQ=="
 	for b.Loop() {
 		conv := mustBegin(b, a)

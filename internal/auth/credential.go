@@ -20,29 +20,14 @@ const (
 	OIDC        = setup.OIDC
 )
 
+// Static is what a connection string can say of a credential. LoginProvided is set by
+// [New].
+type Static = setup.Credential
+
 // Credential says who the client is and how it proves it. What a mechanism
 // needs and refuses is checked by [New].
 type Credential struct {
-	// Mechanism is one of the constants above. Empty: SCRAM-SHA-256 or
-	// SCRAM-SHA-1, as the server knows the user.
-	Mechanism string
-	// Source is the database that knows the user (authSource). Empty:
-	// $external for MONGODB-X509, MONGODB-AWS and MONGODB-OIDC, which allow
-	// no other; else Database; else $external for PLAIN and admin for SCRAM.
-	Source string
-	// Database is the database that the connection string names.
-	Database string
-
-	Username string
-	Password string
-	// PasswordSet tells an empty password from none. A Password that is not
-	// empty counts as set.
-	PasswordSet bool
-
-	// Properties are the authMechanismProperties. Names are matched without
-	// regard to case. AWS_SESSION_TOKEN for MONGODB-AWS; ENVIRONMENT and
-	// TOKEN_RESOURCE for MONGODB-OIDC.
-	Properties map[string]string
+	Static
 
 	// OIDCCallback returns access tokens for machines (workloads),
 	// OIDCHumanCallback for people. One of them or the property ENVIRONMENT.
@@ -70,12 +55,8 @@ type Credential struct {
 // String describes the credential without its secrets.
 func (c Credential) String() string {
 	var b strings.Builder
-	mech := c.Mechanism
-	if mech == "" {
-		mech = "SCRAM"
-	}
-	fmt.Fprintf(&b, "credential{%s user=%q source=%q", mech, c.Username, c.Source)
-	if c.PasswordSet || c.Password != "" {
+	fmt.Fprintf(&b, "credential{%s user=%q source=%q", c.Name(), c.Username, c.Source)
+	if c.HasPassword() {
 		b.WriteString(" password=***")
 	}
 	if len(c.Properties) > 0 {
@@ -101,12 +82,8 @@ func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) 
 
 // resolve checks the credential for its mechanism and fills in defaults.
 func (c Credential) resolve() (*Credential, error) {
-	given := setup.Credential{
-		Mechanism: c.Mechanism, Source: c.Source, Database: c.Database,
-		Username: c.Username, Password: c.Password, PasswordSet: c.PasswordSet, Properties: c.Properties,
-		LoginProvided: c.LoginProvider != nil,
-	}
-	full, err := given.Resolve()
+	c.LoginProvided = c.LoginProvider != nil
+	full, err := c.Static.Resolve()
 	if err == nil {
 		err = full.Complete(setup.Callbacks{
 			Machine: c.OIDCCallback != nil, Human: c.OIDCHumanCallback != nil, AllowedHosts: c.OIDCAllowedHosts != nil,
@@ -115,7 +92,7 @@ func (c Credential) resolve() (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Source, c.Properties = full.Source, full.Properties
+	c.Static = *full
 	switch c.Mechanism {
 	case setup.GSSAPI:
 		return nil, &setup.Error{Option: "authMechanism", Message: "GSSAPI (Kerberos) is not supported; " +

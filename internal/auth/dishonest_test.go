@@ -71,7 +71,7 @@ func TestDishonestScramServers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "user", Password: "s3cret-password"})
+			a := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA256, Username: "user", Password: "s3cret-password"}})
 			server := newScramServer(t, ScramSHA256, "user", "s3cret-password", 4096)
 			server.tamper = test.tamper
 			conv := mustBegin(t, a)
@@ -128,7 +128,7 @@ func TestDishonestFraming(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "user", Password: "password"})
+			a := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA256, Username: "user", Password: "password"}})
 			server := newScramServer(t, ScramSHA256, "user", "password", 4096)
 			round := 0
 			_, err := run(t, mustBegin(t, a), nil, func(cmd []byte) []byte {
@@ -144,9 +144,9 @@ func TestDishonestFraming(t *testing.T) {
 
 func TestMissingReply(t *testing.T) {
 	for _, cred := range []Credential{
-		{Mechanism: ScramSHA256, Username: "u", Password: "p"},
-		{Mechanism: X509},
-		{Mechanism: OIDC, OIDCCallback: staticToken("token")},
+		{Static: Static{Mechanism: ScramSHA256, Username: "u", Password: "p"}},
+		{Static: Static{Mechanism: X509}},
+		{Static: Static{Mechanism: OIDC}, OIDCCallback: staticToken("token")},
 	} {
 		conv := mustBegin(t, mustNew(t, cred))
 		if _, _, err := conv.Next(t.Context(), nil); err != nil {

@@ -87,11 +87,11 @@ func FuzzReplies(f *testing.F) {
 	f.Add(errorReply(391, "x", "y"), errorReply(18, "x", "y"))
 	var all []*Authenticator
 	for _, cred := range []Credential{
-		{Mechanism: ScramSHA1, Username: "u", Password: "s3cret-p"},
-		{Username: "u", Password: "s3cret-p"},
-		{Mechanism: Plain, Username: "u", Password: "s3cret-p"},
-		{Mechanism: X509},
-		{Mechanism: AWS, Username: "id", Password: "s3cret-p"},
+		{Static: Static{Mechanism: ScramSHA1, Username: "u", Password: "s3cret-p"}},
+		{Static: Static{Username: "u", Password: "s3cret-p"}},
+		{Static: Static{Mechanism: Plain, Username: "u", Password: "s3cret-p"}},
+		{Static: Static{Mechanism: X509}},
+		{Static: Static{Mechanism: AWS, Username: "id", Password: "s3cret-p"}},
 	} {
 		all = append(all, mustNew(f, cred))
 	}
@@ -100,8 +100,8 @@ func FuzzReplies(f *testing.F) {
 		defer cancel()
 		// OIDC caches and pauses, so each run needs clients of its own.
 		clients := append(all[:len(all):len(all)],
-			mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: staticToken("s3cret-t")}),
-			mustNew(t, Credential{Mechanism: OIDC, OIDCHumanCallback: staticToken("s3cret-t")}))
+			mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: staticToken("s3cret-t")}),
+			mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: staticToken("s3cret-t")}))
 		for _, a := range clients {
 			conv := mustBegin(t, a)
 			replies := [][]byte{nil, one, two, one}

@@ -51,7 +51,7 @@ func TestLoginProviderWithoutUsername(t *testing.T) {
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "no user name") {
 		t.Errorf("%v", err)
 	}
-	plain := mustNew(t, Credential{Username: "u", Password: "p"})
+	plain := mustNew(t, Credential{Static: Static{Username: "u", Password: "p"}})
 	if as, err := plain.ForConnection(t.Context(), "db:27017"); as != plain || err != nil {
 		t.Errorf("%p, %v, want %p", as, err, plain)
 	}

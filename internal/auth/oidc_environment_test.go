@@ -17,7 +17,7 @@ import (
 
 func oidcEnv(t *testing.T, env Environment, props ...string) *Authenticator {
 	t.Helper()
-	cred := Credential{Mechanism: OIDC, Environment: env, Properties: map[string]string{}}
+	cred := Credential{Static: Static{Mechanism: OIDC, Properties: map[string]string{}}, Environment: env}
 	for i := 0; i < len(props); i += 2 {
 		if props[i] == "username" {
 			cred.Username = props[i+1]

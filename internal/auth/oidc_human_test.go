@@ -13,7 +13,7 @@ func TestOIDCHuman(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{refresh: "refresh"}
 		s := &idp{t: t, good: tokens("token1", "token2", "token3", "token4")}
-		a := mustNew(t, Credential{Mechanism: OIDC, Username: "alice", OIDCHumanCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC, Username: "alice"}, OIDCHumanCallback: p.call})
 		var last Conversation
 		connect := func() error {
 			t.Helper()
@@ -92,7 +92,7 @@ func TestOIDCHumanRefreshFails(t *testing.T) {
 			}
 			return token, err
 		}
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCHumanCallback: failing})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: failing})
 		conv := mustBegin(t, a)
 		if _, err := run(t, conv, nil, s.serve); err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestOIDCHumanRefreshFails(t *testing.T) {
 func TestOIDCHumanOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{sleep: time.Minute}
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCHumanCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: p.call})
 		var wg sync.WaitGroup
 		for range 5 {
 			conv := mustBegin(t, a)
@@ -171,7 +171,7 @@ func TestOIDCAllowedHosts(t *testing.T) {
 		{[]string{"*.Example.com"}, "a.example.com", true},
 	}
 	for _, test := range tests {
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCHumanCallback: callback, OIDCAllowedHosts: test.allowed})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: callback, OIDCAllowedHosts: test.allowed})
 		_, err := a.Begin(t.Context(), test.addr, nil)
 		if (err == nil) != test.want {
 			t.Errorf("%v and %q: %v", test.allowed, test.addr, err)
@@ -188,7 +188,7 @@ func TestOIDCAllowedHosts(t *testing.T) {
 		t.Error("the callback was called")
 	}
 	// Machines may go anywhere.
-	a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: callback})
+	a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: callback})
 	if _, err := a.Begin(t.Context(), "db.example.com:27017", nil); err != nil {
 		t.Error(err)
 	}

@@ -130,7 +130,7 @@ func TestOIDCMachine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{}
 		s := &idp{t: t, good: tokens("token1")}
-		a := mustNew(t, Credential{Mechanism: OIDC, Username: "client", OIDCCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC, Username: "client"}, OIDCCallback: p.call})
 		if conv, doc, err := a.Speculate(t.Context(), "h"); conv != nil || doc != nil || err != nil {
 			t.Errorf("speculates without a token: %v, %x, %v", conv, doc, err)
 		}
@@ -165,7 +165,7 @@ func TestOIDCMachine(t *testing.T) {
 func TestOIDCOtherErrorsKeepTheToken(t *testing.T) {
 	p := &provider{}
 	s := &idp{t: t, good: tokens("token1"), fail: []int{20}}
-	a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: p.call})
+	a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: p.call})
 	var e *Error
 	if _, err := run(t, mustBegin(t, a), nil, s.serve); !errors.As(err, &e) || e.Code != 20 {
 		t.Errorf("error is %v", err)
@@ -180,7 +180,7 @@ func TestOIDCReauthentication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{}
 		s := &idp{t: t, good: tokens("token1", "token2")}
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: p.call})
 		one, two := mustBegin(t, a), mustBegin(t, a)
 		for _, conv := range []Conversation{one, two} {
 			if _, err := run(t, conv, nil, s.serve); err != nil {
@@ -208,7 +208,7 @@ func TestOIDCSpeculation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{}
 		s := &idp{t: t, good: tokens("token1")}
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: p.call})
 		run(t, mustBegin(t, a), nil, s.serve)
 		s.expect("saslStart token1")
 
@@ -247,7 +247,7 @@ func TestOIDCSpeculation(t *testing.T) {
 func TestOIDCOneCallForManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{sleep: time.Second}
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: p.call})
 		var wg sync.WaitGroup
 		for range 10 {
 			conv := mustBegin(t, a)
@@ -272,7 +272,7 @@ func TestOIDCOneCallForManyConnections(t *testing.T) {
 func TestOIDCCallbackPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{}
-		a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: p.call})
+		a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: p.call})
 		s := &idp{t: t}
 		start := time.Now()
 		for range 3 {
@@ -306,9 +306,9 @@ func TestOIDCCallbackFailures(t *testing.T) {
 	}
 	for _, test := range tests {
 		for _, human := range []bool{false, true} {
-			cred := Credential{Mechanism: OIDC, OIDCCallback: test.callback}
+			cred := Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: test.callback}
 			if human {
-				cred = Credential{Mechanism: OIDC, OIDCHumanCallback: test.callback}
+				cred = Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: test.callback}
 			}
 			a := mustNew(t, cred)
 			s := &idp{t: t}
@@ -347,9 +347,9 @@ func TestOIDCCallbackTime(t *testing.T) {
 				took = time.Since(start)
 				return OIDCToken{}, ctx.Err()
 			}
-			cred := Credential{Mechanism: OIDC, OIDCCallback: wait}
+			cred := Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: wait}
 			if test.human {
-				cred = Credential{Mechanism: OIDC, OIDCHumanCallback: wait}
+				cred = Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: wait}
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			if test.given > 0 {
@@ -373,7 +373,7 @@ func TestOIDCCallbackTime(t *testing.T) {
 
 // The number of tries is bounded even if others keep filling the cache.
 func TestOIDCRestartsAreBounded(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: staticToken("token")})
+	a := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: staticToken("token")})
 	sent := 0
 	_, err := run(t, mustBegin(t, a), nil, func([]byte) []byte {
 		sent++
@@ -388,8 +388,8 @@ func TestOIDCRestartsAreBounded(t *testing.T) {
 }
 
 func TestDishonestOIDCServers(t *testing.T) {
-	human := Credential{Mechanism: OIDC, OIDCHumanCallback: staticToken("s3cret")}
-	machine := Credential{Mechanism: OIDC, OIDCCallback: staticToken("s3cret")}
+	human := Credential{Static: Static{Mechanism: OIDC}, OIDCHumanCallback: staticToken("s3cret")}
+	machine := Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: staticToken("s3cret")}
 	tests := []struct {
 		cred    Credential
 		replies [][]byte

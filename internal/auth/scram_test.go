@@ -65,7 +65,7 @@ func TestSpecificationVectors(t *testing.T) {
 	for _, test := range tests {
 		for _, long := range []bool{false, true} {
 			for _, speculative := range []bool{false, true} {
-				a := mustNew(t, Credential{Mechanism: test.mechanism, Username: "user", Password: "pencil", Source: "db"})
+				a := mustNew(t, Credential{Static: Static{Mechanism: test.mechanism, Username: "user", Password: "pencil", Source: "db"}})
 				for _, client := range []*scramClient{a.sha1, a.sha256} {
 					client.nonce = func() string { return test.nonce }
 				}
@@ -128,7 +128,7 @@ func TestScramUsersAndPasswords(t *testing.T) {
 		{ScramSHA256, "user", "", "", false},
 	}
 	for _, test := range tests {
-		a := mustNew(t, Credential{Mechanism: test.mechanism, Username: test.user, Password: test.password, PasswordSet: true})
+		a := mustNew(t, Credential{Static: Static{Mechanism: test.mechanism, Username: test.user, Password: test.password, PasswordSet: true}})
 		server := newScramServer(t, test.mechanism, test.user, test.stored, 4096)
 		n, err := run(t, mustBegin(t, a), nil, server.serve)
 		if (err != nil) != test.fails {
@@ -149,13 +149,13 @@ func TestScramUsersAndPasswords(t *testing.T) {
 
 func TestForbiddenPassword(t *testing.T) {
 	const password = "sec\u0007ret"
-	_, err := New(Credential{Mechanism: ScramSHA256, Username: "u", Password: password})
+	_, err := New(Credential{Static: Static{Mechanism: ScramSHA256, Username: "u", Password: password}})
 	var config *setup.Error
 	if !errors.As(err, &config) || config.Option != "password" {
 		t.Errorf("New returned %v", err)
 	}
 	// Without a mechanism it may still do for SCRAM-SHA-1.
-	a := mustNew(t, Credential{Username: "u", Password: password})
+	a := mustNew(t, Credential{Static: Static{Username: "u", Password: password}})
 	if conv, doc, err := a.Speculate(t.Context(), "localhost"); conv != nil || doc != nil || err != nil {
 		t.Errorf("Speculate returned %v, %v, %v", conv, doc, err)
 	}
@@ -170,7 +170,7 @@ func TestForbiddenPassword(t *testing.T) {
 }
 
 func TestNegotiation(t *testing.T) {
-	a := mustNew(t, Credential{Username: "\u00fcser.x", Password: "p", Database: "shop"})
+	a := mustNew(t, Credential{Static: Static{Username: "\u00fcser.x", Password: "p", Database: "shop"}})
 	if ns, ok := a.Negotiates(); !ok || ns != "shop.\u00fcser.x" {
 		t.Errorf("negotiates %q, %v", ns, ok)
 	}
@@ -194,7 +194,7 @@ func TestNegotiation(t *testing.T) {
 		t.Errorf("speculates %v, %v", doc, err)
 	}
 	for _, mechanism := range []string{ScramSHA1, ScramSHA256, Plain} {
-		a := mustNew(t, Credential{Mechanism: mechanism, Username: "u", Password: "p"})
+		a := mustNew(t, Credential{Static: Static{Mechanism: mechanism, Username: "u", Password: "p"}})
 		if ns, ok := a.Negotiates(); ok || ns != "" {
 			t.Errorf("%s negotiates %q", mechanism, ns)
 		}
@@ -205,7 +205,7 @@ func TestNegotiation(t *testing.T) {
 }
 
 func TestSaslStartShape(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "u", Password: "p"})
+	a := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA256, Username: "u", Password: "p"}})
 	cmd, done, err := mustBegin(t, a).Next(t.Context(), nil)
 	if done || err != nil {
 		t.Fatal(done, err)
@@ -224,7 +224,7 @@ func TestSaslStartShape(t *testing.T) {
 }
 
 func TestNoncesDiffer(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "u", Password: "p"})
+	a := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA256, Username: "u", Password: "p"}})
 	seen := map[string]bool{}
 	for range 100 {
 		cmd, _, _ := mustBegin(t, a).Next(t.Context(), nil)
@@ -238,7 +238,7 @@ func TestNoncesDiffer(t *testing.T) {
 // A server that repeats the client's proof does not get it into the error.
 func TestProofIsNotRepeated(t *testing.T) {
 	const first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
-	a := mustNew(t, Credential{Mechanism: ScramSHA256, Username: "user", Password: "pencil"})
+	a := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA256, Username: "user", Password: "pencil"}})
 	a.sha256.nonce = func() string { return "rOprNGfwEbeRWgbNEkqO" }
 	var proof string
 	_, err := run(t, mustBegin(t, a), nil, func(cmd []byte) []byte {

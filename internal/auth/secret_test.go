@@ -15,17 +15,17 @@ import (
 // Nothing that holds a secret prints it.
 func TestNothingPrintsSecrets(t *testing.T) {
 	const secret = "hunter2-s3cret"
-	cred := Credential{Mechanism: AWS, Username: "AKIA", Password: secret, Properties: map[string]string{"AWS_SESSION_TOKEN": secret}}
+	cred := Credential{Static: Static{Mechanism: AWS, Username: "AKIA", Password: secret, Properties: map[string]string{"AWS_SESSION_TOKEN": secret}}}
 	aws := mustNew(t, cred)
 	awsConv := mustBegin(t, aws)
 	awsConv.Next(t.Context(), nil)
-	scramAuth := mustNew(t, Credential{Mechanism: ScramSHA1, Username: "u", Password: secret})
+	scramAuth := mustNew(t, Credential{Static: Static{Mechanism: ScramSHA1, Username: "u", Password: secret}})
 	scramConv := mustBegin(t, scramAuth)
 	run(t, scramConv, nil, newScramServer(t, ScramSHA1, "u", secret, 4096).serve)
-	oidc := mustNew(t, Credential{Mechanism: OIDC, OIDCCallback: staticToken(secret)})
+	oidc := mustNew(t, Credential{Static: Static{Mechanism: OIDC}, OIDCCallback: staticToken(secret)})
 	oidcConv := mustBegin(t, oidc)
 	oidcConv.Next(t.Context(), nil)
-	plainConv := mustBegin(t, mustNew(t, Credential{Mechanism: Plain, Username: "u", Password: secret}))
+	plainConv := mustBegin(t, mustNew(t, Credential{Static: Static{Mechanism: Plain, Username: "u", Password: secret}}))
 	denied := (attempt{mechanism: Plain}).denied(reply{doc: build("errmsg", "wrong: "+secret)}, secret)
 
 	values := []any{

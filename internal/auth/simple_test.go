@@ -11,7 +11,7 @@ import (
 )
 
 func TestPlain(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: Plain, Username: "user", Password: "pencil"})
+	a := mustNew(t, Credential{Static: Static{Mechanism: Plain, Username: "user", Password: "pencil"}})
 	if conv, doc, err := a.Speculate(t.Context(), "localhost"); conv != nil || doc != nil || err != nil {
 		t.Errorf("Speculate returned %v, %v, %v", conv, doc, err)
 	}
@@ -35,7 +35,7 @@ func TestPlain(t *testing.T) {
 }
 
 func TestPlainRefusals(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: Plain, Username: "user", Password: "pencil"})
+	a := mustNew(t, Credential{Static: Static{Mechanism: Plain, Username: "user", Password: "pencil"}})
 	_, err := run(t, mustBegin(t, a), nil, func([]byte) []byte {
 		return errorReply(18, "AuthenticationFailed", "cannot bind user with pencil")
 	})
@@ -52,7 +52,7 @@ func TestPlainRefusals(t *testing.T) {
 
 func TestX509(t *testing.T) {
 	for _, user := range []string{"", "CN=client,OU=Drivers"} {
-		a := mustNew(t, Credential{Mechanism: X509, Username: user})
+		a := mustNew(t, Credential{Static: Static{Mechanism: X509, Username: user}})
 		want := build("authenticate", 1, "mechanism", "MONGODB-X509")
 		if user != "" {
 			want = build("authenticate", 1, "mechanism", "MONGODB-X509", "user", user)
@@ -89,7 +89,7 @@ func TestX509(t *testing.T) {
 }
 
 func TestReplyWithoutTextIsAnError(t *testing.T) {
-	a := mustNew(t, Credential{Mechanism: X509})
+	a := mustNew(t, Credential{Static: Static{Mechanism: X509}})
 	_, err := run(t, mustBegin(t, a), nil, func([]byte) []byte { return build("ok", 0) })
 	var e *Error
 	if !errors.As(err, &e) || !e.Server() {
@@ -98,7 +98,7 @@ func TestReplyWithoutTextIsAnError(t *testing.T) {
 }
 
 func TestReauthenticateWithoutTokens(t *testing.T) {
-	a := mustNew(t, Credential{Username: "u", Password: "p"})
+	a := mustNew(t, Credential{Static: Static{Username: "u", Password: "p"}})
 	last := mustBegin(t, a, ScramSHA1)
 	conv, err := a.Reauthenticate(t.Context(), "localhost", last)
 	if err != nil || conv.Mechanism() != ScramSHA1 {

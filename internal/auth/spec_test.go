@@ -39,7 +39,7 @@ func TestSpecificationCredentials(t *testing.T) {
 			if c == nil {
 				continue
 			}
-			cred := Credential{Mechanism: c.Mechanism, Source: c.Source, Username: c.Username, Properties: c.Properties}
+			cred := Credential{Static: Static{Mechanism: c.Mechanism, Source: c.Source, Username: c.Username, Properties: c.Properties}}
 			if c.Password != nil {
 				cred.Password, cred.PasswordSet = *c.Password, true
 			}

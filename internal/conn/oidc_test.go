@@ -89,18 +89,15 @@ func TestServerIsSilentAfterLogin(t *testing.T) {
 }
 
 func oidcConfig(t *testing.T, dial func(context.Context, string, string) (net.Conn, error), calls *int) *Config {
-	authn, err := auth.New(auth.Credential{
-		Mechanism: auth.OIDC,
-		OIDCHumanCallback: func(ctx context.Context, _ auth.OIDCArgs) (auth.OIDCToken, error) {
-			*calls++
-			select {
-			case <-time.After(time.Minute):
-				return auth.OIDCToken{AccessToken: "token"}, nil
-			case <-ctx.Done():
-				return auth.OIDCToken{}, ctx.Err()
-			}
-		},
-	})
+	authn, err := auth.New(auth.Credential{Static: auth.Static{Mechanism: auth.OIDC}, OIDCHumanCallback: func(ctx context.Context, _ auth.OIDCArgs) (auth.OIDCToken, error) {
+		*calls++
+		select {
+		case <-time.After(time.Minute):
+			return auth.OIDCToken{AccessToken: "token"}, nil
+		case <-ctx.Done():
+			return auth.OIDCToken{}, ctx.Err()
+		}
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +111,7 @@ func TestHelloRefusalHidesTokens(t *testing.T) {
 	issue := func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
 		return auth.OIDCToken{AccessToken: token}, nil
 	}
-	authn, err := auth.New(auth.Credential{Mechanism: auth.OIDC, OIDCCallback: issue})
+	authn, err := auth.New(auth.Credential{Static: auth.Static{Mechanism: auth.OIDC}, OIDCCallback: issue})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +150,7 @@ func TestHelloRefusalHidesTokens(t *testing.T) {
 // timeoutMS bounds each command of the handshake by itself, and connectTimeoutMS none of
 // them: but that of monitors, which have no timeoutMS.
 func TestTimeoutOfEachCommandOfTheHandshake(t *testing.T) {
-	authn, err := auth.New(auth.Credential{Mechanism: auth.OIDC, OIDCCallback: func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
+	authn, err := auth.New(auth.Credential{Static: auth.Static{Mechanism: auth.OIDC}, OIDCCallback: func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
 		time.Sleep(700 * time.Millisecond)
 		return auth.OIDCToken{AccessToken: "token"}, nil
 	}})
