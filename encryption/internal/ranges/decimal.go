@@ -65,7 +65,7 @@ func decimalOutside(err error, o Options) error {
 	}
 	least, _ := o.Min.AsDecimal128()
 	most, _ := o.Max.AsDecimal128()
-	return outside("to encrypt", least, most)
+	return outside(least, most)
 }
 
 func decimal(v bsonwire.Value) (coefficient *big.Int, exponent int, err error) {

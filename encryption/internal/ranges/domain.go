@@ -104,8 +104,9 @@ func (d *Domain) place(v bsonwire.Value) (uint128, error) {
 	return d.encode(v)
 }
 
-func outside(v, min, max any) error {
-	return fmt.Errorf("the value %v is outside of the range from %v to %v", v, min, max)
+// outside does not say the value, which is a secret.
+func outside(min, max any) error {
+	return fmt.Errorf("the value must be greater than or equal to the minimum value %v and less than or equal to the maximum value %v of its range", min, max)
 }
 
 // integers are in order of themselves, from the smallest that there may be.
@@ -121,7 +122,7 @@ func (d *Domain) integers(o Options) (uint128, error) {
 	d.encode = func(v bsonwire.Value) (uint128, error) {
 		i, ok := integer(v)
 		if !ok || i < least || i > most {
-			return uint128{}, outside("to encrypt", least, most)
+			return uint128{}, outside(least, most)
 		}
 		return uint128{lo: uint64(i) - uint64(least)}, nil
 	}
@@ -167,7 +168,7 @@ func (d *Domain) doubles(o Options) (uint128, error) {
 			return uint128{}, err
 		}
 		if f < least || f > most {
-			return uint128{}, outside("to encrypt", least, most)
+			return uint128{}, outside(least, most)
 		}
 		return uint128{lo: uint64(int64(math.Trunc(f*scale)) - int64(least*scale))}, nil
 	}

@@ -59,18 +59,18 @@ func (d *Domain) Cover(lower, upper bsonwire.Value, lowerIncluded, upperIncluded
 	last := uint128{}.filled(d.bits)
 	if !lowerIncluded {
 		if !from.less(last) {
-			return nil, fmt.Errorf("nothing is greater than the query's lower bound, which is the last value of the range")
+			return nil, fmt.Errorf("the query's lower bound must be less than the range maximum, if it is not in the range itself")
 		}
 		from = from.plus(1)
 	}
 	if !upperIncluded {
 		if to == (uint128{}) {
-			return nil, fmt.Errorf("nothing is less than the query's upper bound, which is the first value of the range")
+			return nil, fmt.Errorf("the query's upper bound must be greater than the range minimum, if it is not in the range itself")
 		}
 		to = to.plus(-1)
 	}
 	if to.less(from) {
-		return nil, fmt.Errorf("the query's lower bound is above its upper bound")
+		return nil, fmt.Errorf("the query's lower bound must be less than or equal to its upper bound")
 	}
 	c := cover{d: d, from: from, to: to}
 	c.descend(uint128{}, 0)
