@@ -5,6 +5,8 @@ go 1.26
 require (
 	github.com/mgxdb/mgx v0.0.0
 	github.com/mgxdb/mgx/embedded v0.0.0
+	github.com/mgxdb/mgx/mgxtest v0.0.0
+	github.com/mgxdb/mgx/mongo v0.0.0
 )
 
 require (
@@ -37,7 +39,6 @@ require (
 	github.com/jackc/puddle/v2 v2.2.2 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
-	github.com/mgxdb/mgx/mgxtest v0.0.0
 	github.com/montanaflynn/stats v0.7.1 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncruces/go-strftime v0.1.9 // indirect
@@ -85,3 +86,5 @@ replace (
 )
 
 replace github.com/mgxdb/mgx/mgxtest => ../mgxtest
+
+replace github.com/mgxdb/mgx/mongo => ../mongo

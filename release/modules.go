@@ -22,7 +22,7 @@ type module string
 // published are the modules that users require, each behind those that it requires
 // itself. unpublished are the others of go.work.
 var (
-	published   = []module{".", "embedded", "encryption", "mgxtest", "mgxotel", "mgxprom", "cmd/mgx"}
+	published   = []module{".", "embedded", "encryption", "mgxtest", "mgxotel", "mgxprom", "mongo", "cmd/mgx"}
 	unpublished = []module{"bench", "integration", "release", "unified"}
 )
 
