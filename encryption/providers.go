@@ -62,7 +62,7 @@ func (p AWS) make(name string, s kms.Service) (kms.Provider, error) {
 		if err := unnamed(name); err != nil {
 			return nil, err
 		}
-		environment, err := auth.New(auth.Credential{Mechanism: "MONGODB-AWS"})
+		environment, err := auth.New(auth.Credential{Static: auth.Static{Mechanism: "MONGODB-AWS"}})
 		if err != nil {
 			return nil, err
 		}
