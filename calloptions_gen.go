@@ -189,9 +189,10 @@ type (
 	}
 	// CreateCollectionOption is an option of CreateCollection.
 	//
-	// There are [Capped], [Clustered], [Comment], [ExpireAfter], [IndexDefaults],
-	// [PreAndPostImages], [StorageEngine], [Timeout], [Validator], [View],
-	// [WithCollation], [WithTimeSeries], [WithWriteConcern].
+	// There are [Capped], [Clustered], [Comment], [EncryptedFields],
+	// [ExpireAfter], [IndexDefaults], [PreAndPostImages], [StorageEngine],
+	// [Timeout], [Validator], [View], [WithCollation], [WithTimeSeries],
+	// [WithWriteConcern].
 	CreateCollectionOption interface {
 		applier
 		createCollectionOption()
@@ -210,7 +211,14 @@ type (
 		applier
 		renameOption()
 	}
-	// DropOption is an option of Collection.Drop, Database.Drop and DropDatabase.
+	// DropCollectionOption is an option of Collection.Drop.
+	//
+	// There are [Comment], [EncryptedFields], [Timeout], [WithWriteConcern].
+	DropCollectionOption interface {
+		applier
+		dropCollectionOption()
+	}
+	// DropOption is an option of Database.Drop and DropDatabase.
 	//
 	// There are [Comment], [Timeout], [WithWriteConcern].
 	DropOption interface {
@@ -419,6 +427,7 @@ type (
 		CreateCollectionOption
 		ModifyCollectionOption
 		RenameOption
+		DropCollectionOption
 		DropOption
 		CreateIndexOption
 		DropIndexOption
@@ -464,6 +473,7 @@ type (
 		CreateCollectionOption
 		ModifyCollectionOption
 		RenameOption
+		DropCollectionOption
 		DropOption
 		CreateIndexOption
 		DropIndexOption
@@ -631,6 +641,7 @@ type (
 		CreateCollectionOption
 		ModifyCollectionOption
 		RenameOption
+		DropCollectionOption
 		DropOption
 		CreateIndexOption
 		DropIndexOption
@@ -652,6 +663,11 @@ type (
 		RunCursorOption
 		WatchOption
 		HandleOption
+	}
+	// EncryptedFieldsOption is what [EncryptedFields] returns.
+	EncryptedFieldsOption interface {
+		CreateCollectionOption
+		DropCollectionOption
 	}
 )
 
@@ -681,6 +697,7 @@ func (option) deleteModelOption()       {}
 func (option) createCollectionOption()  {}
 func (option) modifyCollectionOption()  {}
 func (option) renameOption()            {}
+func (option) dropCollectionOption()    {}
 func (option) dropOption()              {}
 func (option) createIndexOption()       {}
 func (option) dropIndexOption()         {}

@@ -109,7 +109,7 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 		_ = c.logs.Close()
 		return nil, err
 	}
-	if err := c.attachEncryption(); err != nil {
+	if err := c.attachEncryption(options); err != nil {
 		over, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = c.Close(over)

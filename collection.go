@@ -60,14 +60,16 @@ func (c *Collection) read(name string, s *settings) exec.Op {
 
 // Drop drops the collection with its indexes. One that does not exist is no
 // error.
-func (c *Collection) Drop(ctx context.Context, options ...DropOption) error {
+//
+// With EncryptedFields, or on a client with Options.Encryption that knows (from its own
+// options, or from the server) that the collection has Queryable Encryption, the
+// collections that the server keeps beside it are dropped first.
+func (c *Collection) Drop(ctx context.Context, options ...DropCollectionOption) error {
+	s := collect(c.base, options)
 	if c.err != nil {
 		return c.err
 	}
-	err := c.db.command(ctx, "drop", c.name, collect(c.base, options), func(dst []byte, s *settings) ([]byte, error) {
-		return appendOptional(bsonwire.AppendString(dst, "drop", c.name), "comment", s.comment)
-	})
-	return ignore(err, ErrNamespaceNotFound)
+	return c.db.drop(ctx, c.name, &s)
 }
 
 // CountDocuments counts the documents that match the filter, by looking at them.

@@ -18,6 +18,7 @@ type collectionSettings struct {
 	timeSeries                        *TimeSeries
 	expireAfter                       *time.Duration
 	clustered, preImages              any
+	encryptedFields                   any
 }
 
 // creation returns the options of CreateCollection alone, to be changed.

@@ -168,21 +168,15 @@ func (db *Database) Drop(ctx context.Context, options ...DropOption) error {
 
 // CreateCollection creates a collection. Servers also create collections with
 // their first document; this one is for those with options.
+//
+// With EncryptedFields, or on a client whose Options.Encryption has some for this name,
+// it also creates what Queryable Encryption needs (server 7.0): the collections
+// enxcol_.<name>.esc and enxcol_.<name>.ecoc, and the index of __safeContent__.
 func (db *Database) CreateCollection(ctx context.Context, name string, options ...CreateCollectionOption) error {
 	if err := checkCollectionName(name); err != nil {
 		return err
 	}
-	return db.command(ctx, "create", name, collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
-		dst = bsonwire.AppendString(dst, "create", name)
-		dst, err := s.creation().append(dst)
-		if err != nil {
-			return dst, err
-		}
-		if dst, err = appendOptional(dst, "collation", s.collation); err != nil {
-			return dst, err
-		}
-		return appendOptional(dst, "comment", s.comment)
-	})
+	return db.create(ctx, name, collect(db.base, options))
 }
 
 // Timeout returns what bounds each operation of the handle, unless the call says
@@ -195,17 +189,23 @@ func (db *Database) command(ctx context.Context, name, collection string, s sett
 	if db.err != nil {
 		return db.err
 	}
-	op := writeOp(name, db.name, collection, &s)
-	op.Body = func(dst []byte) ([]byte, error) { return body(dst, &s) }
-	if s.commitQuorum != nil {
-		op.MinWireVersion = wireversion.CommitQuorum
-	}
+	op := db.commandOp(name, collection, &s, body)
 	res, err := db.client.run(ctx, &op)
 	if err != nil {
 		return err
 	}
 	defer res.Release()
 	return writeConcernErrorIn(res.Body)
+}
+
+// commandOp is the command of [Database.command].
+func (db *Database) commandOp(name, collection string, s *settings, body func(dst []byte, s *settings) ([]byte, error)) exec.Op {
+	op := writeOp(name, db.name, collection, s)
+	op.Body = func(dst []byte) ([]byte, error) { return body(dst, s) }
+	if s.commitQuorum != nil {
+		op.MinWireVersion = wireversion.CommitQuorum
+	}
+	return op
 }
 
 // onPrimary are the settings of a list: it comes from the primary, unless the call

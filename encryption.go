@@ -48,12 +48,12 @@ type CommandCipher interface {
 }
 
 // attachEncryption makes commands and replies go through the options' encryption.
-func (c *Client) attachEncryption() error {
+func (c *Client) attachEncryption(options *Options) error {
 	e := c.options.Encryption
 	if e == nil {
 		return nil
 	}
-	copied := c.options.clone()
+	copied := options.clone() // as they were given: another client can be made of them
 	cipher, err := e.Attach(c, &copied)
 	if err != nil {
 		return category(err, ErrConfiguration)

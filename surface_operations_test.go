@@ -177,7 +177,7 @@ func surfaceRest() []surfaceOp {
 		offers("Collection.Rename", "renameCollection", "", func(s *surface, o ...RenameOption) (any, error) {
 			return nothingOf(s.c.Rename(ctx, "b", o...))
 		}),
-		offers("Collection.Drop", "drop", "", func(s *surface, o ...DropOption) (any, error) { return only(s.c.Drop(ctx, o...)) }),
+		offers("Collection.Drop", "drop", "", func(s *surface, o ...DropCollectionOption) (any, error) { return only(s.c.Drop(ctx, o...)) }),
 		offers("Database.Drop", "dropDatabase", "", func(s *surface, o ...DropOption) (any, error) { return only(s.db.Drop(ctx, o...)) }),
 		offers("Client.DropDatabase", "dropDatabase", "", func(s *surface, o ...DropOption) (any, error) {
 			return only(s.DropDatabase(ctx, "d", o...))

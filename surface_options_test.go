@@ -149,6 +149,13 @@ func surfaceOtherOptions() []surfaceOption {
 		choice("WithTimeSeries", WithTimeSeries(ts), sent{"timeseries.timeField": "t"}),
 		choice("ExpireAfter", ExpireAfter(surfaceTime), sent{"expireAfterSeconds": "2"}),
 		choice("Clustered", Clustered(bson.D{{Key: "unique", Value: true}}), sent{"clusteredIndex.unique": "true"}),
+		choice("EncryptedFields", EncryptedFields(bson.D{{Key: "fields", Value: bson.A{}}}), sent{"encryptedFields.fields": "[]"}).
+			in("Database.CreateCollection", sent{
+				"create.clusteredIndex.key._id": "1", "create.clusteredIndex.unique": "true", "create.encryptedFields.fields": "{}",
+				"createIndexes.$db": "d", "createIndexes.createIndexes": "c",
+				"createIndexes.indexes.0.key.__safeContent__": "1", "createIndexes.indexes.0.name": "__safeContent___1",
+			}).
+			in("Collection.Drop", sent{}), // it drops more: see TestDropEncryptedCollection
 		choice("PreAndPostImages", PreAndPostImages(true), sent{"changeStreamPreAndPostImages.enabled": "true"}),
 		choice("IndexDefaults", IndexDefaults(bson.D{{Key: "a", Value: 1}}), sent{"indexOptionDefaults.a": "1"}),
 		choice("StorageEngine", StorageEngine(bson.D{{Key: "a", Value: 1}}), sent{"storageEngine.a": "1"}),

@@ -139,7 +139,7 @@ func fieldsIn(op *surfaceOp, opt *surfaceOption) (fields []string) {
 		parts := strings.Split(rest, ".")
 		field := parts[0]
 		switch {
-		case value == gone:
+		case value == gone, opt.name == "EncryptedFields" && parts[0] != "encryptedFields": // of the commands beside create
 			continue
 		case !inside:
 			field = "how documents are decoded"

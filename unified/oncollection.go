@@ -201,7 +201,7 @@ func (r *run) rename(c *mgx.Collection, a *arguments) (result, error) {
 }
 
 func (r *run) drop(c *mgx.Collection, a *arguments) error {
-	options, err := only[mgx.DropOption](a)
+	options, err := only[mgx.DropCollectionOption](a)
 	if err != nil {
 		return err
 	}

@@ -153,6 +153,8 @@ func (r *run) createCollection(db *mgx.Database, a *arguments) (result, error) {
 			options = append(options, mgx.WithTimeSeries(timeSeries(x)))
 		case "expireAfterSeconds":
 			options = append(options, mgx.ExpireAfter(x.seconds()))
+		case "encryptedFields":
+			options = append(options, mgx.EncryptedFields(x.document()))
 		case "clusteredIndex":
 			options = append(options, mgx.Clustered(x.document()))
 		case "changeStreamPreAndPostImages":
@@ -233,13 +235,17 @@ func (r *run) dropCollection(db *mgx.Database, a *arguments) error {
 		return err
 	}
 	var name string
-	var options []mgx.DropOption
+	var options []mgx.DropCollectionOption
 	err := a.each(func(key string, v argument) bool {
-		if key == "collection" {
+		switch key {
+		case "collection":
 			name = v.text()
-			return true
+		case "encryptedFields":
+			options = append(options, mgx.EncryptedFields(v.document()))
+		default:
+			return add(&options, key, v)
 		}
-		return add(&options, key, v)
+		return true
 	})
 	if err != nil {
 		return err

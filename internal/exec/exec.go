@@ -364,7 +364,11 @@ func (r *run) prepare(desc *sdam.Server) error {
 		least = max(least, op.MinWireUnacknowledged)
 	}
 	if least > desc.MaxWireVersion {
-		return &OperationError{Command: op.Name, Err: fmt.Errorf("%w: its wire version is %d, %d is needed", ErrUnsupported, desc.MaxWireVersion, least)}
+		err := fmt.Errorf("%w: its wire version is %d, %d is needed", ErrUnsupported, desc.MaxWireVersion, least)
+		if op.MinWireReason != "" {
+			err = fmt.Errorf("%s: %w", op.MinWireReason, err)
+		}
+		return &OperationError{Command: op.Name, Err: err}
 	}
 	sessions := desc.SessionTimeoutMinutes != nil || desc.ServiceID != nil
 	if m := desc.SessionTimeoutMinutes; m != nil {

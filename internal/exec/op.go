@@ -97,6 +97,8 @@ type Op struct {
 	// MinWireUnacknowledged is what it needs where the server cannot say that it
 	// does not know something.
 	MinWireVersion, MinWireUnacknowledged int32
+	// MinWireReason says why, beside the numbers; "": nothing need be said.
+	MinWireReason string
 	// Exhaust lets the server send further replies by itself.
 	Exhaust bool
 	// RawData asks for (or writes) documents as they are stored, where the server

@@ -44,9 +44,8 @@ var operations = []operation{
 	{"CreateCollection", "CreateCollection", []call{{"Database.CreateCollection", "create"}}},
 	{"ModifyCollection", "ModifyCollection", []call{{"Database.ModifyCollection", "collMod"}}},
 	{"Rename", "Rename", []call{{"Collection.Rename", "renameCollection"}}},
-	{"Drop", "Collection.Drop, Database.Drop and DropDatabase", []call{
-		{"Collection.Drop", "drop"}, {"Database.Drop", "dropDatabase"}, {"Client.DropDatabase", "dropDatabase"},
-	}},
+	{"DropCollection", "Collection.Drop", []call{{"Collection.Drop", "drop"}}},
+	{"Drop", "Database.Drop and DropDatabase", []call{{"Database.Drop", "dropDatabase"}, {"Client.DropDatabase", "dropDatabase"}}},
 	{"CreateIndex", "CreateIndex and CreateIndexes", []call{{"Collection.CreateIndex", "createIndexes"}, {"Collection.CreateIndexes", "createIndexes"}}},
 	{"DropIndex", "DropIndex, DropIndexByKeys and DropIndexes", []call{
 		{"Collection.DropIndex", "dropIndexes"}, {"Collection.DropIndexByKeys", "dropIndexes"}, {"Collection.DropIndexes", "dropIndexes"},
@@ -105,7 +104,7 @@ var (
 	findAndModify = list("FindOneAndDelete", "FindOneAndReplace", "FindOneAndUpdate")
 	updatingModel = list("UpdateModel", "UpdateManyModel", "ReplaceModel")
 	model         = list(updatingModel, "DeleteModel")
-	managing      = list("CreateCollection", "ModifyCollection", "Rename", "Drop", "CreateIndex", "DropIndex")
+	managing      = list("CreateCollection", "ModifyCollection", "Rename", "DropCollection", "Drop", "CreateIndex", "DropIndex")
 	listing       = list("ListDatabases", "ListCollections", "ListIndexes")
 )
 
@@ -225,6 +224,7 @@ var options = []option{
 		{name: "IndexDefaults", field: "`indexOptionDefaults`"},
 		{name: "StorageEngine", field: "`storageEngine`"},
 	}},
+	{"EncryptedFieldsOption", list("CreateCollection", "DropCollection"), []maker{{"EncryptedFields", "`encryptedFields`", on(nothing, "Collection.Drop")}}},
 }
 
 // cursors are the operations that return cursors over several batches.

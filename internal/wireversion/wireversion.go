@@ -58,6 +58,8 @@ const (
 	SecondaryWrites = MongoDB50
 	// ElectionIDFirst: electionId decides before setVersion who the newer primary is.
 	ElectionIDFirst = MongoDB60
+	// QueryableEncryption: the server keeps collections for it as drivers expect.
+	QueryableEncryption = MongoDB70
 	// BulkWrite: the server has the command bulkWrite.
 	BulkWrite = MongoDB80
 	// RawData: commands take rawData.
