@@ -489,7 +489,8 @@ func (a *analysis) into(name string, v bsonwire.Value) error {
 	if doc, ok := v.AsDocument(); ok && name == "$merge" {
 		target, _ = bsonwire.Lookup(doc, "into")
 	}
-	database, collection := a.database, ""
+	var collection string
+	database := a.database
 	if doc, ok := target.AsDocument(); ok {
 		if v, ok := bsonwire.Lookup(doc, "db"); ok {
 			database, _ = v.AsString()

@@ -368,3 +368,28 @@ func TestAnalysis(t *testing.T) {
 		})
 	}
 }
+
+// Without analysis, values stay as they are, and servers are told of Queryable Encryption.
+func TestBypassQueries(t *testing.T) {
+	x := Analyser{Source: known, Encrypter: naming{}, BypassQueries: true}
+	for command, told := range map[string]bool{
+		`{"insert": "q", "documents": [{"eq": "1"}]}`:                                                          true,
+		`{"find": "q", "filter": {"eq": "1"}}`:                                                                 true,
+		`{"find": "f", "filter": {"ssn": "1"}}`:                                                                false,
+		`{"explain": {"find": "q", "filter": {"eq": "1"}}}`:                                                    true,
+		`{"bulkWrite": 1, "ops": [{"insert": 0, "document": {"eq": "1"}}], "nsInfo": [{"ns": "db.q"}]}`:        true,
+		`{"createIndexes": "q", "indexes": [{"name": "a", "partialFilterExpression": {"eq": "1"}, "key": 1}]}`: false,
+	} {
+		out, err := x.Encrypt(t.Context(), "db", raw(command))
+		if err != nil {
+			t.Errorf("%s: %v", command, err)
+			continue
+		}
+		if s := out.String(); strings.Contains(s, `"encryptionInformation"`) != told || strings.Contains(s, "«") {
+			t.Errorf("%s becomes %s", command, s)
+		}
+	}
+	if _, err := x.Encrypt(t.Context(), "db", raw(`{"killOp": 1}`)); err == nil {
+		t.Error("killOp is sent")
+	}
+}

@@ -21,6 +21,9 @@ type Source interface {
 type Analyser struct {
 	Source    Source
 	Encrypter placeholder.Encrypter
+	// BypassQueries leaves values as they are: whoever calls has encrypted them. Servers are told of Queryable Encryption
+	// all the same.
+	BypassQueries bool
 }
 
 // analysis is that of one command.
@@ -41,6 +44,8 @@ type analysis struct {
 	schema *Schema
 	root   *Node
 	vars   map[string]*Node
+
+	unanalysed bool // values are left as they are
 
 	collation bool  // strings are compared by another than the simple collation
 	payloads  int32 // of ranges, so far
@@ -85,7 +90,7 @@ func (x *Analyser) Encrypt(ctx context.Context, database string, command bson.Ra
 	if err := bsonwire.Validate(command); err != nil {
 		return nil, refuse("the command is damaged: %v", err)
 	}
-	a := &analysis{ctx: ctx, source: x.Source, encrypter: x.Encrypter, database: database}
+	a := &analysis{ctx: ctx, source: x.Source, encrypter: x.Encrypter, database: database, unanalysed: x.BypassQueries}
 	a.dst = make([]byte, 0, len(command)+len(command)/4)
 	var start int
 	a.dst, start = bsonwire.Begin(a.dst)
@@ -113,9 +118,7 @@ func (a *analysis) whatever(command []byte) error {
 	case refused:
 		return refuse("command not supported for auto encryption: %s", r.Key())
 	case bypassed:
-		for r := bsonwire.NewReader(command); r.Next(); {
-			a.value(string(r.Key()), r.Value())
-		}
+		a.copied(command)
 		return nil
 	}
 	switch a.name {
@@ -145,11 +148,20 @@ func (a *analysis) whatever(command []byte) error {
 	if err := a.begin(s); err != nil {
 		return err
 	}
-	if err := a.elements(command); err != nil {
+	if a.unanalysed {
+		a.copied(command)
+	} else if err := a.elements(command); err != nil {
 		return err
 	}
 	a.appendInformation()
 	return nil
+}
+
+// copied appends the elements of a document as they are.
+func (a *analysis) copied(doc []byte) {
+	for r := bsonwire.NewReader(doc); r.Next(); {
+		a.value(string(r.Key()), r.Value())
+	}
 }
 
 // begin begins with the documents of a collection.

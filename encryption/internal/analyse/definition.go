@@ -19,6 +19,10 @@ func (a *analysis) definition(command []byte) error {
 	if err := a.begin(s); err != nil {
 		return err
 	}
+	if a.unanalysed {
+		a.copied(command)
+		return nil
+	}
 	for r := bsonwire.NewReader(command); r.Next(); {
 		key, v := string(r.Key()), r.Value()
 		switch {
@@ -41,11 +45,8 @@ func (a *analysis) definition(command []byte) error {
 	return nil
 }
 
-// defined is the schema of the collection that a command defines. Only what its expressions are compared with needs one.
+// defined is the schema of the collection that a command defines.
 func (a *analysis) defined(command []byte) (*Schema, error) {
-	if a.name == "createIndexes" && !mentionsKey(command, "partialFilterExpression") {
-		return Plain(), nil
-	}
 	if a.name == "collMod" || a.name == "createIndexes" {
 		return a.source.Schema(a.ctx, a.database, a.collection)
 	}
@@ -97,22 +98,6 @@ func withKeys(fields []byte) bson.Raw {
 		doc = bsonwire.End(doc, array)
 	}
 	return bsonwire.End(doc, start)
-}
-
-// mentionsKey reports whether a document has a key in the documents of its arrays.
-func mentionsKey(command []byte, key string) bool {
-	list, _ := bsonwire.Lookup(command, "indexes")
-	if list.Type != bson.TypeArray && list.Type != bson.TypeEmbeddedDocument {
-		return false
-	}
-	for r := bsonwire.NewReader(list.Data); r.Next(); {
-		if doc, ok := r.Value().AsDocument(); ok {
-			if _, ok := bsonwire.Lookup(doc, key); ok {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // validator appends a validator: a $jsonSchema, and conditions.
@@ -238,9 +223,7 @@ func (a *analysis) compaction(command []byte) error {
 	if err != nil {
 		return err
 	}
-	for r := bsonwire.NewReader(command); r.Next(); {
-		a.value(string(r.Key()), r.Value())
-	}
+	a.copied(command)
 	if s.Kind != Queryable {
 		return nil // the server says what is missing
 	}
@@ -279,6 +262,8 @@ func (a *analysis) bulkWrite(command []byte) error {
 				i++
 				return a.nsInfo(key, v, spaces[i-1])
 			})
+		case key == "ops" && isList && a.unanalysed:
+			a.value(key, v)
 		case key == "ops" && isList:
 			several := count(list) > 1
 			err = a.array(key, list, func(key string, v bsonwire.Value) error {
@@ -341,9 +326,7 @@ func (a *analysis) namespaces(command []byte) (list []space, err error) {
 // nsInfo appends a namespace, with what the server has to know of its encryption.
 func (a *analysis) nsInfo(key string, v bsonwire.Value, s space) error {
 	return a.document(key, func() error {
-		for r := bsonwire.NewReader(v.Data); r.Next(); {
-			a.value(string(r.Key()), r.Value())
-		}
+		a.copied(v.Data)
 		if s.schema.Kind == Queryable && len(s.schema.tokens) > 0 {
 			a.queryable = []namespaced{{s.database + "." + s.collection, s.schema}}
 			a.appendInformation()
