@@ -15,7 +15,7 @@ func compressFrame(dst, frame []byte, with compress.Compressor) ([]byte, error) 
 		return nil, err
 	}
 	payload := frame[wire.HeaderLen:]
-	dst, start := wire.BeginCompressed(dst, h.RequestID, h.ResponseTo, h.OpCode, len(payload), wire.CompressorID(with.ID()))
+	dst, start := wire.BeginCompressed(dst, h.RequestID, h.ResponseTo, h.OpCode, len(payload), with.ID())
 	if dst, err = with.Compress(dst, payload); err != nil {
 		return nil, fmt.Errorf("compress with %s: %w", with.Name(), err)
 	}
@@ -28,7 +28,7 @@ func decompressFrame(frame []byte, maxSize int32) (*wire.Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
-	with, err := compress.ByID(byte(c.Compressor))
+	with, err := compress.ByID(c.Compressor)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", wire.ErrMalformed, err)
 	}

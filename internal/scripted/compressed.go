@@ -14,7 +14,7 @@ func unpack(frame []byte) (plain []byte, compressor string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	with, err := compress.ByID(byte(c.Compressor))
+	with, err := compress.ByID(c.Compressor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -40,7 +40,7 @@ func Compress(frame []byte, compressor string, size int) []byte {
 	if size < 0 {
 		size = len(payload)
 	}
-	out, start := wire.BeginCompressed(nil, h.RequestID, h.ResponseTo, h.OpCode, size, wire.CompressorID(with.ID()))
+	out, start := wire.BeginCompressed(nil, h.RequestID, h.ResponseTo, h.OpCode, size, with.ID())
 	if out, err = with.Compress(out, payload); err != nil {
 		panic(err)
 	}

@@ -2,33 +2,22 @@ package wire
 
 import "encoding/binary"
 
-// CompressorID names a compression algorithm in OP_COMPRESSED.
-type CompressorID uint8
-
-// The compressors of the specification "OP_COMPRESSED".
-const (
-	CompressorNoop   CompressorID = 0
-	CompressorSnappy CompressorID = 1
-	CompressorZlib   CompressorID = 2
-	CompressorZstd   CompressorID = 3
-)
-
 // Compressed is a parsed OP_COMPRESSED. Data aliases the frame.
 type Compressed struct {
 	Header
 	OriginalOp       OpCode
 	UncompressedSize int32 // of the original message without its header
-	Compressor       CompressorID
+	Compressor       byte  // its number in the specification
 	Data             []byte
 }
 
 // BeginCompressed appends the header of an OP_COMPRESSED. The caller appends
 // the compressed payload, then calls End.
-func BeginCompressed(dst []byte, requestID, responseTo int32, original OpCode, uncompressedSize int, id CompressorID) ([]byte, int) {
+func BeginCompressed(dst []byte, requestID, responseTo int32, original OpCode, uncompressedSize int, compressor byte) ([]byte, int) {
 	dst, start := Begin(dst, requestID, responseTo, OpCompressed)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(original))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(uncompressedSize))
-	return append(dst, byte(id)), start
+	return append(dst, compressor), start
 }
 
 // ParseCompressed parses a whole OP_COMPRESSED. The size that it announces
@@ -45,7 +34,7 @@ func ParseCompressed(b []byte, maxSize int32) (Compressed, error) {
 		Header:           h,
 		OriginalOp:       OpCode(binary.LittleEndian.Uint32(p)),
 		UncompressedSize: int32(binary.LittleEndian.Uint32(p[4:])),
-		Compressor:       CompressorID(p[8]),
+		Compressor:       p[8],
 		Data:             p[9:],
 	}
 	if c.OriginalOp == OpCompressed {

@@ -55,13 +55,6 @@ func EndSequence(dst []byte, start int) []byte { return End(dst, start) }
 // SequenceOverhead is what a sequence section adds to its documents, in bytes.
 func SequenceOverhead(identifier string) int { return 1 + 4 + len(identifier) + 1 }
 
-// AppendChecksum ends an OP_MSG that was begun with ChecksumPresent: it fills
-// in the length and appends the checksum.
-func AppendChecksum(dst []byte, start int) []byte {
-	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start+4))
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
-}
-
 // Sequence is a section of documents.
 type Sequence struct {
 	Identifier string

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mgxdb/mgx/bson"
 	"github.com/spf13/cobra"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/jsonlines"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )

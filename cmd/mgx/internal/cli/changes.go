@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )
 

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/jsonlines"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/progress"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"

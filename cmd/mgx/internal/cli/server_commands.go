@@ -7,9 +7,9 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )
 

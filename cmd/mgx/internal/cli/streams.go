@@ -7,8 +7,7 @@ import (
 	"io"
 	"syscall"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 )

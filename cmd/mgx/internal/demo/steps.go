@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"github.com/mgxdb/mgx"
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/places"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
 	"github.com/mgxdb/mgx/embedded"

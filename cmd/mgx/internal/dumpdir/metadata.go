@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/bson"
-
 	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 	"github.com/mgxdb/mgx/internal/transfer"
 )

@@ -15,8 +15,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 )
 

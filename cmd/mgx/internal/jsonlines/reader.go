@@ -14,8 +14,7 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
+	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/extjson"
 )
 
