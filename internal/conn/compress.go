@@ -2,7 +2,6 @@ package conn
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/wire"
@@ -45,6 +44,3 @@ func decompressFrame(frame []byte, maxSize int32) (*wire.Buffer, error) {
 
 // usualRatio is how many bytes one compressed byte seldom stands for more of.
 const usualRatio = 16
-
-// arrayKey is the key of an array's element.
-func arrayKey(i int) string { return strconv.Itoa(i) }

@@ -1,11 +1,9 @@
 package conn
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
@@ -13,8 +11,8 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
-	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
+	"github.com/mgxdb/mgx/internal/setup"
 	"github.com/mgxdb/mgx/internal/wire"
 )
 
@@ -81,30 +79,27 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, Inter
 // authentication. The address is "host:port" or the path of a Unix socket.
 // greeted, if not nil, is told of the hello's reply before authentication begins.
 func Dial(ctx context.Context, address string, cfg *Config, greeted func(*sdam.Server)) (*Conn, error) {
-	return dial(ctx, address, cfg, setup{authn: cfg.Auth, greeted: greeted})
+	return dial(ctx, address, cfg, opening{authn: cfg.Auth, greeted: greeted})
 }
 
 // DialMonitor is Dial without authentication and without a socket timeout: the
 // way of a connection that only watches the server.
 func DialMonitor(ctx context.Context, address string, cfg *Config) (*Conn, error) {
-	return dial(ctx, address, cfg, setup{monitor: true})
+	return dial(ctx, address, cfg, opening{monitor: true})
 }
 
-// setup is what tells the two kinds of connections apart.
-type setup struct {
+// opening is what tells the two kinds of connections apart.
+type opening struct {
 	authn   *auth.Authenticator
 	greeted func(*sdam.Server)
 	monitor bool
 }
 
-func dial(ctx context.Context, address string, cfg *Config, how setup) (*Conn, error) {
+func dial(ctx context.Context, address string, cfg *Config, how opening) (*Conn, error) {
 	// One limit for the three steps, whoever's it is that ends first.
 	outer := ctx
-	if cfg.ConnectTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, cfg.ConnectTimeout)
-		defer cancel()
-	}
+	ctx, cancel := setup.Limit(ctx, cfg.ConnectTimeout)
+	defer cancel()
 	c := &Conn{address: address, cfg: cfg, maxMessage: wire.DefaultMaxMessageSize, monitor: how.monitor, interrupted: make(chan struct{}, 1)}
 	c.interrupt = c.onInterrupt
 
@@ -209,254 +204,3 @@ func OpenSocket(ctx context.Context, network, address string) (net.Conn, error) 
 
 // IsUnix reports whether an address is the path of a Unix domain socket.
 func IsUnix(address string) bool { return strings.Contains(address, "/") }
-
-// hello runs the handshake: the first hello, with what was negotiated in it,
-// then authentication. ctx has connectTimeoutMS, outer has not.
-func (c *Conn) hello(ctx, outer context.Context, how setup) error {
-	authn := how.authn
-	var speculative auth.Conversation
-	var first []byte
-	if authn != nil {
-		var err error
-		step, cancel := c.step(ctx)
-		defer cancel()
-		if authn, err = authn.ForConnection(step, c.address); err != nil {
-			return c.late(ctx, c.authError(err))
-		}
-		if speculative, first, err = authn.Speculate(step, c.address); err != nil {
-			return c.late(ctx, c.authError(err))
-		}
-	}
-	useMsg := c.cfg.API != nil || c.cfg.LoadBalanced
-	doc := c.helloDocument(useMsg, authn, first)
-
-	id := wire.NextRequestID()
-	buf := wire.GetBuffer(len(doc) + 64)
-	defer buf.Release()
-	if useMsg {
-		buf.B, _ = wire.BeginMsg(buf.B, id, 0, 0)
-		buf.B = wire.End(append(wire.BeginBody(buf.B), doc...), 0)
-	} else {
-		buf.B = wire.AppendQuery(buf.B, id, "admin", doc)
-	}
-	began := time.Now()
-	step, cancel := c.step(ctx)
-	defer cancel()
-	r, err := c.RoundTrip(step, buf.B, false)
-	if err != nil {
-		e := c.late(ctx, err).(*Error)
-		e.Op = "hello"
-		if c.cfg.Secure == nil && errors.Is(e.Err, io.EOF) {
-			e.Err = fmt.Errorf("%w; a server that asks for TLS does that (then set tls=true)", e.Err)
-		}
-		return e
-	}
-	c.greetingTook = time.Since(began)
-	defer r.Release()
-	desc, err := sdam.ParseHello(c.address, r.Body)
-	var refused *fault.Refusal
-	switch {
-	case errors.As(err, &refused):
-		return c.fail("hello", Handshake, true, quotable(refused, speculative))
-	case err != nil:
-		return c.fail("hello", Protocol, true, err)
-	}
-	if c.cfg.LoadBalanced && desc.ServiceID == nil {
-		return c.fail("hello", Handshake, true, errLoadBalanced)
-	}
-	if how.greeted != nil {
-		how.greeted(desc)
-	}
-	if authn != nil && authn.Interactive() {
-		ctx = outer // a person is slow, and the server has its time for each command
-	}
-	if err := c.authenticate(ctx, authn, desc, speculative, r.Body); err != nil {
-		return err
-	}
-	// The server may announce less than it accepts, never more than is sane.
-	if n := desc.MaxMessageSizeBytes; n > wire.HeaderLen {
-		c.maxMessage = min(max(n, wire.DefaultMaxMessageSize), maxAnnounced)
-	}
-	if how.monitor {
-		c.greeting = sdam.Hello{Server: desc, Reply: bytes.Clone(r.Body)}
-	}
-	c.compressor = compress.Negotiate(c.cfg.Compressors, desc.Compression)
-	c.desc = desc
-	return nil
-}
-
-// maxAnnounced bounds what a server may say of its largest message: the memory for
-// one is there before its bytes are. Known servers all say DefaultMaxMessageSize.
-const maxAnnounced = 4 * wire.DefaultMaxMessageSize
-
-func (c *Conn) helloDocument(useMsg bool, authn *auth.Authenticator, speculative []byte) []byte {
-	doc, start := bsonwire.Begin(make([]byte, 0, 1024))
-	if useMsg {
-		doc = bsonwire.AppendInt32(doc, "hello", 1)
-	} else {
-		doc = bsonwire.AppendInt32(doc, "isMaster", 1)
-	}
-	doc = bsonwire.AppendBoolean(doc, "helloOk", true)
-	doc = bsonwire.AppendBoolean(doc, "backpressure", true) // this client slows down when asked to
-	if c.cfg.Metadata != nil {
-		if m := c.cfg.Metadata(); m != nil {
-			doc = bsonwire.AppendDocument(doc, "client", m)
-		}
-	}
-	var at int
-	doc, at = bsonwire.BeginArray(doc, "compression")
-	for i, comp := range c.cfg.Compressors {
-		doc = bsonwire.AppendString(doc, arrayKey(i), comp.Name())
-	}
-	doc = bsonwire.End(doc, at)
-	if c.cfg.LoadBalanced {
-		doc = bsonwire.AppendBoolean(doc, "loadBalanced", true)
-	}
-	if authn != nil {
-		if ns, ok := authn.Negotiates(); ok {
-			doc = bsonwire.AppendString(doc, "saslSupportedMechs", ns)
-		}
-		if speculative != nil {
-			doc = bsonwire.AppendDocument(doc, "speculativeAuthenticate", speculative)
-		}
-	}
-	if useMsg {
-		doc = c.cfg.API.Append(doc)
-		doc = bsonwire.AppendString(doc, "$db", "admin")
-	}
-	return bsonwire.End(doc, start)
-}
-
-// authenticate runs the conversation, from where speculation got to.
-func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc *sdam.Server, conv auth.Conversation, hello []byte) error {
-	// Arbiters hold no users.
-	if authn == nil || desc.Kind == sdam.RSArbiter {
-		return nil
-	}
-	var reply []byte
-	if conv != nil {
-		if v, ok := bsonwire.Lookup(hello, "speculativeAuthenticate"); ok {
-			reply, _ = v.AsDocument()
-		}
-	}
-	if reply == nil {
-		var err error
-		step, cancel := c.step(ctx)
-		if authn.Interactive() {
-			step = ctx
-		}
-		conv, err = authn.Begin(step, c.address, desc.SASLSupportedMechs)
-		if cancel(); err != nil {
-			return c.late(ctx, c.authError(err))
-		}
-	}
-	return c.converse(ctx, conv, reply)
-}
-
-// Authenticated reports whether the connection has proven who the client is.
-func (c *Conn) Authenticated() bool { return c.proof != nil }
-
-// Reauthenticate proves anew who the client is, after the server answered a
-// command with [fault.ReauthenticationRequired]: the credential has expired.
-// The connection must have been authenticated. After an error it is of no more
-// use.
-func (c *Conn) Reauthenticate(ctx context.Context) error {
-	err := c.proveAgain(ctx)
-	if err != nil && c.broken == nil {
-		c.broken = err
-	}
-	return err
-}
-
-func (c *Conn) proveAgain(ctx context.Context) error {
-	authn, err := c.cfg.Auth.ForConnection(ctx, c.address)
-	if err != nil {
-		return c.authError(err)
-	}
-	conv, err := authn.Reauthenticate(ctx, c.address, c.proof)
-	if err != nil {
-		return c.authError(err)
-	}
-	return c.converse(ctx, conv, nil)
-}
-
-// maxRounds bounds a conversation with a server that never comes to an end.
-const maxRounds = 16
-
-func (c *Conn) converse(ctx context.Context, conv auth.Conversation, reply []byte) error {
-	c.proof = conv
-	var held Reply
-	defer func() { held.Release() }()
-	for range maxRounds {
-		step, cancel := c.step(ctx)
-		if c.cfg.Auth.Interactive() {
-			step = ctx
-		}
-		cmd, done, err := conv.Next(step, reply)
-		if cancel(); err != nil {
-			return c.late(ctx, c.authError(err))
-		}
-		if cmd == nil && done {
-			return nil
-		}
-		r, err := c.command(ctx, conv.Database(), cmd)
-		if err != nil {
-			return err
-		}
-		held.Release()
-		held, reply = r, r.Body
-		if done {
-			return nil
-		}
-	}
-	return c.authError(errors.New("the server does not end the authentication conversation"))
-}
-
-func (c *Conn) authError(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return c.fail("authenticate", Context, true, err)
-	}
-	return c.fail("authenticate", Auth, true, err)
-}
-
-// command sends a command document with $db and the API version added.
-func (c *Conn) command(ctx context.Context, db string, cmd []byte) (Reply, error) {
-	buf := wire.GetBuffer(len(cmd) + 128)
-	defer buf.Release()
-	b, start := wire.BeginMsg(buf.B, wire.NextRequestID(), 0, 0)
-	b = wire.BeginBody(b)
-	at := len(b)
-	b = append(b, cmd[:len(cmd)-1]...)
-	b = c.cfg.API.Append(b)
-	b = bsonwire.AppendString(b, "$db", db)
-	b = bsonwire.End(b, at)
-	buf.B = wire.End(b, start)
-	limited, cancel := ctx, func() {}
-	if c.desc == nil { // the handshake's
-		if limited, cancel = c.step(ctx); !c.timed() && c.cfg.ConnectTimeout > 0 {
-			limited, cancel = context.WithTimeout(ctx, c.cfg.ConnectTimeout)
-		}
-	}
-	defer cancel()
-	r, err := c.RoundTrip(limited, buf.B, false)
-	if err != nil && c.desc == nil {
-		err = c.late(ctx, err)
-	}
-	return r, err
-}
-
-// quotable makes what a server says fit for an error: it was told what the
-// conversation, if any, holds, and may repeat it.
-func quotable(r *fault.Refusal, told auth.Conversation) *fault.Refusal {
-	r.Message, r.Raw, r.Details = auth.Quote(r.Message, told), nil, nil
-	return r
-}
-
-// Refusal returns the error that a reply tells, a *fault.Refusal fit to be shown, or
-// nil.
-func Refusal(reply []byte) error {
-	if r := fault.Refuse(reply); r != nil {
-		return quotable(r, nil)
-	}
-	return nil
-}

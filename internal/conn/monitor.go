@@ -2,11 +2,9 @@ package conn
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
-	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/wire"
 )
@@ -22,35 +20,26 @@ func (c *Conn) Check(ctx context.Context, await *sdam.TopologyVersion, maxAwait 
 	if await != nil {
 		flags = wire.ExhaustAllowed
 	}
-	b, start := wire.BeginMsg(buf.B, wire.NextRequestID(), 0, flags)
-	b = wire.BeginBody(b)
-	b, at := bsonwire.Begin(b)
-	if c.desc.HelloOK || c.cfg.API != nil || c.cfg.LoadBalanced {
-		b = bsonwire.AppendInt32(b, "hello", 1)
-	} else {
-		b = bsonwire.AppendInt32(b, "isMaster", 1)
-		b = bsonwire.AppendBoolean(b, "helloOk", true)
-	}
-	if await != nil {
-		var in int
-		b, in = bsonwire.BeginDocument(b, "topologyVersion")
+	buf.B = c.cfg.message(buf.B, flags, "admin", func(b []byte) []byte {
+		known := c.desc.HelloOK || c.cfg.declared()
+		if b = appendHello(b, known); !known {
+			b = bsonwire.AppendBoolean(b, "helloOk", true)
+		}
+		if await == nil {
+			return b
+		}
+		b, in := bsonwire.BeginDocument(b, "topologyVersion")
 		b = bsonwire.AppendObjectID(b, "processId", await.ProcessID)
 		b = bsonwire.AppendInt64(b, "counter", await.Counter)
 		b = bsonwire.End(b, in)
-		b = bsonwire.AppendInt64(b, "maxAwaitTimeMS", maxAwait.Milliseconds())
-	}
-	b = c.cfg.API.Append(b)
-	b = bsonwire.AppendString(b, "$db", "admin")
-	b = bsonwire.End(b, at)
-	buf.B = wire.End(b, start)
-	r, err := c.RoundTrip(ctx, buf.B, false)
-	return c.greeted(r, err)
+		return bsonwire.AppendInt64(b, "maxAwaitTimeMS", maxAwait.Milliseconds())
+	})
+	return c.checked(c.RoundTrip(ctx, buf.B, false))
 }
 
 // Next waits for a reply that the server sends by itself after Check.
 func (c *Conn) Next(ctx context.Context) (sdam.Hello, error) {
-	r, err := c.Receive(ctx)
-	return c.greeted(r, err)
+	return c.checked(c.Receive(ctx))
 }
 
 // Hello returns the hello of a monitor connection's handshake, and how long it took.
@@ -59,17 +48,12 @@ func (c *Conn) Hello() (hello sdam.Hello, took time.Duration) { return c.greetin
 // More reports whether the server will send another reply by itself.
 func (c *Conn) More() bool { return c.more }
 
-// greeted reads the reply to a hello. Its bytes are the caller's. That of a server
-// which refuses is a *fault.Refusal.
-func (c *Conn) greeted(r Reply, err error) (sdam.Hello, error) {
+// checked reads the reply to a check. Its bytes are the caller's.
+func (c *Conn) checked(r Reply, err error) (sdam.Hello, error) {
 	if err != nil {
 		return sdam.Hello{}, err
 	}
-	server, err := sdam.ParseHello(c.address, r.Body)
-	var refused *fault.Refusal
-	if errors.As(err, &refused) {
-		err = quotable(refused, nil)
-	}
+	server, err := c.parseHello(r.Body, nil)
 	if err != nil {
 		return sdam.Hello{}, err
 	}

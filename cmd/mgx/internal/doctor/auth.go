@@ -58,7 +58,7 @@ func authenticate(ctx context.Context, w *walk, s *server) *Finding {
 func anonymous(ctx context.Context, w *walk, s *server) *Finding {
 	limited, cancel := w.attempt(ctx)
 	defer cancel()
-	_, err := call(limited, w, s.conn, "admin", bson.D{{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: true}})
+	_, err := call(limited, s.conn, "admin", bson.D{{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: true}})
 	var refused *fault.Refusal
 	if errors.As(err, &refused) && (refused.Code == fault.Unauthorized || strings.Contains(refused.Message, "auth")) {
 		return find(Failed, "auth.needed", "the server demands a user: it says %q", refused.Message).
@@ -146,7 +146,7 @@ func (w *walk) mechanisms(ctx context.Context, s *server) []string {
 	}
 	defer func() { _ = c.Close() }() // only looked at
 	a := w.cfg.Auth
-	reply, err := call(ctx, w, c, "admin", bson.D{{Key: "hello", Value: 1}, {Key: "saslSupportedMechs", Value: a.Source() + "." + a.Username()}})
+	reply, err := call(ctx, c, "admin", bson.D{{Key: "hello", Value: 1}, {Key: "saslSupportedMechs", Value: a.Source() + "." + a.Username()}})
 	if err != nil {
 		return nil
 	}

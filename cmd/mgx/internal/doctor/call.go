@@ -6,21 +6,15 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/internal/conn"
-	"github.com/mgxdb/mgx/internal/wire"
 )
 
 // call runs a command on a connection. A reply that says no is a *fault.Refusal.
-func call(ctx context.Context, w *walk, c *conn.Conn, database string, command bson.D) (bson.Raw, error) {
-	doc, err := bson.Marshal(append(command, bson.E{Key: "$db", Value: database}))
+func call(ctx context.Context, c *conn.Conn, database string, command bson.D) (bson.Raw, error) {
+	doc, err := bson.Marshal(command)
 	if err != nil {
 		return nil, err
 	}
-	frame, start := wire.BeginMsg(nil, wire.NextRequestID(), 0, 0)
-	frame = wire.BeginBody(frame)
-	at := len(frame)
-	frame = w.cfg.API.Append(append(frame, doc[:len(doc)-1]...))
-	frame = wire.End(append(frame, 0), at)
-	r, err := c.RoundTrip(ctx, wire.End(frame, start), false)
+	r, err := c.Command(ctx, database, doc)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func ping(ctx context.Context, w *walk, s *server) *Finding {
 func (w *walk) command(ctx context.Context, s *server, command bson.D) (bson.Raw, error) {
 	ctx, cancel := w.attempt(ctx)
 	defer cancel()
-	return call(ctx, w, s.conn, "admin", command)
+	return call(ctx, s.conn, "admin", command)
 }
 
 // quantile returns what p percent of the sorted samples do not exceed, by the
