@@ -5,11 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,17 +17,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"github.com/mgxdb/mgx/internal/banktest"
 	"github.com/mgxdb/mgx/mgxtest"
 )
 
 // soakFor is how long each soak goes on: go test -run TestSoak -soak 10m .
 var soakFor = flag.Duration("soak", 2*time.Second, "how long writers work while servers fail")
-
-const (
-	writers  = 32
-	accounts = 24
-	opening  = 1000
-)
 
 // soak is a bank whose money moves in transactions while its servers fail. The
 // official driver is the witness: nothing that it was told to be done is lost, nothing
@@ -41,9 +33,7 @@ type soak struct {
 	client *mongo.Client
 	db     *mongo.Database
 
-	mu    sync.Mutex
-	acked map[string]bool // documents that an acknowledged write or commit made
-	stats [4]atomic.Int64 // transfers done and given up, notes done and given up
+	transfers, notes banktest.Book
 }
 
 func TestSoakReplicaSet(t *testing.T) {
@@ -56,15 +46,20 @@ func TestSoakSharded(t *testing.T) {
 	runSoak(t, dep)
 }
 
+func TestSoakLoadBalanced(t *testing.T) {
+	dep := mgxtest.LoadBalanced(t, mgxtest.Mongoses(3), mgxtest.ElectionTimeout(40*time.Millisecond), mgxtest.StalePrimary(120*time.Millisecond))
+	runSoak(t, dep)
+}
+
 func runSoak(t *testing.T, dep *mgxtest.Deployment) {
 	client := connect(t, dep.URI(), func(o *options.ClientOptions) {
 		o.SetWriteConcern(writeconcern.Majority()).SetReadConcern(readconcern.Majority()).SetServerSelectionTimeout(3 * time.Second)
 	})
-	s := &soak{t: t, dep: dep, client: client, db: client.Database("bank"), acked: map[string]bool{}}
+	s := &soak{t: t, dep: dep, client: client, db: client.Database("bank")}
 	ctx, stop := context.WithTimeout(t.Context(), *soakFor)
 	defer stop()
-	for i := range accounts {
-		_, err := s.db.Collection("accounts").InsertOne(context10(t), kv("_id", i, "balance", opening))
+	for i := range banktest.Accounts {
+		_, err := s.db.Collection("accounts").InsertOne(context10(t), kv("_id", i, "balance", banktest.Opening))
 		must(t, err)
 	}
 	stream, err := s.db.Watch(t.Context(), mongo.Pipeline{}, options.ChangeStream().SetMaxAwaitTime(100*time.Millisecond))
@@ -73,13 +68,13 @@ func runSoak(t *testing.T, dep *mgxtest.Deployment) {
 	go func() { watched <- s.follow(stream, quit) }()
 
 	var wg sync.WaitGroup
-	for w := range writers {
+	for w := range banktest.Writers {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				if i%4 == 3 {
 					s.note(fmt.Sprintf("note %d-%d", w, i))
 				} else {
-					s.transfer(fmt.Sprintf("transfer %d-%d", w, i))
+					s.transfer(banktest.Transfer(w, i))
 				}
 			}
 		})
@@ -91,15 +86,17 @@ func runSoak(t *testing.T, dep *mgxtest.Deployment) {
 			}
 		})
 	}
-	s.havoc(ctx)
+	must(t, banktest.Havoc(ctx, s.dep, 60*time.Millisecond))
 	wg.Wait()
 	s.settle()
 	final := s.final()
 	s.check(final)
 	close(quit)
 	s.checkStream(<-watched, final)
-	t.Logf("%d transfers and %d notes done, %d and %d given up", s.stats[0].Load(), s.stats[2].Load(), s.stats[1].Load(), s.stats[3].Load())
-	if s.stats[0].Load() == 0 || s.stats[2].Load() == 0 {
+	transfers, lost := s.transfers.Counts()
+	notes, missing := s.notes.Counts()
+	t.Logf("%d transfers and %d notes done, %d and %d given up", transfers, notes, lost, missing)
+	if transfers == 0 || notes == 0 {
 		t.Error("nothing was done")
 	}
 }
@@ -111,24 +108,16 @@ func (s *soak) note(id string) {
 	_, err := s.db.Collection("ledger").InsertOne(ctx, kv("_id", id))
 	switch {
 	case err == nil:
-		s.done(id, 2)
+		s.notes.Done(id)
 	case mongo.IsDuplicateKeyError(err):
 		s.t.Errorf("%s was inserted twice: %v", id, err)
 	default:
-		s.stats[3].Add(1)
+		s.notes.GivenUp()
 	}
 }
 
-func (s *soak) done(id string, stat int) {
-	s.stats[stat].Add(1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.acked[id] = true
-}
-
 // transfer moves money and notes it, all or nothing.
-func (s *soak) transfer(id string) {
-	from, to, amount := rand.IntN(accounts), rand.IntN(accounts), 1+rand.IntN(5)
+func (s *soak) transfer(e banktest.Entry) {
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
 	session, err := s.client.StartSession()
@@ -136,21 +125,21 @@ func (s *soak) transfer(id string) {
 	defer session.EndSession(context.Background())
 	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
 		a := s.db.Collection("accounts")
-		if _, err := a.UpdateOne(ctx, kv("_id", from), kv("$inc", kv("balance", -amount))); err != nil {
+		if _, err := a.UpdateOne(ctx, kv("_id", e.From), kv("$inc", kv("balance", -e.Amount))); err != nil {
 			return nil, err
 		}
-		if _, err := s.db.Collection("ledger").InsertOne(ctx, kv("_id", id, "from", from, "to", to, "amount", amount)); err != nil {
+		if _, err := s.db.Collection("ledger").InsertOne(ctx, e); err != nil {
 			return nil, err
 		}
-		return a.UpdateOne(ctx, kv("_id", to), kv("$inc", kv("balance", amount)))
+		return a.UpdateOne(ctx, kv("_id", e.To), kv("$inc", kv("balance", e.Amount)))
 	})
 	switch {
 	case err == nil:
-		s.done(id, 0)
+		s.transfers.Done(e.ID)
 	case mongo.IsDuplicateKeyError(err):
-		s.t.Errorf("%s was done twice: %v", id, err)
+		s.t.Errorf("%s was done twice: %v", e.ID, err)
 	default:
-		s.stats[1].Add(1)
+		s.transfers.GivenUp()
 	}
 }
 
@@ -163,7 +152,7 @@ func (s *soak) audit() {
 	defer session.EndSession(context.Background())
 	coll := s.db.Collection("accounts", options.Collection().SetReadPreference(readpref.SecondaryPreferred()))
 	for range 2 {
-		if sum, ok := s.sum(mongo.NewSessionContext(ctx, session), coll); ok && sum != accounts*opening {
+		if sum, ok := s.sum(mongo.NewSessionContext(ctx, session), coll); ok && sum != banktest.Accounts*banktest.Opening {
 			s.t.Errorf("a snapshot has %d in all accounts", sum)
 		}
 	}
@@ -185,50 +174,6 @@ func (s *soak) sum(ctx context.Context, coll *mongo.Collection) (int64, bool) {
 	return sum, true
 }
 
-// havoc makes servers fail until the time is over.
-func (s *soak) havoc(ctx context.Context) {
-	for i := 0; ctx.Err() == nil; i++ {
-		p, err := s.dep.WaitPrimary(ctx)
-		if err != nil {
-			return
-		}
-		others := s.dep.Secondaries()
-		switch i % 6 {
-		case 0:
-			_ = s.dep.StepDown()
-		case 1:
-			p.Kill()
-			time.Sleep(100 * time.Millisecond)
-			must(s.t, p.Restart())
-		case 2:
-			s.dep.Partition(p)
-			time.Sleep(180 * time.Millisecond)
-			s.dep.Heal()
-		case 3:
-			if len(others) > 0 {
-				others[0].PauseReplication()
-				time.Sleep(50 * time.Millisecond)
-				_ = s.dep.StepDown()
-				others[0].ResumeReplication()
-			}
-		case 4:
-			s.dep.Isolate(p)
-			time.Sleep(150 * time.Millisecond)
-			s.dep.Heal()
-		case 5:
-			if routers := s.dep.Mongoses(); len(routers) > 0 {
-				r := routers[rand.IntN(len(routers))]
-				r.Kill()
-				time.Sleep(50 * time.Millisecond)
-				must(s.t, r.Restart())
-			} else {
-				p.CloseConnections()
-			}
-		}
-		time.Sleep(60 * time.Millisecond)
-	}
-}
-
 func (s *soak) settle() {
 	s.dep.Heal()
 	for _, m := range s.dep.Members() {
@@ -241,36 +186,17 @@ func (s *soak) settle() {
 	must(s.t, err)
 }
 
-// entry is a document of the ledger.
-type ledgerEntry struct {
-	ID       string `bson:"_id"`
-	From, To int
-	Amount   int64
-}
-
-func (s *soak) final() []ledgerEntry {
+func (s *soak) final() []banktest.Entry {
 	cur, err := s.db.Collection("ledger").Find(context10(s.t), kv())
 	must(s.t, err)
-	var out []ledgerEntry
+	var out []banktest.Entry
 	must(s.t, cur.All(context10(s.t), &out))
 	return out
 }
 
 // check holds what is stored against what was acknowledged, and the members against
 // each other.
-func (s *soak) check(final []ledgerEntry) {
-	stored := map[string]bool{}
-	balance := map[int]int64{}
-	for _, e := range final {
-		stored[e.ID] = true
-		balance[e.From] -= e.Amount
-		balance[e.To] += e.Amount
-	}
-	for id := range s.acked {
-		if !stored[id] {
-			s.t.Errorf("%s was acknowledged and is gone", id)
-		}
-	}
+func (s *soak) check(final []banktest.Entry) {
 	for _, m := range s.dep.Members() {
 		direct := connect(s.t, m.URI(), func(o *options.ClientOptions) { o.SetReadPreference(readpref.Nearest()) }).Database("bank")
 		cur, err := direct.Collection("accounts").Find(context10(s.t), kv())
@@ -280,9 +206,13 @@ func (s *soak) check(final []ledgerEntry) {
 			Balance int64
 		}
 		must(s.t, cur.All(context10(s.t), &docs))
+		balances := map[int]int64{}
 		for _, d := range docs {
-			if d.Balance != opening+balance[d.ID] {
-				s.t.Errorf("%s: account %d has %d, by the ledger %d", m, d.ID, d.Balance, opening+balance[d.ID])
+			balances[d.ID] = d.Balance
+		}
+		for _, book := range []*banktest.Book{&s.transfers, &s.notes} {
+			for _, wrong := range book.Audit(final, balances) {
+				s.t.Errorf("%s: %s", m, wrong)
 			}
 		}
 		if n := count(s.t, direct.Collection("ledger"), kv()); n != int64(len(final)) {
@@ -359,9 +289,8 @@ func closedAfter(d time.Duration) <-chan struct{} {
 
 // checkStream holds the events against what is stored: each insert once, each writer's
 // in its order, and the balances that the updates left.
-func (s *soak) checkStream(events []bson.Raw, final []ledgerEntry) {
-	seen := map[string]int{}
-	order := map[string]int{}
+func (s *soak) checkStream(events []bson.Raw, final []banktest.Entry) {
+	var seen []string
 	last := bson.Timestamp{}
 	balance := map[int64]int64{}
 	for _, ev := range events {
@@ -373,29 +302,13 @@ func (s *soak) checkStream(events []bson.Raw, final []ledgerEntry) {
 		}
 		switch ev.Lookup("operationType").StringValue() {
 		case "insert":
-			id := ev.Lookup("documentKey", "_id").StringValue()
-			seen[id]++
-			var w, n int
-			kind, rest, _ := strings.Cut(id, " ")
-			if _, err := fmt.Sscanf(rest, "%d-%d", &w, &n); err == nil {
-				key := fmt.Sprint(w)
-				if n < order[key] {
-					s.t.Errorf("%s %s came after %d", kind, rest, order[key])
-				}
-				order[key] = n
-			}
+			seen = append(seen, ev.Lookup("documentKey", "_id").StringValue())
 		case "update":
 			balance[ev.Lookup("documentKey", "_id").AsInt64()] = ev.Lookup("updateDescription", "updatedFields", "balance").AsInt64()
 		}
 	}
-	for _, e := range final {
-		if seen[e.ID] != 1 {
-			s.t.Errorf("the stream has %d events of %s", seen[e.ID], e.ID)
-		}
-		delete(seen, e.ID)
-	}
-	for id := range seen {
-		s.t.Errorf("the stream has an event of %s, which is not there", id)
+	for _, wrong := range banktest.Once(seen, final) {
+		s.t.Errorf("the stream: %s", wrong)
 	}
 	cur, err := s.db.Collection("accounts").Find(context10(s.t), kv())
 	must(s.t, err)

@@ -3,86 +3,110 @@ package failover
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/consumer"
+	"github.com/mgxdb/mgx/internal/banktest"
 	"github.com/mgxdb/mgx/mgxtest"
-)
-
-const (
-	bankWriters  = 32
-	bankAccounts = 24
-	bankOpening  = 1000
 )
 
 // bank is money that moves between accounts in transactions while servers fail.
 type bank struct {
+	banktest.Book
 	t      *testing.T
 	dep    *mgxtest.Deployment
 	client *mgx.Client
 	db     *mgx.Database
-
-	mu              sync.Mutex
-	acknowledged    map[string]bool
-	done, abandoned atomic.Int64
 }
 
 // TestBank moves money between accounts in transactions while primaries step down, die
-// and are cut off. The sum never changes, no transfer that was acknowledged is lost or
-// doubled, and a change stream sees
-// each that took place once, those of a writer in order. With MGX_SOAK=2m it goes
-// on for so long.
+// and are cut off, and routers die. The sum never changes, no transfer that was
+// acknowledged is lost or doubled, a change stream sees each that took place once, those
+// of a writer in order, and so does a consumer that keeps its place in the database and
+// is started again and again. With MGX_SOAK=2m each goes on for so long.
 func TestBank(t *testing.T) {
-	dep := mgxtest.ReplicaSet(t, 5, mgxtest.ElectionTimeout(40*time.Millisecond))
-	client := connect(t, dep.URI(), func(o *mgx.Options) {
-		o.WriteConcern, o.ReadConcern = mgx.Majority(), "majority"
-		o.ServerSelectionTimeout = 3 * time.Second
-	})
-	b := &bank{t: t, dep: dep, client: client, db: client.Database("bank"), acknowledged: map[string]bool{}}
-	for i := range bankAccounts {
-		_, err := b.db.Collection("accounts").InsertOne(bounded(t), bson.D{{Key: "_id", Value: i}, {Key: "balance", Value: bankOpening}})
+	options := []mgxtest.Option{mgxtest.ElectionTimeout(40 * time.Millisecond), mgxtest.StalePrimary(120 * time.Millisecond)}
+	routed := append([]mgxtest.Option{mgxtest.Mongoses(3)}, options...)
+	for _, kind := range []struct {
+		name  string
+		start func() (*mgxtest.Deployment, error)
+	}{
+		{"replica set", func() (*mgxtest.Deployment, error) { return mgxtest.NewReplicaSet(5, options...) }},
+		{"sharded", func() (*mgxtest.Deployment, error) { return mgxtest.NewSharded(routed...) }},
+		{"load-balanced", func() (*mgxtest.Deployment, error) { return mgxtest.NewLoadBalanced(routed...) }},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			dep, err := kind.start()
+			check(t, err)
+			t.Cleanup(dep.Close)
+			client := connect(t, dep.URI(), func(o *mgx.Options) {
+				o.WriteConcern, o.ReadConcern = mgx.Majority(), mgx.ReadConcernMajority
+				o.ServerSelectionTimeout = 3 * time.Second
+			})
+			b := &bank{t: t, dep: dep, client: client, db: client.Database("bank")}
+			b.run(soak(t, 3*time.Second))
+		})
+	}
+}
+
+func (b *bank) run(lasts time.Duration) {
+	t := b.t
+	for i := range banktest.Accounts {
+		_, err := b.db.Collection("accounts").InsertOne(bounded(t), bson.D{{Key: "_id", Value: i}, {Key: "balance", Value: banktest.Opening}})
 		check(t, err)
 	}
-	lasts := soak(t, 3*time.Second)
-	life, end := context.WithTimeout(t.Context(), lasts+2*patience)
+	for _, name := range []string{"ledger", "seen"} {
+		check(t, b.db.CreateCollection(bounded(t), name))
+	}
+	life, end := context.WithTimeout(t.Context(), 2*lasts+2*patience)
 	defer end()
 	stream, err := b.db.Collection("ledger").Watch(life, nil)
 	check(t, err)
-	seen := make(chan []string, 1)
-	go func() { seen <- b.follow(life, stream) }()
+	watched, consumed := make(chan []string, 1), make(chan int, 1)
+	go func() { watched <- b.follow(life, stream) }()
+	positioned := make(chan struct{})
+	go func() { consumed <- b.consume(life, positioned) }()
+	<-positioned
 
 	ctx, stop := context.WithTimeout(t.Context(), lasts)
 	defer stop()
 	var wg sync.WaitGroup
-	for w := range bankWriters {
+	for w := range banktest.Writers {
 		wg.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				b.transfer(fmt.Sprintf("transfer %d-%d", w, i))
+				b.transfer(banktest.Transfer(w, i))
+				time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // or the consumer would be far behind
 			}
 		})
 	}
-	b.havoc(ctx)
+	check(t, banktest.Havoc(ctx, b.dep, 200*time.Millisecond))
 	wg.Wait()
 	b.settle()
-	b.audit(<-seen)
-	t.Logf("%d transfers done and %d given up in %v", b.done.Load(), b.abandoned.Load(), lasts)
-	if b.done.Load() == 0 {
+	ledger := b.audit()
+	for _, wrong := range banktest.Once(<-watched, ledger) {
+		t.Errorf("the change stream: %s", wrong)
+	}
+	starts := <-consumed
+	for _, wrong := range banktest.Once(b.seen(), ledger) {
+		t.Errorf("the consumer: %s", wrong)
+	}
+	done, given := b.Counts()
+	t.Logf("%d transfers done and %d given up in %v, %d in the ledger; the consumer was started %d times", done, given, lasts, len(ledger), starts)
+	if done == 0 {
 		t.Error("nothing was done")
 	}
 }
 
 // transfer moves money and notes it, all or nothing.
-func (b *bank) transfer(id string) {
-	from, to, amount := rand.IntN(bankAccounts), rand.IntN(bankAccounts), 1+rand.IntN(5)
+func (b *bank) transfer(e banktest.Entry) {
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
-	add := func(account, n int) func(context.Context) error {
+	add := func(account int, n int64) func(context.Context) error {
 		return func(ctx context.Context) error {
 			_, err := b.db.Collection("accounts").UpdateOne(ctx, bson.D{{Key: "_id", Value: account}},
 				bson.D{{Key: "$inc", Value: bson.D{{Key: "balance", Value: n}}}})
@@ -90,12 +114,11 @@ func (b *bank) transfer(id string) {
 		}
 	}
 	note := func(ctx context.Context) error {
-		_, err := b.db.Collection("ledger").InsertOne(ctx, bson.D{
-			{Key: "_id", Value: id}, {Key: "from", Value: from}, {Key: "to", Value: to}, {Key: "amount", Value: amount}})
+		_, err := b.db.Collection("ledger").InsertOne(ctx, e)
 		return err
 	}
 	err := b.client.WithTransaction(ctx, func(ctx context.Context) error {
-		for _, step := range []func(context.Context) error{add(from, -amount), note, add(to, amount)} {
+		for _, step := range []func(context.Context) error{add(e.From, -e.Amount), note, add(e.To, e.Amount)} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -104,23 +127,20 @@ func (b *bank) transfer(id string) {
 	})
 	switch {
 	case err == nil:
-		b.done.Add(1)
-		b.mu.Lock()
-		b.acknowledged[id] = true
-		b.mu.Unlock()
+		b.Done(e.ID)
 	case errors.Is(err, mgx.ErrDuplicateKey):
-		b.t.Errorf("%s was done twice: %v", id, err)
+		b.t.Errorf("%s was done twice: %v", e.ID, err)
 	default:
-		b.abandoned.Add(1)
+		b.GivenUp()
 	}
 }
 
-// follow returns what a consumer of the ledger's changes sees, until the last entry.
+// last is the id of the ledger's last entry, which is no transfer.
+const last = "end"
+
+// follow returns what a change stream sees of the ledger, until the last entry.
 func (b *bank) follow(ctx context.Context, stream *mgx.ChangeStream) (ids []string) {
-	type entry struct {
-		ID string `bson:"_id"`
-	}
-	for e, err := range mgx.Changes[entry](ctx, stream) {
+	for e, err := range mgx.Changes[banktest.Entry](ctx, stream) {
 		if err != nil {
 			b.t.Errorf("the change stream ended: %v", err)
 			return ids
@@ -128,7 +148,7 @@ func (b *bank) follow(ctx context.Context, stream *mgx.ChangeStream) (ids []stri
 		if e.Operation != "insert" {
 			continue
 		}
-		if e.FullDocument.ID == "end" {
+		if e.FullDocument.ID == last {
 			return ids
 		}
 		ids = append(ids, e.FullDocument.ID)
@@ -136,29 +156,68 @@ func (b *bank) follow(ctx context.Context, stream *mgx.ChangeStream) (ids []stri
 	return ids
 }
 
-// havoc makes primaries fail until the time is over.
-func (b *bank) havoc(ctx context.Context) {
-	for i := 0; ctx.Err() == nil; i++ {
-		p, err := b.dep.WaitPrimary(ctx)
-		if err != nil {
-			return
+// sighting is what the consumer writes down of an entry. A second one of it would be
+// refused.
+type sighting struct {
+	ID string `bson:"_id"`
+	N  int    `bson:"n"`
+}
+
+// consume has a consumer write down what it sees, in transactions with its position,
+// until the last entry. Now and then it ends, and another one goes on. It returns how
+// many there were.
+func (b *bank) consume(ctx context.Context, positioned chan<- struct{}) (starts int) {
+	n := 0
+	ended := errors.New("the last entry was seen")
+	handle := func(ctx context.Context, e *mgx.ChangeEvent[banktest.Entry]) error {
+		if e.Operation != "insert" {
+			return nil
 		}
-		switch i % 4 {
-		case 0:
-			_ = b.dep.StepDown()
-		case 1:
-			p.Kill()
-			time.Sleep(100 * time.Millisecond)
-			check(b.t, p.Restart())
-		case 2:
-			b.dep.Partition(p)
-			time.Sleep(180 * time.Millisecond)
-			b.dep.Heal()
-		case 3:
-			p.CloseConnections()
+		if e.FullDocument.ID == last {
+			return ended
 		}
-		time.Sleep(200 * time.Millisecond)
+		n++ // grows, also where the transaction is repeated
+		_, err := b.db.Collection("seen").InsertOne(ctx, sighting{e.FullDocument.ID, n})
+		return err
 	}
+	options := consumer.Options{
+		Store: consumer.InCollection(b.db.Collection("consumers")), Lease: 2 * time.Second, Transactional: b.client,
+		Watch: []mgx.WatchOption{mgx.MaxAwaitTime(50 * time.Millisecond)},
+	}
+	go func() {
+		defer close(positioned)
+		for ctx.Err() == nil {
+			if _, version, err := options.Store.Load(ctx, "audit/position"); err == nil && version > 0 {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	for ctx.Err() == nil {
+		starts++
+		turn, end := context.WithTimeout(ctx, time.Second+time.Duration(rand.IntN(2000))*time.Millisecond)
+		err := consumer.Run(turn, b.db.Collection("ledger"), "audit", handle, options)
+		end()
+		switch {
+		case errors.Is(err, ended):
+			return starts
+		case !errors.Is(err, context.DeadlineExceeded):
+			b.t.Errorf("the consumer ended: %v", err)
+			return starts
+		}
+	}
+	b.t.Error("the consumer did not come to the last entry")
+	return starts
+}
+
+// seen returns what the consumer wrote down, in the order in which it did.
+func (b *bank) seen() (ids []string) {
+	list, err := mgx.Collect[sighting](b.db.Collection("seen").Find(bounded(b.t), nil, mgx.Sort("n")))
+	check(b.t, err)
+	for _, s := range list {
+		ids = append(ids, s.ID)
+	}
+	return ids
 }
 
 // settle waits for a primary. What a majority has after that is final.
@@ -166,60 +225,26 @@ func (b *bank) settle() {
 	b.dep.Heal()
 	_, err := b.dep.WaitPrimary(bounded(b.t))
 	check(b.t, err)
-	_, err = b.db.Collection("ledger").InsertOne(bounded(b.t), bson.D{{Key: "_id", Value: "end"}})
+	_, err = b.db.Collection("ledger").InsertOne(bounded(b.t), bson.D{{Key: "_id", Value: last}})
 	check(b.t, err)
 }
 
-// audit holds accounts, ledger, acknowledgements and what the consumer saw against
-// each other.
-func (b *bank) audit(seen []string) {
-	t := b.t
-	type entry struct {
-		ID               string `bson:"_id"`
-		From, To, Amount int
-	}
-	ledger, err := mgx.Collect[entry](b.db.Collection("ledger").Find(bounded(t), bson.D{{Key: "amount", Value: bson.D{{Key: "$gt", Value: 0}}}}))
-	check(t, err)
-	balances, stored, sum := map[int]int{}, map[string]bool{}, 0
-	for _, e := range ledger {
-		stored[e.ID] = true
-		balances[e.From] -= e.Amount
-		balances[e.To] += e.Amount
-	}
-	for id := range b.acknowledged {
-		if !stored[id] {
-			t.Errorf("%s was acknowledged and is gone", id)
-		}
-	}
+// audit holds accounts, ledger and acknowledgements against each other, and returns the
+// ledger.
+func (b *bank) audit() []banktest.Entry {
+	ledger, err := mgx.Collect[banktest.Entry](b.db.Collection("ledger").Find(bounded(b.t), bson.D{{Key: "amount", Value: bson.D{{Key: "$gt", Value: 0}}}}))
+	check(b.t, err)
 	accounts, err := mgx.Collect[struct {
-		ID      int `bson:"_id"`
-		Balance int
-	}](b.db.Collection("accounts").Find(bounded(t), nil))
-	check(t, err)
+		ID      int   `bson:"_id"`
+		Balance int64 `bson:"balance"`
+	}](b.db.Collection("accounts").Find(bounded(b.t), nil))
+	check(b.t, err)
+	balances := map[int]int64{}
 	for _, a := range accounts {
-		sum += a.Balance
-		if want := bankOpening + balances[a.ID]; a.Balance != want {
-			t.Errorf("account %d has %d, by the ledger %d", a.ID, a.Balance, want)
-		}
+		balances[a.ID] = a.Balance
 	}
-	if sum != bankAccounts*bankOpening {
-		t.Errorf("all accounts have %d", sum)
+	for _, wrong := range b.Audit(ledger, balances) {
+		b.t.Error(wrong)
 	}
-	times, latest := map[string]int{}, map[int]int{}
-	for _, id := range seen {
-		var writer, number int
-		if _, err := fmt.Sscanf(id, "transfer %d-%d", &writer, &number); err != nil {
-			t.Fatal(err)
-		}
-		if before, ok := latest[writer]; ok && number <= before {
-			t.Errorf("the consumer saw %s after number %d of the same writer", id, before)
-		}
-		latest[writer] = number
-		if times[id]++; times[id] > 1 || !stored[id] {
-			t.Errorf("the consumer saw %s %d times; it is in the ledger: %v", id, times[id], stored[id])
-		}
-	}
-	if len(times) != len(ledger) {
-		t.Errorf("the consumer saw %d of %d transfers", len(times), len(ledger))
-	}
+	return ledger
 }
