@@ -303,3 +303,18 @@ func TestChangeStreamLabels(t *testing.T) {
 	p := dial(t, dep.Secondaries()[0])
 	p.fails("shop", watching("a", kv()), 13435, "ResumableChangeStreamError")
 }
+
+// A router that loses the member of a change stream says that the stream can go on,
+// though no member said so.
+func TestRouterLosesTheMemberOfAStream(t *testing.T) {
+	dep := mgxtest.Sharded(t)
+	q := dial(t, dep.Mongoses()[0])
+	q.ok("shop", insert("a", kv("_id", 0)))
+	w := q.watch("shop", "a", kv())
+	for _, m := range dep.Members() {
+		defer m.FailCommand(mgxtest.FailCommand{Commands: []string{"getMore"}, Times: 1, CloseConnection: true, Internal: true})()
+	}
+	if reply := w.more(); codeOf(reply) != 6 || !hasLabel(reply, "ResumableChangeStreamError") {
+		t.Error(reply)
+	}
+}

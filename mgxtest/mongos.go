@@ -50,8 +50,15 @@ type router struct {
 	serviceID bson.ObjectID
 
 	mu      sync.Mutex
-	cursors map[int64]*mongod
+	cursors map[int64]routedCursor
 	txns    map[string]*routedTxn
+}
+
+// routedCursor is a cursor that was opened through this router. streams is set for that
+// of a change stream: the router knows, whether or not the member answers.
+type routedCursor struct {
+	target  *mongod
+	streams bool
 }
 
 // routedTxn is a transaction that was begun through this router.
@@ -66,7 +73,7 @@ type routedTxn struct {
 func (m *router) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cursors, m.txns = map[int64]*mongod{}, map[string]*routedTxn{}
+	m.cursors, m.txns = map[int64]routedCursor{}, map[string]*routedTxn{}
 }
 
 func (m *router) died()              { m.forget() }
@@ -264,7 +271,7 @@ func (m *router) route(r *request) (bson.D, error) {
 			return m.explained(out), nil
 		}
 		if err == nil {
-			m.keep(out, d)
+			m.keep(out, routedCursor{d, r.opensStream()})
 			return out, nil
 		}
 		ce := asCommandError(err)
@@ -277,11 +284,11 @@ func (m *router) route(r *request) (bson.D, error) {
 }
 
 // keep notes which member an open cursor is on.
-func (m *router) keep(out bson.D, d *mongod) {
+func (m *router) keep(out bson.D, c routedCursor) {
 	cur, _ := lookup(out, "cursor").(bson.D)
 	if id, _ := lookup(cur, "id").(int64); id != 0 {
 		m.mu.Lock()
-		m.cursors[id] = d
+		m.cursors[id] = c
 		m.mu.Unlock()
 	}
 }
@@ -290,12 +297,13 @@ func (m *router) getMore(r *request) (bson.D, error) {
 	v, _ := r.get("getMore")
 	id, _ := v.Int64OK()
 	m.mu.Lock()
-	d := m.cursors[id]
+	c, ok := m.cursors[id]
 	m.mu.Unlock()
-	if d == nil {
+	if !ok {
 		return nil, failf(codeCursorNotFound, "cursor id %d not found", id)
 	}
-	out, err := d.call(r)
+	out, err := c.target.call(r)
+	r.streams = c.streams
 	cur, _ := lookup(out, "cursor").(bson.D)
 	if left, _ := lookup(cur, "id").(int64); err == nil && left == 0 {
 		m.mu.Lock()
@@ -316,16 +324,16 @@ func (m *router) killCursors(r *request) (bson.D, error) {
 	for _, item := range values {
 		id, _ := asInt(item)
 		m.mu.Lock()
-		d := m.cursors[id]
+		c, ok := m.cursors[id]
 		delete(m.cursors, id)
 		m.mu.Unlock()
-		if d == nil {
+		if !ok {
 			missing = append(missing, id)
 			continue
 		}
 		sub := *r
 		sub.body = replaced(r.body, "cursors", bson.A{id})
-		if _, err := d.call(&sub); err != nil {
+		if _, err := c.target.call(&sub); err != nil {
 			return nil, err
 		}
 		killed = append(killed, id)
@@ -388,7 +396,7 @@ func (m *router) runTxn(r *request) (bson.D, error) {
 	}
 	out, err := t.target.call(r)
 	if err == nil {
-		m.keep(out, t.target)
+		m.keep(out, routedCursor{target: t.target})
 		if t.target.wroteIn(r) {
 			m.mu.Lock()
 			t.wrote = true

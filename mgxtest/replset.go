@@ -193,7 +193,12 @@ func (d *mongod) syncFrom(src *mongod) {
 	for id, rec := range src.sessions {
 		d.sessions[id] = rec.clone()
 	}
-	// A roll-back interrupts all that runs and ends all cursors.
+	// A roll-back interrupts all that runs, ends all cursors, and forgets how transactions
+	// ended: what was committed here is not.
+	for _, t := range d.txns {
+		t.abort(d)
+	}
+	d.txns = map[string]*txn{}
 	d.cursors = map[int64]*cursor{}
 	for _, op := range d.ops {
 		op.cancel(failf(codeInterruptedDueToReplStateChange, "operation was interrupted"))

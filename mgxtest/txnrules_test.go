@@ -152,3 +152,30 @@ func TestTransactionLifetime(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
+
+// A commit that was rolled back is forgotten: the member knows of no such transaction.
+func TestCommitIsRolledBack(t *testing.T) {
+	dep := mgxtest.ReplicaSet(t, 3, mgxtest.StalePrimary(time.Minute))
+	old := dep.Primary()
+	p, s := dial(t, old), newSession(1)
+	p.ok("shop", insert("a", kv("_id", 0)))
+	p.ok("shop", s.begin(insert("a", kv("_id", 1))))
+	dep.Partition(old)
+	p.ok("admin", append(s.commit(), bson.E{Key: "writeConcern", Value: kv("w", 1)}))
+	ctx := context10(t)
+	for dep.Primary() == old && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	dep.Heal()
+	for old.RolledBack() == 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	for dep.Primary() != old {
+		if ctx.Err() != nil {
+			t.Fatal("the member is not elected again")
+		}
+		_ = dep.StepDown()
+		_, _ = dep.WaitPrimary(ctx)
+	}
+	dial(t, old).fails("admin", s.commit(), 251, "TransientTransactionError")
+}

@@ -88,13 +88,9 @@ func (b *bank) run(lasts time.Duration) {
 	wg.Wait()
 	b.settle()
 	ledger := b.audit()
-	for _, wrong := range banktest.Once(<-watched, ledger) {
-		t.Errorf("the change stream: %s", wrong)
-	}
+	b.report("the change stream", banktest.Once(<-watched, ledger))
 	starts := <-consumed
-	for _, wrong := range banktest.Once(b.seen(), ledger) {
-		t.Errorf("the consumer: %s", wrong)
-	}
+	b.report("the consumer", banktest.Once(b.seen(), ledger))
 	done, given := b.Counts()
 	t.Logf("%d transfers done and %d given up in %v, %d in the ledger; the consumer was started %d times", done, given, lasts, len(ledger), starts)
 	if done == 0 {
@@ -243,8 +239,17 @@ func (b *bank) audit() []banktest.Entry {
 	for _, a := range accounts {
 		balances[a.ID] = a.Balance
 	}
-	for _, wrong := range b.Audit(ledger, balances) {
-		b.t.Error(wrong)
-	}
+	b.report("the books", b.Audit(ledger, balances))
 	return ledger
+}
+
+// report reports what is wrong, or the first of it.
+func (b *bank) report(who string, wrong []string) {
+	const most = 10
+	for _, what := range wrong[:min(len(wrong), most)] {
+		b.t.Errorf("%s: %s", who, what)
+	}
+	if n := len(wrong) - most; n > 0 {
+		b.t.Errorf("%s: and %d more", who, n)
+	}
 }
