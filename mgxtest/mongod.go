@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/mgxdb/mgx/mgxtest/internal/engine"
 )
 
 // run executes a command on a mongod, with the set's lock held except where
@@ -14,6 +16,9 @@ import (
 func (d *mongod) run(r *request) (bson.D, error) {
 	if err := r.check(); err != nil {
 		return nil, err
+	}
+	if pause := r.pause(); pause > 0 && sleep(r.ctx, pause) != nil {
+		return nil, interruption(context.Cause(r.ctx))
 	}
 	s := d.set
 	s.mu.Lock()
@@ -57,6 +62,17 @@ func (d *mongod) run(r *request) (bson.D, error) {
 		}
 	}
 	return out, nil
+}
+
+// pause is how long the JavaScript of the command's queries sleeps.
+func (r *request) pause() time.Duration {
+	total := engine.Pause(r.body)
+	for _, list := range r.seqs {
+		for _, d := range list {
+			total += engine.Pause(d)
+		}
+	}
+	return total
 }
 
 // admit refuses what this member does not do in its state, and waits for the

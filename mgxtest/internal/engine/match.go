@@ -139,6 +139,7 @@ func operatorTables() (map[string]mongokit.Operator, map[string]mongokit.Operato
 	top, expr := maps.Clone(mongokit.TopLevelQueryOperators), maps.Clone(mongokit.ExpressionQueryOperators)
 	top["$comment"] = ignoreOperator
 	top["$expr"] = matchExpr
+	top["$where"] = matchWhere
 	top["$alwaysTrue"] = ignoreOperator
 	top["$alwaysFalse"] = func(mongokit.Context, bsonkit.Doc, string, string, any) error {
 		return mongokit.ErrNotMatched
