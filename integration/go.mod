@@ -7,6 +7,7 @@ require (
 	github.com/mgxdb/mgx/embedded v0.0.0
 	github.com/mgxdb/mgx/mgxtest v0.0.0
 	github.com/mgxdb/mgx/mongo v0.0.0
+	github.com/mgxdb/mgx/encryption v0.0.0
 )
 
 require (
@@ -92,3 +93,5 @@ replace (
 replace github.com/mgxdb/mgx/mgxtest => ../mgxtest
 
 replace github.com/mgxdb/mgx/mongo => ../mongo
+
+replace github.com/mgxdb/mgx/encryption => ../encryption
