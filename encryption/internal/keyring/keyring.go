@@ -52,6 +52,9 @@ func New(o Options) *Ring {
 
 // Keys is cipher.Keys.
 func (r *Ring) Keys(ctx context.Context, wanted []placeholder.Key) ([]*cipher.Key, error) {
+	if list := r.kept(wanted); list != nil {
+		return list, nil
+	}
 	got := make(map[placeholder.Key]*cipher.Key, len(wanted))
 	for len(got) < len(wanted) {
 		mine, others := r.lookUp(wanted, got)
@@ -78,6 +81,26 @@ func (r *Ring) Keys(ctx context.Context, wanted []placeholder.Key) ([]*cipher.Ke
 	}
 	wipeAll(got)
 	return list, nil
+}
+
+// kept returns copies of the keys if all are there, which is almost always.
+func (r *Ring) kept(wanted []placeholder.Key) []*cipher.Key {
+	copies, list := make([]cipher.Key, len(wanted)), make([]*cipher.Key, len(wanted))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.options.Now()
+	for i, k := range wanted {
+		e := r.keys[k]
+		if e == nil || !e.expires.IsZero() && !now.Before(e.expires) {
+			for i := range copies[:i] {
+				copies[i].Material.Wipe()
+			}
+			return nil
+		}
+		copies[i] = e.key
+		list[i] = &copies[i]
+	}
+	return list
 }
 
 func wipeAll(keys map[placeholder.Key]*cipher.Key) {
