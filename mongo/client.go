@@ -46,6 +46,9 @@ func (c *Client) Unwrap() *mgx.Client { return c.mgx }
 
 // context returns a context for an operation: one that is part of the context's session.
 func (c *Client) context(ctx context.Context) (context.Context, error) {
+	if c.mgx == nil {
+		return nil, ErrClientDisconnected
+	}
 	if ctx == nil {
 		return context.Background(), nil
 	}
@@ -70,29 +73,35 @@ func (c *Client) Disconnect(ctx context.Context) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	if c.mgx == nil {
+		return ErrClientDisconnected
+	}
 	return convert(c.mgx.Close(ctx))
 }
 
 // Ping asks a server whether it is there: one that the read preference allows, or, if
 // it is nil, the client's.
 func (c *Client) Ping(ctx context.Context, rp *readpref.ReadPref) error {
-	p := c.mgx.ReadPreference()
-	if rp != nil {
-		var err error
-		if p, err = readPreference(rp); err != nil {
-			return err
-		}
-	}
 	ctx, err := c.context(ctx)
 	if err != nil {
 		return err
+	}
+	p := c.mgx.ReadPreference()
+	if rp != nil {
+		if p, err = readPreference(rp); err != nil {
+			return err
+		}
 	}
 	return convert(c.mgx.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}, mgx.WithReadPreference(p)).Err())
 }
 
 // Database returns a handle of a database. Options override the client's.
 func (c *Client) Database(name string, opts ...options.Lister[options.DatabaseOptions]) *Database {
-	db := &Database{client: c, codec: c.codec}
+	db := &Database{client: c, name: name, codec: c.codec}
+	if c.mgx == nil {
+		db.err = ErrClientDisconnected // it is not from Connect
+		return db
+	}
 	args, err := merge(opts)
 	if err != nil {
 		db.err, args = err, new(options.DatabaseOptions)
@@ -170,5 +179,8 @@ func (c *Client) NumberSessionsInProgress() int { return int(c.sessions.Load()) 
 // Watch opens a change stream on all databases of the deployment but admin, config and
 // local.
 func (c *Client) Watch(ctx context.Context, pipeline any, opts ...options.Lister[options.ChangeStreamOptions]) (*ChangeStream, error) {
+	if _, err := c.context(ctx); err != nil {
+		return nil, err
+	}
 	return c.watch(ctx, c.codec, pipeline, opts, c.mgx.Watch)
 }

@@ -25,15 +25,12 @@ func clientOptions(opts *options.ClientOptions) (*mgx.Options, error) {
 		return nil, &unsupportedError{"options.ClientOptions.HTTPClient", unsupported["ClientOptions.HTTPClient"]}
 	}
 	o := &mgx.Options{Hosts: opts.Hosts}
-	if uri := opts.GetURI(); uri != "" {
+	if uri := opts.GetURI(); strings.HasPrefix(uri, "mongodb+srv://") {
 		parsed, err := mgx.ParseURI(uri)
 		if err != nil {
 			return nil, convert(err)
 		}
-		o.Database = parsed.Database
-		if strings.HasPrefix(uri, "mongodb+srv://") {
-			o.Hosts, o.SRVHost = nil, parsed.SRVHost
-		}
+		o.Hosts, o.SRVHost = nil, parsed.SRVHost
 	}
 	setScalars(o, opts)
 	if err := setConcerns(o, opts); err != nil {

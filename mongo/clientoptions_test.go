@@ -99,12 +99,12 @@ func TestClientOptions(t *testing.T) {
 }
 
 func TestClientOptionsOfURI(t *testing.T) {
-	o, err := clientOptions(options.Client().ApplyURI("mongodb://u:p@a:1,b:2/db?replicaSet=rs&maxPoolSize=0&timeoutMS=0&w=2&journal=true&authSource=x&readPreference=secondary&readPreferenceTags=a:b&maxStalenessSeconds=120"))
+	o, err := clientOptions(options.Client().ApplyURI("mongodb://u:p@a:1,b:2/db.with.dots?replicaSet=rs&maxPoolSize=0&timeoutMS=0&w=2&journal=true&authSource=x&readPreference=secondary&readPreferenceTags=a:b&maxStalenessSeconds=120"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := o.Credential
-	if strings.Join(o.Hosts, ",") != "a:1,b:2" || o.ReplicaSet != "rs" || *o.MaxPoolSize != 0 || o.Timeout != -1 || o.Database != "db" ||
+	if strings.Join(o.Hosts, ",") != "a:1,b:2" || o.ReplicaSet != "rs" || *o.MaxPoolSize != 0 || o.Timeout != -1 ||
 		c.Username != "u" || c.Password != "p" || c.Source != "x" || o.WriteConcern.W != 2 || !*o.WriteConcern.Journal ||
 		o.ReadPreference.Mode != mgx.Secondary || o.ReadPreference.TagSets[0]["a"] != "b" || o.ReadPreference.MaxStaleness != 2*time.Minute {
 		t.Errorf("%+v %+v", o, *c)
@@ -200,5 +200,28 @@ func TestSessionOptions(t *testing.T) {
 			}
 		}
 		s.EndSession(t.Context())
+	}
+}
+
+// TestZeroValues uses values that tests of programs make, without a server.
+func TestZeroValues(t *testing.T) {
+	ctx := t.Context()
+	client := &Client{}
+	coll := client.Database("d").Collection("c").Clone()
+	if coll.Name() != "c" || coll.Database().Name() != "d" || coll.Database().Client() != client || (&Collection{}).Name() != "" {
+		t.Error(coll)
+	}
+	cursor := func(_ *Cursor, err error) error { return err }
+	_, sessionErr := client.StartSession()
+	_, watchErr := coll.Watch(ctx, nil)
+	_, insertErr := (&Collection{}).InsertOne(ctx, bson.D{})
+	_, uploadErr := client.Database("d").GridFSBucket().OpenUploadStream(ctx, "f")
+	for i, err := range []error{
+		client.Ping(ctx, nil), client.Disconnect(ctx), sessionErr, watchErr, insertErr, uploadErr, cursor(coll.Find(ctx, bson.D{})),
+		coll.FindOne(ctx, bson.D{}).Err(), coll.Drop(ctx), (&Database{}).Drop(ctx), cursor(coll.Indexes().List(ctx)),
+	} {
+		if !errors.Is(err, ErrClientDisconnected) {
+			t.Errorf("%d: %v", i, err)
+		}
 	}
 }

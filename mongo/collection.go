@@ -14,7 +14,8 @@ import (
 // Collection is a handle of a collection.
 type Collection struct {
 	db      *Database
-	mgx     *mgx.Collection
+	mgx     *mgx.Collection // nil: of a client that is not from Connect
+	name    string
 	codec   codec
 	unacked bool  // writes are not acknowledged
 	err     error // of the handle's options: what every operation returns
@@ -24,7 +25,7 @@ type Collection struct {
 func (c *Collection) Unwrap() *mgx.Collection { return c.mgx }
 
 // Name returns the collection's name.
-func (c *Collection) Name() string { return c.mgx.Name() }
+func (c *Collection) Name() string { return c.name }
 
 // Database returns the database that the handle came from.
 func (c *Collection) Database() *Database { return c.db }
@@ -33,22 +34,29 @@ func (c *Collection) Database() *Database { return c.db }
 func (c *Collection) Clone(opts ...options.Lister[options.CollectionOptions]) *Collection {
 	args, err := merge(opts)
 	if err != nil {
-		return &Collection{db: c.db, mgx: c.mgx, codec: c.codec, unacked: c.unacked, err: err}
+		return &Collection{db: c.db, mgx: c.mgx, name: c.name, codec: c.codec, unacked: c.unacked, err: err}
 	}
 	list, err := handle(args.ReadConcern, args.WriteConcern, args.ReadPreference)
 	if err == nil {
 		err = c.err
 	}
+	inner := c.mgx
+	if inner != nil {
+		inner = inner.With(list...)
+	}
 	return &Collection{
-		db: c.db, mgx: c.mgx.With(list...), codec: c.codec.with(args.BSONOptions, args.Registry),
+		db: c.db, mgx: inner, name: c.name, codec: c.codec.with(args.BSONOptions, args.Registry),
 		unacked: unacknowledged(args.WriteConcern, c.unacked), err: err,
 	}
 }
 
 // context is Client.context, and the error of the handle.
 func (c *Collection) context(ctx context.Context) (context.Context, error) {
-	if c.err != nil {
+	switch {
+	case c.err != nil:
 		return nil, c.err
+	case c.mgx == nil:
+		return nil, ErrClientDisconnected
 	}
 	return c.db.client.context(ctx)
 }
@@ -73,8 +81,8 @@ func (c *Collection) Drop(ctx context.Context, opts ...options.Lister[options.Dr
 
 // Watch opens a change stream on the collection.
 func (c *Collection) Watch(ctx context.Context, pipeline any, opts ...options.Lister[options.ChangeStreamOptions]) (*ChangeStream, error) {
-	if c.err != nil {
-		return nil, c.err
+	if _, err := c.context(ctx); err != nil {
+		return nil, err
 	}
 	return c.db.client.watch(ctx, c.codec, pipeline, opts, c.mgx.Watch)
 }

@@ -14,7 +14,8 @@ import (
 // Database is a handle of a database.
 type Database struct {
 	client  *Client
-	mgx     *mgx.Database
+	mgx     *mgx.Database // nil: of a client that is not from Connect
+	name    string
 	codec   codec
 	unacked bool  // writes are not acknowledged
 	err     error // of the handle's options: what every operation returns
@@ -27,19 +28,25 @@ func (db *Database) Unwrap() *mgx.Database { return db.mgx }
 func (db *Database) Client() *Client { return db.client }
 
 // Name returns the database's name.
-func (db *Database) Name() string { return db.mgx.Name() }
+func (db *Database) Name() string { return db.name }
 
 // context is Client.context, and the error of the handle.
 func (db *Database) context(ctx context.Context) (context.Context, error) {
-	if db.err != nil {
+	switch {
+	case db.err != nil:
 		return nil, db.err
+	case db.mgx == nil:
+		return nil, ErrClientDisconnected
 	}
 	return db.client.context(ctx)
 }
 
 // Collection returns a handle of a collection. Options override the database's.
 func (db *Database) Collection(name string, opts ...options.Lister[options.CollectionOptions]) *Collection {
-	c := &Collection{db: db, err: db.err}
+	c := &Collection{db: db, name: name, err: db.err}
+	if db.mgx == nil {
+		return c
+	}
 	args, err := merge(opts)
 	if err != nil {
 		c.err, args = err, new(options.CollectionOptions)
@@ -242,8 +249,8 @@ func (db *Database) ListCollectionSpecifications(ctx context.Context, filter any
 
 // Watch opens a change stream on all collections of the database but the system's.
 func (db *Database) Watch(ctx context.Context, pipeline any, opts ...options.Lister[options.ChangeStreamOptions]) (*ChangeStream, error) {
-	if db.err != nil {
-		return nil, db.err
+	if _, err := db.context(ctx); err != nil {
+		return nil, err
 	}
 	return db.client.watch(ctx, db.codec, pipeline, opts, db.mgx.Watch)
 }

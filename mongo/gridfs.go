@@ -24,6 +24,10 @@ func (db *Database) GridFSBucket(opts ...options.Lister[options.BucketOptions]) 
 	if err != nil {
 		b.err, args = err, new(options.BucketOptions)
 	}
+	if db.mgx == nil {
+		b.err = ErrClientDisconnected
+		return b
+	}
 	o := gridfs.Options{ChunkSize: int(DefaultGridFSChunkSize)}
 	set(&o.Name, args.Name)
 	if args.ChunkSizeBytes != nil {
@@ -251,9 +255,10 @@ func (b *GridFSBucket) GetChunksCollection() *Collection {
 
 func (b *GridFSBucket) collection(of func(*gridfs.Bucket) *mgx.Collection) *Collection {
 	if b.err != nil {
-		return &Collection{db: b.db, mgx: b.db.mgx.Collection("fs"), err: b.err}
+		return &Collection{db: b.db, err: b.err}
 	}
-	return &Collection{db: b.db, mgx: of(b.bucket), codec: b.db.codec}
+	inner := of(b.bucket)
+	return &Collection{db: b.db, mgx: inner, name: inner.Name(), codec: b.db.codec, unacked: b.db.unacked}
 }
 
 // GridFSUploadStream writes a file. The file is there when Close has returned nil.

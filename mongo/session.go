@@ -38,6 +38,9 @@ func WithSession(ctx context.Context, sess *Session, fn func(context.Context) er
 
 // StartSession starts a session, which ends with EndSession.
 func (c *Client) StartSession(opts ...options.Lister[options.SessionOptions]) (*Session, error) {
+	if c.mgx == nil {
+		return nil, ErrClientDisconnected
+	}
 	args, err := merge(opts)
 	if err != nil {
 		return nil, err
