@@ -19,6 +19,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		{"look", "To look at data:", []*cobra.Command{a.dbs(), a.collections(), a.indexes(), a.count(), a.distinct(), a.aggregate(), a.watch()}},
 		{"change", "To change data:", []*cobra.Command{a.update(), a.remove(), a.bulk(), a.drop(), a.createIndex(), a.dropIndex()}},
 		{"move", "To move databases:", []*cobra.Command{a.copy(), a.dump(), a.restore()}},
+		{"program", "To look after a program:", []*cobra.Command{a.migrate()}},
 		{"serve", "To look after a server:", []*cobra.Command{a.run(), a.fsync(), a.unlock(), a.killCursors()}},
 	}
 	for _, g := range groups {
