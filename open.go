@@ -33,9 +33,9 @@ func (c *Client) open(o resolved) error {
 		Comment: o.CommandComment,
 	}
 	if len(o.CommandMonitors) > 0 || len(o.OperationMonitors) > 0 || c.logs.Command != nil {
-		c.exec.Monitor = &exec.Monitor{
+		c.exec.Observers = &exec.Observers{
 			Commands: o.CommandMonitors, Operations: o.OperationMonitors, Log: c.logs.Command,
-			Failure: func(err error) error { return toPublic("", err) },
+			Public: func(err error) error { return toPublic("", err) },
 		}
 	}
 	c.topology.Connect()

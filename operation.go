@@ -189,7 +189,7 @@ func (o *operation) watch(what *exec.Op) error {
 	if o.session != nil {
 		info.Transaction = o.session.watched.Context()
 	}
-	o.ctx, o.watched = o.client.exec.Monitor.Begin(o.ctx, info)
+	o.ctx, o.watched = o.client.exec.Observers.Begin(o.ctx, info)
 	return o.intercept(&info)
 }
 

@@ -79,7 +79,7 @@ func (s *Session) StartTransaction(options *TransactionOptions) error {
 		return category(err, ErrInvalidArgument)
 	}
 	s.endWatch(nil)
-	_, s.watched = s.client.exec.Monitor.Begin(s.ctx, event.OperationInfo{Name: "transaction", OperationID: s.client.exec.OperationID()})
+	_, s.watched = s.client.exec.Observers.Begin(s.ctx, event.OperationInfo{Name: "transaction", OperationID: s.client.exec.OperationID()})
 	return nil
 }
 

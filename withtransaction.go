@@ -70,7 +70,7 @@ func (c *Client) WithTransaction(ctx context.Context, f func(ctx context.Context
 		end, _ := ctx.Deadline()
 		defer s.limit.Store(s.limit.Swap(&end))
 	}
-	ctx, watched := c.exec.Monitor.Begin(ctx, event.OperationInfo{Name: "withTransaction", OperationID: c.exec.OperationID()})
+	ctx, watched := c.exec.Observers.Begin(ctx, event.OperationInfo{Name: "withTransaction", OperationID: c.exec.OperationID()})
 	defer func() { watched.End(err) }()
 	return t.run(ctx)
 }

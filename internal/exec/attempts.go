@@ -26,7 +26,7 @@ type outcome struct {
 }
 
 // mayRetry decides about another attempt, and counts it.
-func (r *run) mayRetry(ctx context.Context, f *failure) bool {
+func (r *run) mayRetry(ctx context.Context, f *failedAttempt) bool {
 	if ctx.Err() != nil || !r.worthRetrying(f) {
 		return false
 	}
@@ -50,7 +50,7 @@ func (r *run) mayRetry(ctx context.Context, f *failure) bool {
 }
 
 // worthRetrying reports whether another attempt could do better, and does no harm.
-func (r *run) worthRetrying(f *failure) bool {
+func (r *run) worthRetrying(f *failedAttempt) bool {
 	op := r.op
 	switch {
 	case f.overloaded && f.refused:
@@ -92,7 +92,7 @@ func (r *run) enabled() bool {
 }
 
 // remember keeps what an attempt came to, unless an earlier one tells more.
-func (r *run) remember(res Result, f *failure, err error) {
+func (r *run) remember(res Result, f *failedAttempt, err error) {
 	if r.last.there && r.tellsLess(f) {
 		drop(&res)
 		return
@@ -113,7 +113,7 @@ func drop(res *Result) {
 // tellsLess tells of a failed attempt that an earlier one is what the caller is to
 // hear of: nothing reached a server, or the server did nothing. See the
 // specification "Retryable Writes".
-func (r *run) tellsLess(f *failure) bool {
+func (r *run) tellsLess(f *failedAttempt) bool {
 	if f == nil {
 		return !r.sent
 	}
@@ -121,7 +121,7 @@ func (r *run) tellsLess(f *failure) bool {
 }
 
 // settle returns what the operation came to with its last attempt.
-func (r *run) settle(ctx context.Context, res Result, f *failure, err error) (Result, error) {
+func (r *run) settle(ctx context.Context, res Result, f *failedAttempt, err error) (Result, error) {
 	last := &r.last
 	switch {
 	case !last.there:
@@ -241,7 +241,7 @@ func baseBackoff(err error) time.Duration {
 // always. The members of a replica set differ, so there only what is overloaded is
 // avoided, and only if the user wants that. See the specifications "Retryable Reads"
 // and "Client Backpressure".
-func (r *run) avoid(server *Server, f *failure) {
+func (r *run) avoid(server *Server, f *failedAttempt) {
 	if r.x.Topology.Kind() != sdam.Sharded && !(f.overloaded && r.x.Retarget) {
 		return
 	}
@@ -252,7 +252,7 @@ func (r *run) avoid(server *Server, f *failure) {
 
 // attaches tells of a write concern error in a reply that a newer server would
 // have labelled.
-func (r *run) attaches(f *failure) bool {
+func (r *run) attaches(f *failedAttempt) bool {
 	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.op.Ends && (!r.x.RetryWrites || r.inTransaction) {
 		return false
 	}
@@ -261,7 +261,7 @@ func (r *run) attaches(f *failure) bool {
 }
 
 // again prepares another attempt.
-func (r *run) again(f *failure) {
+func (r *run) again(f *failedAttempt) {
 	if !r.op.Ends {
 		return
 	}
@@ -272,7 +272,7 @@ func (r *run) again(f *failure) {
 }
 
 // label attaches the labels that the driver is to attach.
-func (r *run) label(f *failure, err error) error {
+func (r *run) label(f *failedAttempt, err error) error {
 	if r.inTransaction && r.op.Name != "commitTransaction" {
 		err = r.labelTransient(err)
 	}
@@ -296,7 +296,7 @@ func (r *run) labelTransient(err error) error {
 }
 
 // labelRetryable attaches RetryableWriteError where the driver is to do so.
-func (r *run) labelRetryable(f *failure, err error) error {
+func (r *run) labelRetryable(f *failedAttempt, err error) error {
 	if !r.attaches(f) {
 		return err
 	}

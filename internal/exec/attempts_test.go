@@ -17,7 +17,7 @@ import (
 
 // A pool that was cleared does not use up the one retry: nothing was sent.
 func TestTurnedAwayDoesNotCount(t *testing.T) {
-	cleared, lost := &failure{pool: true}, &failure{network: true}
+	cleared, lost := &failedAttempt{pool: true}, &failedAttempt{network: true}
 	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}, b: &free}
 	for range 3 {
 		if !r.mayRetry(context.Background(), cleared) {
@@ -43,32 +43,32 @@ func TestTurnedAwayDoesNotCount(t *testing.T) {
 }
 
 func TestRetryBudget(t *testing.T) {
-	lost := failure{network: true}
-	busy := failure{code: 462, overloaded: true, refused: true}
-	noRoom := failure{network: true, handshake: true, overloaded: true, refused: true}
+	lost := failedAttempt{network: true}
+	busy := failedAttempt{code: 462, overloaded: true, refused: true}
+	noRoom := failedAttempt{network: true, handshake: true, overloaded: true, refused: true}
 	for name, c := range map[string]struct {
 		x        *Executor
 		op       *Op
-		failures []failure
+		failures []failedAttempt
 		want     int
 	}{
-		"a read":                             {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{lost, lost, lost}, 1},
-		"a read, with timeoutMS":             {&Executor{RetryReads: true}, &Op{Retryable: true, Timed: true}, []failure{lost, lost, lost}, 3},
-		"no adaptive retries":                {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{busy}, 0},
-		"no adaptive retries, no connection": {&Executor{RetryReads: true}, &Op{Retryable: true}, []failure{noRoom}, 0},
-		"no connection, thrice":              {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{noRoom, noRoom, noRoom}, 2},
-		"overloaded":                         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, busy, busy}, 2},
-		"overloaded, with timeoutMS":         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true, Timed: true}, []failure{busy, busy, busy}, 2},
-		"first lost, then overloaded":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{lost, busy, busy}, 2},
-		"first overloaded, then lost":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failure{busy, lost, lost}, 2},
-		"an update of many":                  {&Executor{RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failure{busy, busy, busy}, 2},
-		"an update of many, no retryWrites":  {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failure{busy}, 0},
-		"a command, no retryWrites":          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failure{busy}, 0},
-		"a command":                          {&Executor{RetryReads: true, RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failure{busy}, 1},
-		"a getMore":                          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Name: "getMore", Access: Other}, []failure{busy}, 1},
-		"an update of many, connection lost": {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{lost}, 0},
-		"an update of many, pool cleared":    {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{{pool: true}}, 1},
-		"an update of many, interrupted":     {&Executor{RetryWrites: true}, &Op{Access: Write}, []failure{{pool: true, sent: true}}, 0},
+		"a read":                             {&Executor{RetryReads: true}, &Op{Retryable: true}, []failedAttempt{lost, lost, lost}, 1},
+		"a read, with timeoutMS":             {&Executor{RetryReads: true}, &Op{Retryable: true, Timed: true}, []failedAttempt{lost, lost, lost}, 3},
+		"no adaptive retries":                {&Executor{RetryReads: true}, &Op{Retryable: true}, []failedAttempt{busy}, 0},
+		"no adaptive retries, no connection": {&Executor{RetryReads: true}, &Op{Retryable: true}, []failedAttempt{noRoom}, 0},
+		"no connection, thrice":              {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failedAttempt{noRoom, noRoom, noRoom}, 2},
+		"overloaded":                         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failedAttempt{busy, busy, busy}, 2},
+		"overloaded, with timeoutMS":         {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true, Timed: true}, []failedAttempt{busy, busy, busy}, 2},
+		"first lost, then overloaded":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failedAttempt{lost, busy, busy}, 2},
+		"first overloaded, then lost":        {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Retryable: true}, []failedAttempt{busy, lost, lost}, 2},
+		"an update of many":                  {&Executor{RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failedAttempt{busy, busy, busy}, 2},
+		"an update of many, no retryWrites":  {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Write}, []failedAttempt{busy}, 0},
+		"a command, no retryWrites":          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failedAttempt{busy}, 0},
+		"a command":                          {&Executor{RetryReads: true, RetryWrites: true, MaxAdaptiveRetries: 2}, &Op{Access: Other}, []failedAttempt{busy}, 1},
+		"a getMore":                          {&Executor{RetryReads: true, MaxAdaptiveRetries: 2}, &Op{Name: "getMore", Access: Other}, []failedAttempt{busy}, 1},
+		"an update of many, connection lost": {&Executor{RetryWrites: true}, &Op{Access: Write}, []failedAttempt{lost}, 0},
+		"an update of many, pool cleared":    {&Executor{RetryWrites: true}, &Op{Access: Write}, []failedAttempt{{pool: true}}, 1},
+		"an update of many, interrupted":     {&Executor{RetryWrites: true}, &Op{Access: Write}, []failedAttempt{{pool: true, sent: true}}, 0},
 	} {
 		r := run{x: c.x, op: c.op, b: &free}
 		got := 0
@@ -87,14 +87,14 @@ func TestRetryBudget(t *testing.T) {
 // Commands that only one server can answer are not retried when it is lost, but when
 // it had no room for them.
 func TestRetryOfBoundCommands(t *testing.T) {
-	lost, busy := failure{network: true}, failure{code: 462, overloaded: true, refused: true}
+	lost, busy := failedAttempt{network: true}, failedAttempt{code: 462, overloaded: true, refused: true}
 	for name, b := range map[string]*Binding{
 		"in a request":     NewRequest().Binding(),
 		"to a server":      {Server: &Server{}},
 		"an opened cursor": {Server: &Server{}, Cursor: true, opened: true},
 	} {
 		for _, c := range []struct {
-			f    failure
+			f    failedAttempt
 			want bool
 		}{{lost, false}, {busy, true}} {
 			r := run{x: &Executor{RetryReads: true, MaxAdaptiveRetries: 1}, op: &Op{Retryable: true}, b: b}
@@ -113,7 +113,7 @@ func TestNoRetryAfterTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	r := run{x: &Executor{RetryReads: true}, op: &Op{Retryable: true}, b: &free}
-	if r.mayRetry(ctx, &failure{network: true}) {
+	if r.mayRetry(ctx, &failedAttempt{network: true}) {
 		t.Error("a retry after the context ended")
 	}
 }
@@ -124,11 +124,11 @@ func TestWhichErrorCounts(t *testing.T) {
 	type attempt struct {
 		err  string
 		sent bool
-		f    *failure // nil: not worth a retry
+		f    *failedAttempt // nil: not worth a retry
 	}
-	lost := func(name string) attempt { return attempt{name, true, &failure{network: true}} }
+	lost := func(name string) attempt { return attempt{name, true, &failedAttempt{network: true}} }
 	none := func(name string) attempt {
-		return attempt{name, true, &failure{code: 10107, labels: []string{fault.LabelNoWritesPerformed}}}
+		return attempt{name, true, &failedAttempt{code: 10107, labels: []string{fault.LabelNoWritesPerformed}}}
 	}
 	for name, c := range map[string]struct {
 		attempts []attempt
@@ -137,10 +137,10 @@ func TestWhichErrorCounts(t *testing.T) {
 		"one":                             {[]attempt{lost("a")}, "a"},
 		"both were sent":                  {[]attempt{lost("a"), lost("b")}, "b"},
 		"no server for the retry":         {[]attempt{lost("a"), {"b", false, nil}}, "a"},
-		"the retry was turned away":       {[]attempt{lost("a"), {"b", false, &failure{pool: true}}}, "a"},
-		"the retry got no connection":     {[]attempt{lost("a"), {"b", false, &failure{network: true, handshake: true}}}, "b"},
-		"only turned away":                {[]attempt{{"a", false, &failure{pool: true}}, {"b", false, &failure{pool: true}}}, "a"},
-		"turned away, then sent":          {[]attempt{{"a", false, &failure{pool: true}}, lost("b")}, "b"},
+		"the retry was turned away":       {[]attempt{lost("a"), {"b", false, &failedAttempt{pool: true}}}, "a"},
+		"the retry got no connection":     {[]attempt{lost("a"), {"b", false, &failedAttempt{network: true, handshake: true}}}, "b"},
+		"only turned away":                {[]attempt{{"a", false, &failedAttempt{pool: true}}, {"b", false, &failedAttempt{pool: true}}}, "a"},
+		"turned away, then sent":          {[]attempt{{"a", false, &failedAttempt{pool: true}}, lost("b")}, "b"},
 		"the retry wrote nothing":         {[]attempt{lost("a"), none("b")}, "a"},
 		"neither wrote anything":          {[]attempt{none("a"), none("b")}, "a"},
 		"the first wrote nothing":         {[]attempt{none("a"), lost("b")}, "b"},
@@ -176,7 +176,7 @@ func TestWhichErrorCounts(t *testing.T) {
 func TestReplyOutlivesItsRetry(t *testing.T) {
 	r := run{x: &Executor{}, op: &Op{}, sent: true}
 	first := Result{Reply: conn.Reply{Body: bson.Raw("first")}}
-	r.remember(first, &failure{code: 91, writeConcern: true}, nil)
+	r.remember(first, &failedAttempt{code: 91, writeConcern: true}, nil)
 	r.sent = false
 	res, err := r.settle(context.Background(), Result{}, nil, errors.New("no server"))
 	if err != nil || string(res.Body) != "first" {
@@ -233,7 +233,7 @@ func TestBackoff(t *testing.T) {
 func TestOverloadIsNoted(t *testing.T) {
 	for _, most := range []int{0, 2} {
 		r := run{x: &Executor{MaxAdaptiveRetries: most}}
-		var f failure
+		var f failedAttempt
 		r.noteOverload(&f, &conn.Error{Op: "dial", Overload: true})
 		if !f.overloaded || !f.refused {
 			t.Errorf("maxAdaptiveRetries=%d: %+v", most, f)
@@ -243,15 +243,15 @@ func TestOverloadIsNoted(t *testing.T) {
 
 // Which servers a retry keeps off while there is another.
 func TestAvoid(t *testing.T) {
-	lost, busy := failure{network: true}, failure{code: 462, overloaded: true, refused: true}
+	lost, busy := failedAttempt{network: true}, failedAttempt{code: 462, overloaded: true, refused: true}
 	for name, c := range map[string]struct {
 		settings sdam.Settings
 		retarget bool
-		failure  failure
+		failure  failedAttempt
 		want     bool
 	}{
 		"a member, lost":                 {sdam.Settings{SetName: "rs"}, true, lost, false},
-		"a member, its pool was cleared": {sdam.Settings{SetName: "rs"}, true, failure{pool: true}, false},
+		"a member, its pool was cleared": {sdam.Settings{SetName: "rs"}, true, failedAttempt{pool: true}, false},
 		"a member, overloaded":           {sdam.Settings{SetName: "rs"}, false, busy, false},
 		"a member, overloaded, retarget": {sdam.Settings{SetName: "rs"}, true, busy, true},
 	} {

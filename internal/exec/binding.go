@@ -30,7 +30,7 @@ type Binding struct {
 
 	opened    bool // the first command has got its reply
 	executor  *Executor
-	session   *session.Server // implicit
+	session   *session.ServerSession // implicit
 	streaming bool
 }
 

@@ -22,7 +22,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 		return Result{}, reply.Head{}, err
 	}
 	var f frame
-	if !unasked || r.x.Monitor.watches() {
+	if !unasked || r.x.Observers.watches() {
 		var err error
 		if f, err = r.encode(&env, server, lease); err != nil {
 			return Result{}, reply.Head{}, err
@@ -35,7 +35,7 @@ func (r *run) exchange(ctx context.Context, server *Server, lease *Lease) (Resul
 	if r.inTransaction && !r.op.Ends {
 		r.b.Session.sent(env.topology, server, lease)
 	}
-	watch := r.x.Monitor.start(ctx, r, &f, lease)
+	watch := r.x.Observers.start(ctx, r, &f, lease)
 	res := Result{Server: server, Desc: env.desc, Unacknowledged: !r.op.acknowledged()}
 	var err error
 	switch {

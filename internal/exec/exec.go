@@ -33,7 +33,7 @@ type (
 	// Pool is a server's pool.
 	Pool = pool.Pool[*conn.Conn]
 	// Lease is a connection while it is checked out.
-	Lease = pool.Handle[*conn.Conn]
+	Lease = pool.Lease[*conn.Conn]
 )
 
 // Executor runs the commands of one client.
@@ -56,8 +56,8 @@ type Executor struct {
 	Heartbeat      time.Duration
 	// SelectionTimeout is serverSelectionTimeoutMS.
 	SelectionTimeout time.Duration
-	Monitor          *Monitor // nil: nobody watches
-	Cipher           Cipher   // nil: nothing is encrypted
+	Observers        *Observers // nil: nobody watches
+	Cipher           Cipher     // nil: nothing is encrypted
 	// Comment returns the comment of commands that have none of their own, which run in
 	// a context; "": none. nil: none have.
 	Comment func(context.Context) string
@@ -87,7 +87,7 @@ var lastOperationID atomic.Int64
 // OperationID returns an identifier for the events of an operation, 0 while nobody
 // wants to know.
 func (x *Executor) OperationID() int64 {
-	if !x.Monitor.watches() {
+	if !x.Observers.watches() {
 		return 0
 	}
 	return lastOperationID.Add(1)
@@ -173,7 +173,7 @@ type run struct {
 	last                outcome   // of the attempts so far
 
 	avoided   []string // addresses to avoid
-	session   *session.Server
+	session   *session.ServerSession
 	taken     time.Time // when the session was
 	implicit  bool
 	txnNumber int64
@@ -211,7 +211,7 @@ func (x *Executor) sessionTimeout() time.Duration { return time.Duration(x.timeo
 
 // attempt runs the command once. A failure comes with the facts for the retry
 // decision, where a retry could be thought of.
-func (r *run) attempt(ctx context.Context) (Result, *failure, error) {
+func (r *run) attempt(ctx context.Context) (Result, *failedAttempt, error) {
 	r.sent = false
 	if r.op.Timed {
 		r.began = time.Now()

@@ -19,7 +19,7 @@ func (r *run) dirty() {
 
 // checkOutFailure looks at why there was no connection. The topology has heard
 // of a failed dial by then.
-func (r *run) checkOutFailure(server *Server, err error) *failure {
+func (r *run) checkOutFailure(server *Server, err error) *failedAttempt {
 	f, ce := notConnected(err)
 	if f == nil {
 		return nil
@@ -33,31 +33,31 @@ func (r *run) checkOutFailure(server *Server, err error) *failure {
 
 // notConnected tells of an operation without a connection whether another attempt
 // may get one. The error of the network comes with it, if it was one.
-func notConnected(err error) (*failure, *conn.Error) {
+func notConnected(err error) (*failedAttempt, *conn.Error) {
 	var cleared *pool.PoolClearedError
 	if errors.As(err, &cleared) {
-		return &failure{pool: true}, nil
+		return &failedAttempt{pool: true}, nil
 	}
 	if ce, ok := networkError(err); ok && !ce.Established {
-		return &failure{network: true, handshake: true}, ce
+		return &failedAttempt{network: true, handshake: true}, ce
 	}
 	var refused *conn.Error
 	if errors.As(err, &refused) && refused.Leaving() {
 		// As good as a server that is gone, and nothing was sent to it.
-		return &failure{network: true, handshake: true}, nil
+		return &failedAttempt{network: true, handshake: true}, nil
 	}
 	return nil, nil
 }
 
 // noteOverload looks for the labels of an overloaded server.
-func (r *run) noteOverload(f *failure, err interface{ HasLabel(string) bool }) {
+func (r *run) noteOverload(f *failedAttempt, err interface{ HasLabel(string) bool }) {
 	if err.HasLabel(fault.LabelOverloaded) {
 		f.overloaded, f.refused = true, err.HasLabel(fault.LabelRetryable)
 	}
 }
 
 // commandFailure tells the topology of a command that got no good reply.
-func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, err error) *failure {
+func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, err error) *failedAttempt {
 	sf := sdam.Failure{
 		Err:            err,
 		HandshakeDone:  true,
@@ -65,7 +65,7 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 		Generation:     lease.Generation(),
 		MaxWireVersion: desc.MaxWireVersion,
 	}
-	f := &failure{wireVersion: desc.MaxWireVersion, mongos: desc.Kind == sdam.Mongos}
+	f := &failedAttempt{wireVersion: desc.MaxWireVersion, mongos: desc.Kind == sdam.Mongos}
 	var se *ServerError
 	var ce *conn.Error
 	switch {
@@ -106,7 +106,7 @@ func (r *run) commandFailure(server *Server, lease *Lease, desc *sdam.Server, er
 
 // replyFailure looks at a reply with ok: 1 for a write concern error that tells
 // of a changed server, or that is worth another try.
-func (r *run) replyFailure(server *Server, lease *Lease, desc *sdam.Server, h *reply.Head) *failure {
+func (r *run) replyFailure(server *Server, lease *Lease, desc *sdam.Server, h *reply.Head) *failedAttempt {
 	if h.WriteConcernError == nil {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (r *run) replyFailure(server *Server, lease *Lease, desc *sdam.Server, h *r
 		TopologyVersion: sdam.ReadTopologyVersion(h.TopologyVersion),
 	}
 	server.Failed(&sf)
-	return &failure{
+	return &failedAttempt{
 		code: concern.Code, writeConcern: true, message: concern.Message, wireVersion: desc.MaxWireVersion,
 		mongos: desc.Kind == sdam.Mongos, labels: append(concern.Labels, fault.Labels(h.Labels)...),
 	}

@@ -18,13 +18,13 @@ func TestNotConnected(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		err  error
-		want *failure
+		want *failedAttempt
 	}{
-		"lost":             {&conn.Error{Op: "hello", Err: io.EOF}, &failure{network: true, handshake: true}},
-		"cleared":          {&pool.PoolClearedError{Cause: io.EOF}, &failure{pool: true}},
-		"shutting down":    {hello(91, "The server is in quiesce mode and will shut down"), &failure{network: true, handshake: true}},
-		"stepping down":    {hello(11602, "operation was interrupted"), &failure{network: true, handshake: true}},
-		"of an old server": {hello(0, "not master or secondary"), &failure{network: true, handshake: true}},
+		"lost":             {&conn.Error{Op: "hello", Err: io.EOF}, &failedAttempt{network: true, handshake: true}},
+		"cleared":          {&pool.PoolClearedError{Cause: io.EOF}, &failedAttempt{pool: true}},
+		"shutting down":    {hello(91, "The server is in quiesce mode and will shut down"), &failedAttempt{network: true, handshake: true}},
+		"stepping down":    {hello(11602, "operation was interrupted"), &failedAttempt{network: true, handshake: true}},
+		"of an old server": {hello(0, "not master or secondary"), &failedAttempt{network: true, handshake: true}},
 		"refused":          {hello(18, "nothing for you"), nil},
 		"no load balancer": {&conn.Error{Op: "hello", Kind: conn.Handshake, Err: errors.New("no serviceId")}, nil},
 		"wrong password":   {&conn.Error{Op: "authenticate", Kind: conn.Auth, Err: io.EOF}, nil},

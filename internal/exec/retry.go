@@ -7,8 +7,8 @@ import (
 	"github.com/mgxdb/mgx/internal/wireversion"
 )
 
-// failure is what the retry decision looks at. The zero value is no failure.
-type failure struct {
+// failedAttempt is what the retry decision looks at. The zero value is no failure.
+type failedAttempt struct {
 	// network tells that the connection failed, before or after the request was
 	// sent; pool, that none was to be had because the pool was cleared.
 	network, pool bool
@@ -33,15 +33,15 @@ type failure struct {
 
 // turnedAway tells that no connection was to be had because the pool was cleared
 // for another operation's failure, or for this one's own: nothing was sent.
-func (f *failure) turnedAway() bool { return f.pool && !f.sent }
+func (f *failedAttempt) turnedAway() bool { return f.pool && !f.sent }
 
-func retryableRead(f failure) bool {
+func retryableRead(f failedAttempt) bool {
 	return f.network || f.pool || !f.writeConcern && fault.RetriesRead(f.code, f.message)
 }
 
 // retryableWrite also reports whether the driver has to attach the label
 // RetryableWriteError itself.
-func retryableWrite(f failure) (retry, attach bool) {
+func retryableWrite(f failedAttempt) (retry, attach bool) {
 	if f.network || f.pool {
 		return true, true
 	}

@@ -16,20 +16,20 @@ import (
 // server knows it by.
 func TestMayRetryWrite(t *testing.T) {
 	for name, c := range map[string]struct {
-		f      failure
+		f      failedAttempt
 		number int64
 		want   bool
 	}{
-		"no connection":                   {failure{pool: true}, 0, true},
-		"handshake":                       {failure{network: true, handshake: true}, 0, true},
-		"interrupted":                     {failure{pool: true, sent: true}, 0, false},
-		"interrupted, with a number":      {failure{pool: true, sent: true}, 1, true},
-		"lost connection":                 {failure{network: true}, 0, false},
-		"lost connection, with a number":  {failure{network: true}, 1, true},
-		"refused":                         {failure{code: 1, wireVersion: 21}, 1, false},
-		"labelled":                        {failure{code: 1, labels: []string{fault.LabelRetryableWrite}}, 1, true},
-		"labelled, but without a number":  {failure{code: 1, labels: []string{fault.LabelRetryableWrite}}, 0, false},
-		"interrupted, labelled as before": {failure{pool: true, sent: true, labels: []string{fault.LabelRetryableWrite}}, 0, false},
+		"no connection":                   {failedAttempt{pool: true}, 0, true},
+		"handshake":                       {failedAttempt{network: true, handshake: true}, 0, true},
+		"interrupted":                     {failedAttempt{pool: true, sent: true}, 0, false},
+		"interrupted, with a number":      {failedAttempt{pool: true, sent: true}, 1, true},
+		"lost connection":                 {failedAttempt{network: true}, 0, false},
+		"lost connection, with a number":  {failedAttempt{network: true}, 1, true},
+		"refused":                         {failedAttempt{code: 1, wireVersion: 21}, 1, false},
+		"labelled":                        {failedAttempt{code: 1, labels: []string{fault.LabelRetryableWrite}}, 1, true},
+		"labelled, but without a number":  {failedAttempt{code: 1, labels: []string{fault.LabelRetryableWrite}}, 0, false},
+		"interrupted, labelled as before": {failedAttempt{pool: true, sent: true, labels: []string{fault.LabelRetryableWrite}}, 0, false},
 	} {
 		r := run{x: &Executor{RetryWrites: true}, op: &Op{Access: Write, Retryable: true}, txnNumber: c.number, b: &free}
 		if got := r.mayRetry(context.Background(), &c.f); got != c.want {

@@ -27,7 +27,7 @@ type Session struct {
 	time session.ClusterTime
 
 	mu         sync.Mutex
-	server     *session.Server
+	server     *session.ServerSession
 	operation  bson.Timestamp // of the latest operation; zero: none
 	snapshotAt bson.Timestamp
 	state      session.State
@@ -59,13 +59,13 @@ type pin struct {
 func (x *Executor) NewSession() *Session { return &Session{x: x} }
 
 // acquire returns the server's counterpart.
-func (s *Session) acquire() *session.Server {
+func (s *Session) acquire() *session.ServerSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.acquireLocked()
 }
 
-func (s *Session) acquireLocked() *session.Server {
+func (s *Session) acquireLocked() *session.ServerSession {
 	if s.server == nil {
 		s.server = s.x.Sessions.Get(s.x.sessionTimeout(), time.Now())
 	}

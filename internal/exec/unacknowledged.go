@@ -25,7 +25,7 @@ func (e *NotWritableError) Categories() []error {
 
 // writable looks whether a server takes the write whose loss nobody would hear of.
 // What is known of the server may have changed since it was selected.
-func (r *run) writable(server *Server) (*failure, error) {
+func (r *run) writable(server *Server) (*failedAttempt, error) {
 	if r.op.acknowledged() {
 		return nil, nil
 	}
@@ -42,5 +42,5 @@ func (r *run) writable(server *Server) (*failure, error) {
 		return nil, err // there is no other
 	}
 	// As if its pool had been cleared in time: another server may be the primary.
-	return &failure{pool: true}, err
+	return &failedAttempt{pool: true}, err
 }

@@ -8,21 +8,21 @@ import (
 	"github.com/mgxdb/mgx/event"
 )
 
-// limitAge says until when the new connection h may be used. The lock is held.
-func (p *Pool[C]) limitAge(h *Handle[C]) {
+// limitAge says until when the new connection l may be used. The lock is held.
+func (p *Pool[C]) limitAge(l *Lease[C]) {
 	limit := p.opts.MaxAge
 	if limit <= 0 {
 		return
 	}
-	h.expires = h.idleSince + limit - rand.N(limit/10+1)
+	l.expires = l.idleSince + limit - rand.N(limit/10+1)
 	// The alarm rings when the oldest one has its full age at the latest, and those
 	// that are younger have less to go than that when it rings.
-	p.ageTimer.start(h.expires - h.idleSince)
+	p.ageTimer.start(l.expires - l.idleSince)
 }
 
-// aged reports whether h is too old to be used.
-func (p *Pool[C]) aged(h *Handle[C], now time.Duration) bool {
-	return h.expires > 0 && now >= h.expires
+// aged reports whether l is too old to be used.
+func (p *Pool[C]) aged(l *Lease[C], now time.Duration) bool {
+	return l.expires > 0 && now >= l.expires
 }
 
 // tooOld is why a connection was closed that was not too old before.
@@ -41,19 +41,19 @@ func (p *Pool[C]) retireAged() {
 	now := p.now()
 	var gone []departure
 	kept := p.idle[:0]
-	for _, h := range p.idle {
-		if p.aged(h, now) {
-			gone = append(gone, p.retire(h, event.CloseStale, p.tooOld()))
+	for _, l := range p.idle {
+		if p.aged(l, now) {
+			gone = append(gone, p.retire(l, event.CloseStale, p.tooOld()))
 		} else {
-			kept = append(kept, h)
+			kept = append(kept, l)
 		}
 	}
 	clear(p.idle[len(kept):])
 	p.idle = kept
 	next := time.Duration(0)
-	for _, h := range p.all {
-		if h.expires > now && (next == 0 || h.expires < next) {
-			next = h.expires
+	for _, l := range p.all {
+		if l.expires > now && (next == 0 || l.expires < next) {
+			next = l.expires
 		}
 	}
 	if next > 0 {

@@ -27,12 +27,12 @@ func TestMaxAgeOfIdle(t *testing.T) {
 				}
 			}
 		}})
-		var handles []*fakeHandle
+		var leases []*fakeLease
 		for range size {
-			handles = append(handles, checkOut(t, p))
+			leases = append(leases, checkOut(t, p))
 		}
-		for _, h := range handles {
-			checkIn(t, h)
+		for _, l := range leases {
+			checkIn(t, l)
 		}
 		time.Sleep(age*9/10 - time.Second)
 		if got := p.Stats(); got.Idle != size {
@@ -60,15 +60,15 @@ func TestMaxAgeInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s fakeServer
 		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 1, MaxAge: time.Minute})
-		h := checkOut(t, p)
+		l := checkOut(t, p)
 		time.Sleep(time.Hour)
 		if s.open() != 1 {
 			t.Error("it was closed in use")
 		}
-		next := make(chan *fakeHandle)
+		next := make(chan *fakeLease)
 		go func() { next <- checkOut(t, p) }()
 		synctest.Wait()
-		checkIn(t, h)
+		checkIn(t, l)
 		other := <-next
 		synctest.Wait()
 		if other.ID() != 2 || s.open() != 1 {
@@ -89,11 +89,11 @@ func TestAgedIsNotLent(t *testing.T) {
 		p.ageTimer.stop()
 		p.mu.Unlock()
 		time.Sleep(time.Minute)
-		h := checkOut(t, p)
-		if h.ID() != 2 {
-			t.Errorf("got connection %d", h.ID())
+		l := checkOut(t, p)
+		if l.ID() != 2 {
+			t.Errorf("got connection %d", l.ID())
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 		time.Sleep(time.Hour)
 		if got := p.Stats(); got.Idle != 1 || s.open() != 1 || len(s.made()) < 60 {
 			t.Errorf("%+v, %d open, %d made", got, s.open(), len(s.made()))
@@ -121,9 +121,9 @@ func TestMaxAgeOfLaterOnes(t *testing.T) {
 			}
 		}})
 		for range 5 {
-			h := checkOut(t, p)
+			l := checkOut(t, p)
 			time.Sleep(3 * time.Second)
-			checkIn(t, h)
+			checkIn(t, l)
 		}
 		time.Sleep(10 * time.Minute)
 		if got := p.Stats(); got.Idle != 5 {

@@ -15,11 +15,11 @@ func TestAllocations(t *testing.T) {
 	p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 2, MaxIdleTime: time.Minute, WaitQueueTimeout: time.Minute})
 	checkIn(t, checkOut(t, p))
 	if n := testing.AllocsPerRun(1000, func() {
-		h, err := p.CheckOut(ctx)
+		l, err := p.CheckOut(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = p.CheckIn(h)
+		_ = p.CheckIn(l)
 	}); n != 0 {
 		t.Errorf("a check-out of an idle connection allocates %v times", n)
 	}
@@ -36,21 +36,21 @@ func TestAllocations(t *testing.T) {
 					return
 				default:
 				}
-				h, err := p.CheckOut(context.Background())
+				l, err := p.CheckOut(context.Background())
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				_ = p.CheckIn(h)
+				_ = p.CheckIn(l)
 			}
 		}()
 	}
 	n := testing.AllocsPerRun(5000, func() {
-		h, err := p.CheckOut(ctx)
+		l, err := p.CheckOut(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = p.CheckIn(h)
+		_ = p.CheckIn(l)
 	})
 	close(stop)
 	for range 3 {

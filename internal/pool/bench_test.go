@@ -21,11 +21,11 @@ func BenchmarkCheckOutIn(b *testing.B) {
 			checkIn(b, checkOut(b, p))
 			b.ReportAllocs()
 			for b.Loop() {
-				h, err := p.CheckOut(ctx)
+				l, err := p.CheckOut(ctx)
 				if err != nil {
 					b.Fatal(err)
 				}
-				_ = p.CheckIn(h)
+				_ = p.CheckIn(l)
 			}
 		})
 	}
@@ -47,7 +47,7 @@ func BenchmarkCheckOutInParallel(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				ctx := context.Background()
 				for pb.Next() {
-					h, err := p.CheckOut(ctx)
+					l, err := p.CheckOut(ctx)
 					if err != nil {
 						b.Error(err)
 						return
@@ -55,7 +55,7 @@ func BenchmarkCheckOutInParallel(b *testing.B) {
 					if size < goroutines {
 						runtime.Gosched() // an operation takes its time
 					}
-					_ = p.CheckIn(h)
+					_ = p.CheckIn(l)
 				}
 			})
 		})
@@ -81,7 +81,7 @@ func BenchmarkMutex(b *testing.B) {
 func BenchmarkCancelledWait(b *testing.B) {
 	var s fakeServer
 	p := newPool(b, fakeOptions{Dial: s.dial, MaxSize: 1})
-	h := checkOut(b, p)
+	l := checkOut(b, p)
 	b.ReportAllocs()
 	for b.Loop() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -90,5 +90,5 @@ func BenchmarkCancelledWait(b *testing.B) {
 			b.Fatal("no error")
 		}
 	}
-	checkIn(b, h)
+	checkIn(b, l)
 }

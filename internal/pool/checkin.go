@@ -11,82 +11,82 @@ var errTooManyDrains = errors.New("its reply is outstanding, and too many connec
 // CheckIn takes a connection back. It is lent again, or closed: when it failed
 // or was put out of date meanwhile, or when the pool is closed. One whose reply
 // is outstanding is kept aside until the reply has come. The caller must not
-// use h afterwards.
+// use l afterwards.
 //
 // The error is [ErrNotCheckedOut], or nil.
-func (p *Pool[C]) CheckIn(h *Handle[C]) error {
-	if h == nil || h.pool != p || !h.out.CompareAndSwap(true, false) {
+func (p *Pool[C]) CheckIn(l *Lease[C]) error {
+	if l == nil || l.pool != p || !l.out.CompareAndSwap(true, false) {
 		return ErrNotCheckedOut
 	}
-	h.SetPurpose(ForOperation)
-	h.Unpark()
+	l.SetPurpose(ForOperation)
+	l.Unpark()
 	if p.observed() {
-		p.emit(event.ConnectionCheckedIn{Address: p.opts.Address, ConnectionID: h.id})
+		p.emit(event.ConnectionCheckedIn{Address: p.opts.Address, ConnectionID: l.id})
 	}
-	if err := h.fault(); err != nil {
-		p.discard(h, err)
-	} else if h.pending() {
-		p.drainLater(h)
+	if err := l.fault(); err != nil {
+		p.discard(l, err)
+	} else if l.pending() {
+		p.drainLater(l)
 	} else {
-		p.putBack(h)
+		p.putBack(l)
 	}
 	return nil
 }
 
 // putBack makes a sound connection available, unless it is out of date.
-func (p *Pool[C]) putBack(h *Handle[C]) {
+func (p *Pool[C]) putBack(l *Lease[C]) {
 	if p.timed {
-		h.idleSince = p.now()
+		l.idleSince = p.now()
 	}
 	p.mu.Lock()
-	if gone, ok := p.expel(h, nil); ok {
+	if gone, ok := p.expel(l, nil); ok {
 		p.mu.Unlock()
 		p.replace(gone)
 		return
 	}
 	w := p.queue.pop()
-	p.supply(h, w)
+	p.supply(l, w)
 	p.mu.Unlock()
 	if w != nil {
-		w.tell(h, nil)
+		w.tell(l, nil)
 	}
 }
 
-// supply makes h the waiter's, or idle if there is none. The lock is held; the
+// supply makes l the waiter's, or idle if there is none. The lock is held; the
 // waiter is to be told after it.
-func (p *Pool[C]) supply(h *Handle[C], w *waiter[C]) {
+func (p *Pool[C]) supply(l *Lease[C], w *waiter[C]) {
 	if w != nil {
-		h.status = inUse
-		h.out.Store(true)
+		l.status = inUse
+		l.out.Store(true)
 		return
 	}
-	h.status = idle
-	p.idle = append(p.idle, h)
+	l.status = idle
+	p.idle = append(p.idle, l)
 	if p.opts.MaxIdleTime > 0 {
 		p.pruneTimer.start(p.opts.MaxIdleTime)
 	}
 }
 
 // discard closes a connection that its user gives back with a fault.
-func (p *Pool[C]) discard(h *Handle[C], fault error) {
+func (p *Pool[C]) discard(l *Lease[C], fault error) {
 	p.mu.Lock()
-	gone, _ := p.expel(h, fault)
+	gone, _ := p.expel(l, fault)
 	p.mu.Unlock()
 	p.replace(gone)
 }
 
-// expel retires h when the pool is closed, when h is out of date or too old, or when
+// expel retires h when the pool is closed, when l is out of date or too old, or when
 // it has a fault, and reports whether it did. The lock is held.
-func (p *Pool[C]) expel(h *Handle[C], fault error) (departure, bool) {
+func (p *Pool[C]) expel(l *Lease[C], fault error) (departure, bool) {
 	switch {
 	case p.state == ended:
-		return p.retire(h, event.ClosePoolClosed, nil), true
-	case p.stale(h) && (fault == nil || h.Interrupted() != nil):
-		return p.retire(h, event.CloseStale, nil), true
+		return p.retire(l, event.ClosePoolClosed, nil), true
+	case p.stale(l) && (fault == nil || l.Interrupted() != nil):
+		return p.retire(l, event.CloseStale, nil), true
 	case fault != nil: // the pool may have been cleared for it
-		return p.retire(h, event.CloseError, fault), true
-	case p.aged(h, h.idleSince):
-		return p.retire(h, event.CloseStale, p.tooOld()), true
+		return p.retire(l, event.CloseError, fault), true
+	case p.aged(l, l.idleSince):
+		return p.retire(l, event.CloseStale, p.tooOld()), true
 	}
 	return departure{}, false
 }
@@ -105,8 +105,8 @@ func (p *Pool[C]) prune() {
 		n++
 	}
 	gone := make([]departure, 0, n)
-	for _, h := range p.idle[:n] {
-		gone = append(gone, p.retire(h, event.CloseIdle, nil))
+	for _, l := range p.idle[:n] {
+		gone = append(gone, p.retire(l, event.CloseIdle, nil))
 	}
 	left := copy(p.idle, p.idle[n:])
 	clear(p.idle[left:])

@@ -24,22 +24,22 @@ func WithoutWaitQueueTimeout(ctx context.Context) context.Context {
 // The errors are [ClosedError] ([ErrPoolClosed]), [PoolClearedError],
 // [WaitQueueTimeoutError], [WaitCanceledError], [TooManyWaitersError], or what
 // Dial returned.
-func (p *Pool[C]) CheckOut(ctx context.Context) (*Handle[C], error) {
+func (p *Pool[C]) CheckOut(ctx context.Context) (*Lease[C], error) {
 	if !p.observed() {
 		return p.checkOut(ctx)
 	}
 	start := time.Now()
 	p.emit(event.ConnectionCheckOutStarted{Address: p.opts.Address})
-	h, err := p.checkOut(ctx)
+	l, err := p.checkOut(ctx)
 	if err != nil {
 		p.emit(event.ConnectionCheckOutFailed{Address: p.opts.Address, Reason: failReason(err), Err: err, Duration: time.Since(start)})
 		return nil, err
 	}
-	p.emit(event.ConnectionCheckedOut{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start)})
-	return h, nil
+	p.emit(event.ConnectionCheckedOut{Address: p.opts.Address, ConnectionID: l.id, Duration: time.Since(start)})
+	return l, nil
 }
 
-func (p *Pool[C]) checkOut(ctx context.Context) (*Handle[C], error) {
+func (p *Pool[C]) checkOut(ctx context.Context) (*Lease[C], error) {
 	var now time.Duration
 	if p.timed {
 		now = p.now()
@@ -55,24 +55,24 @@ func (p *Pool[C]) checkOut(ctx context.Context) (*Handle[C], error) {
 		if last < 0 {
 			return p.wait(ctx) // unlocks
 		}
-		h := p.idle[last]
+		l := p.idle[last]
 		p.idle[last] = nil
 		p.idle = p.idle[:last]
-		h.status = inUse
-		unused := now - h.idleSince
+		l.status = inUse
+		unused := now - l.idleSince
 		p.mu.Unlock()
 
-		// From here on h is ours.
+		// From here on l is ours.
 		switch {
 		case p.opts.MaxIdleTime > 0 && unused >= p.opts.MaxIdleTime:
-			p.drop(h, event.CloseIdle, nil)
-		case p.aged(h, now):
-			p.drop(h, event.CloseStale, p.tooOld())
-		case h.aliver != nil && unused >= p.opts.AliveAfter && !h.aliver.Alive():
-			p.drop(h, event.CloseError, errPeerClosed)
+			p.drop(l, event.CloseIdle, nil)
+		case p.aged(l, now):
+			p.drop(l, event.CloseStale, p.tooOld())
+		case l.aliver != nil && unused >= p.opts.AliveAfter && !l.aliver.Alive():
+			p.drop(l, event.CloseError, errPeerClosed)
 		default:
-			h.out.Store(true)
-			return h, nil
+			l.out.Store(true)
+			return l, nil
 		}
 	}
 }
@@ -80,9 +80,9 @@ func (p *Pool[C]) checkOut(ctx context.Context) (*Handle[C], error) {
 var errPeerClosed = errors.New("the server closed the connection while it was idle")
 
 // drop retires a connection that is ours and not lent.
-func (p *Pool[C]) drop(h *Handle[C], reason event.CloseReason, err error) {
+func (p *Pool[C]) drop(l *Lease[C], reason event.CloseReason, err error) {
 	p.mu.Lock()
-	gone := p.retire(h, reason, err)
+	gone := p.retire(l, reason, err)
 	p.mu.Unlock()
 	p.replace(gone)
 }
@@ -97,7 +97,7 @@ func (p *Pool[C]) refusal() error {
 
 // wait queues the caller until somebody serves it. The lock is held, and
 // released.
-func (p *Pool[C]) wait(ctx context.Context) (*Handle[C], error) {
+func (p *Pool[C]) wait(ctx context.Context) (*Lease[C], error) {
 	if ctx.Err() != nil {
 		usage := p.usage()
 		p.mu.Unlock()
@@ -133,7 +133,7 @@ func (p *Pool[C]) wait(ctx context.Context) (*Handle[C], error) {
 		}
 	}
 	p.waiters.Put(w)
-	return a.handle, a.err
+	return a.lease, a.err
 }
 
 // giveUp takes a caller off the queue whose context is done.
@@ -148,9 +148,9 @@ func (p *Pool[C]) giveUp(ctx context.Context, w *waiter[C]) error {
 	p.mu.Unlock()
 	if !queued {
 		// The answer is on its way. A connection goes to the next.
-		if a := <-w.answer; a.handle != nil {
-			a.handle.out.Store(false)
-			p.putBack(a.handle)
+		if a := <-w.answer; a.lease != nil {
+			a.lease.out.Store(false)
+			p.putBack(a.lease)
 		}
 	}
 	p.waiters.Put(w)

@@ -33,24 +33,24 @@ func (p *Pool[C]) dispatch() {
 func (p *Pool[C]) begin() {
 	ctx, cancel := context.WithCancel(p.ctx)
 	p.lastID++
-	h := &Handle[C]{pool: p, id: p.lastID, generation: p.generation, status: dialing, index: len(p.all), cancel: cancel}
+	l := &Lease[C]{pool: p, id: p.lastID, generation: p.generation, status: dialing, index: len(p.all), cancel: cancel}
 	if p.observed() {
-		h.status = settling // until its first event is delivered
+		l.status = settling // until its first event is delivered
 	}
-	p.all = append(p.all, h)
+	p.all = append(p.all, l)
 	p.dialing++
-	p.queue.adopt(h)
-	p.spawn(func() { p.establish(ctx, h) })
+	p.queue.adopt(l)
+	p.spawn(func() { p.establish(ctx, l) })
 }
 
-func (p *Pool[C]) establish(ctx context.Context, h *Handle[C]) {
-	defer h.cancel()
+func (p *Pool[C]) establish(ctx context.Context, l *Lease[C]) {
+	defer l.cancel()
 	start := p.now()
 	if p.observed() {
-		p.emit(event.ConnectionCreated{Address: p.opts.Address, ConnectionID: h.id})
+		p.emit(event.ConnectionCreated{Address: p.opts.Address, ConnectionID: l.id})
 		p.mu.Lock()
-		h.status = dialing
-		gone, expelled := p.expel(h, nil)
+		l.status = dialing
+		gone, expelled := p.expel(l, nil)
 		p.mu.Unlock()
 		if expelled {
 			p.replace(gone)
@@ -58,49 +58,49 @@ func (p *Pool[C]) establish(ctx context.Context, h *Handle[C]) {
 		}
 	}
 	conn, err := p.opts.Dial(ctx, &Dialing{
-		ConnectionID: h.id,
-		Generation:   h.generation,
+		ConnectionID: l.id,
+		Generation:   l.generation,
 		bind: func(id bson.ObjectID) uint64 {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.joinService(h, id)
-			return h.generation
+			p.joinService(l, id)
+			return l.generation
 		},
 	})
 
 	p.mu.Lock()
-	if h.status == closed { // Clear or Close were faster
+	if l.status == closed { // Clear or Close were faster
 		p.mu.Unlock()
 		if err == nil {
 			_ = conn.Close()
 		}
 		return
 	}
-	h.status = settling
+	l.status = settling
 	if err != nil {
-		p.failed(h, err) // unlocks
+		p.failed(l, err) // unlocks
 		return
 	}
-	h.adopt(conn)
+	l.adopt(conn)
 	p.mu.Unlock()
 	if p.observed() {
-		p.emit(event.ConnectionReady{Address: p.opts.Address, ConnectionID: h.id, Duration: p.now() - start})
+		p.emit(event.ConnectionReady{Address: p.opts.Address, ConnectionID: l.id, Duration: p.now() - start})
 	}
-	p.established(h)
+	p.established(l)
 }
 
 // established lends the new connection, or keeps it.
-func (p *Pool[C]) established(h *Handle[C]) {
-	h.idleSince = p.now()
+func (p *Pool[C]) established(l *Lease[C]) {
+	l.idleSince = p.now()
 	p.mu.Lock()
-	p.limitAge(h)
+	p.limitAge(l)
 	p.dialing--
-	h.cancel = nil
+	l.cancel = nil
 	p.retryAfter = 0
 	p.retryTimer.stop()
-	cause := p.clearedFor(h)
-	gone, expelled := p.expel(h, nil)
-	w := p.queue.forget(h, expelled)
+	cause := p.clearedFor(l)
+	gone, expelled := p.expel(l, nil)
+	w := p.queue.forget(l, expelled)
 	if expelled {
 		p.mu.Unlock()
 		p.replace(gone)
@@ -113,19 +113,19 @@ func (p *Pool[C]) established(h *Handle[C]) {
 	if w == nil {
 		w = p.queue.pop()
 	}
-	p.supply(h, w)
+	p.supply(l, w)
 	p.dispatch()
 	p.mu.Unlock()
 	if w != nil {
-		w.tell(h, nil)
+		w.tell(l, nil)
 	}
 }
 
-// besides counts the connections beside h, of its generation and service, that
+// besides counts the connections beside l, of its generation and service, that
 // were established. The lock is held.
-func (p *Pool[C]) besides(h *Handle[C]) (n int) {
+func (p *Pool[C]) besides(l *Lease[C]) (n int) {
 	for _, o := range p.all {
-		if o != h && o.live && o.service == h.service && !p.stale(o) {
+		if o != l && o.live && o.service == l.service && !p.stale(o) {
 			n++
 		}
 	}
@@ -134,16 +134,16 @@ func (p *Pool[C]) besides(h *Handle[C]) (n int) {
 
 // failed ends a connection that could not be established, and tells the caller
 // on whose behalf it was. The lock is held, and released.
-func (p *Pool[C]) failed(h *Handle[C], err error) {
+func (p *Pool[C]) failed(l *Lease[C], err error) {
 	// The caller is to hear of this error, not of the clearing it may lead to.
-	w := p.queue.forget(h, true)
+	w := p.queue.forget(l, true)
 	reason := event.CloseError
-	if p.stale(h) {
+	if p.stale(l) {
 		// Its service was cleared, and the dialling broken off for that.
-		err, reason = &PoolClearedError{Address: p.opts.Address, Cause: p.clearedFor(h)}, event.CloseStale
+		err, reason = &PoolClearedError{Address: p.opts.Address, Cause: p.clearedFor(l)}, event.CloseStale
 	} else if p.opts.OnDialError != nil {
 		failure := DialFailure{
-			Err: err, ConnectionID: h.id, Generation: h.generation, ServiceID: h.service, Established: p.besides(h),
+			Err: err, ConnectionID: l.id, Generation: l.generation, ServiceID: l.service, Established: p.besides(l),
 		}
 		p.mu.Unlock()
 		// The connection counts still, so that no other is begun before the pool
@@ -156,7 +156,7 @@ func (p *Pool[C]) failed(h *Handle[C], err error) {
 		p.retryAfter = min(max(2*p.retryAfter, firstRetry), lastRetry)
 		p.retryTimer.start(p.retryAfter)
 	}
-	gone := p.retire(h, reason, err)
+	gone := p.retire(l, reason, err)
 	p.mu.Unlock()
 	p.replace(gone)
 	if w != nil {

@@ -29,10 +29,10 @@ func TestReturnedConnectionBeatsDial(t *testing.T) {
 		for range 2 {
 			start := time.Now()
 			wg.Go(func() {
-				h := checkOut(t, p)
-				results <- got{h.ID(), time.Since(start)}
+				l := checkOut(t, p)
+				results <- got{l.ID(), time.Since(start)}
 				time.Sleep(time.Minute)
-				checkIn(t, h)
+				checkIn(t, l)
 			})
 			synctest.Wait()
 		}
@@ -63,11 +63,11 @@ func TestCallerLeavesDial(t *testing.T) {
 		}
 		// The next gets it without another dialling.
 		start := time.Now()
-		h := checkOut(t, p)
-		if h.ID() != 1 || time.Since(start) != 900*time.Millisecond {
-			t.Errorf("connection %d after %v", h.ID(), time.Since(start))
+		l := checkOut(t, p)
+		if l.ID() != 1 || time.Since(start) != 900*time.Millisecond {
+			t.Errorf("connection %d after %v", l.ID(), time.Since(start))
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 	})
 }
 
@@ -79,9 +79,9 @@ func TestMaxConnecting(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 9 {
 			wg.Go(func() {
-				h := checkOut(t, p)
+				l := checkOut(t, p)
 				time.Sleep(time.Minute)
-				checkIn(t, h)
+				checkIn(t, l)
 			})
 		}
 		for p.Stats().InUse < 9 {
@@ -116,13 +116,13 @@ func TestDialFailure(t *testing.T) {
 		var failed, served int
 		for range 4 {
 			wg.Go(func() {
-				h, err := p.CheckOut(t.Context())
+				l, err := p.CheckOut(t.Context())
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
 				case err == nil:
 					served++
-					checkIn(t, h)
+					checkIn(t, l)
 				case errors.Is(err, refused):
 					failed++
 				default:
@@ -223,11 +223,11 @@ func TestClearBreaksOffDial(t *testing.T) {
 		s.delay = time.Second
 		p.Ready()
 		start := time.Now()
-		h := checkOut(t, p)
-		if h.ID() != 2 || time.Since(start) != time.Second {
-			t.Errorf("connection %d after %v", h.ID(), time.Since(start))
+		l := checkOut(t, p)
+		if l.ID() != 2 || time.Since(start) != time.Second {
+			t.Errorf("connection %d after %v", l.ID(), time.Since(start))
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 		if n := count[event.ConnectionClosed](&rec); n != 1 {
 			t.Errorf("%d events ConnectionClosed", n)
 		}

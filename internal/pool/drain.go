@@ -15,61 +15,61 @@ const drainPatience = 50 * time.Millisecond
 var errMadeRoom = errors.New("its reply is outstanding, and an operation waited for a connection")
 
 // drainLater keeps a connection aside until its late reply has come.
-func (p *Pool[C]) drainLater(h *Handle[C]) {
+func (p *Pool[C]) drainLater(l *Lease[C]) {
 	p.mu.Lock()
 	if p.draining >= p.opts.MaxDraining {
 		p.mu.Unlock()
-		p.discard(h, errTooManyDrains)
+		p.discard(l, errTooManyDrains)
 		return
 	}
-	if gone, ok := p.expel(h, nil); ok {
+	if gone, ok := p.expel(l, nil); ok {
 		p.mu.Unlock()
 		p.replace(gone)
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.opts.DrainTimeout)
-	h.status, h.cancel = draining, cancel
-	h.drainSince = p.now()
+	l.status, l.cancel = draining, cancel
+	l.drainSince = p.now()
 	p.draining++
 	p.makeRoom()
 	p.spawn(func() {
 		defer cancel()
-		p.drain(ctx, h)
+		p.drain(ctx, l)
 	})
 	p.mu.Unlock()
 }
 
-func (p *Pool[C]) drain(ctx context.Context, h *Handle[C]) {
+func (p *Pool[C]) drain(ctx context.Context, l *Lease[C]) {
 	start := time.Now()
 	if p.observed() {
-		p.emit(event.ConnectionPendingResponseStarted{Address: p.opts.Address, ConnectionID: h.id})
+		p.emit(event.ConnectionPendingResponseStarted{Address: p.opts.Address, ConnectionID: l.id})
 	}
-	err := h.drainer.Drain(ctx)
+	err := l.drainer.Drain(ctx)
 	if err == nil {
-		err = h.fault()
-	} else if p.gaveUp(h) {
+		err = l.fault()
+	} else if p.gaveUp(l) {
 		err = errMadeRoom
 	}
 	if p.observed() {
 		if err != nil {
-			p.emit(event.ConnectionPendingResponseFailed{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start), Err: err})
+			p.emit(event.ConnectionPendingResponseFailed{Address: p.opts.Address, ConnectionID: l.id, Duration: time.Since(start), Err: err})
 		} else {
-			p.emit(event.ConnectionPendingResponseSucceeded{Address: p.opts.Address, ConnectionID: h.id, Duration: time.Since(start)})
+			p.emit(event.ConnectionPendingResponseSucceeded{Address: p.opts.Address, ConnectionID: l.id, Duration: time.Since(start)})
 		}
 	}
 	p.mu.Lock()
 	p.draining--
-	abandoned := h.abandoned
-	h.status, h.cancel, h.abandoned = settling, nil, false
+	abandoned := l.abandoned
+	l.status, l.cancel, l.abandoned = settling, nil, false
 	if abandoned {
 		p.abandoned--
 	}
 	p.mu.Unlock()
 	if err != nil {
-		p.discard(h, err)
+		p.discard(l, err)
 		return
 	}
-	p.putBack(h)
+	p.putBack(l)
 	if abandoned { // the reply was faster
 		p.mu.Lock()
 		p.makeRoom()
@@ -77,10 +77,10 @@ func (p *Pool[C]) drain(ctx context.Context, h *Handle[C]) {
 	}
 }
 
-func (p *Pool[C]) gaveUp(h *Handle[C]) bool {
+func (p *Pool[C]) gaveUp(l *Lease[C]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return h.abandoned
+	return l.abandoned
 }
 
 // makeRoom has connections closed whose late reply keeps a caller waiting: the pool
@@ -91,27 +91,27 @@ func (p *Pool[C]) gaveUp(h *Handle[C]) bool {
 func (p *Pool[C]) makeRoom() {
 	for p.state == ready && p.opts.MaxSize > 0 && len(p.all) >= p.opts.MaxSize && !p.drainTimer.set &&
 		p.queue.waiting() > p.abandoned && p.dialing+p.abandoned < p.opts.MaxConnecting {
-		h := p.longestDraining()
-		if h == nil {
+		l := p.longestDraining()
+		if l == nil {
 			return
 		}
-		if left := h.drainSince + drainPatience - p.now(); left > 0 {
+		if left := l.drainSince + drainPatience - p.now(); left > 0 {
 			p.drainTimer.start(left)
 			return
 		}
-		h.abandoned = true
+		l.abandoned = true
 		p.abandoned++
-		h.cancel() // its goroutine retires it
+		l.cancel() // its goroutine retires it
 	}
 }
 
-func (p *Pool[C]) longestDraining() (longest *Handle[C]) {
+func (p *Pool[C]) longestDraining() (longest *Lease[C]) {
 	if p.draining == p.abandoned {
 		return nil
 	}
-	for _, h := range p.all {
-		if h.status == draining && !h.abandoned && (longest == nil || h.drainSince < longest.drainSince) {
-			longest = h
+	for _, l := range p.all {
+		if l.status == draining && !l.abandoned && (longest == nil || l.drainSince < longest.drainSince) {
+			longest = l
 		}
 	}
 	return longest

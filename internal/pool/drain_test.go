@@ -13,11 +13,11 @@ import (
 	"github.com/mgxdb/mgx/internal/setup"
 )
 
-// cutOff checks h in as if its call had been cut off and the reply came after d.
-func cutOff(t *testing.T, h *fakeHandle, d time.Duration) {
+// cutOff checks l in as if its call had been cut off and the reply came after d.
+func cutOff(t *testing.T, l *fakeLease, d time.Duration) {
 	t.Helper()
-	h.Conn().pending = true
-	h.Conn().drain = func(ctx context.Context) error {
+	l.Conn().pending = true
+	l.Conn().drain = func(ctx context.Context) error {
 		select {
 		case <-time.After(d):
 			return nil
@@ -25,7 +25,7 @@ func cutOff(t *testing.T, h *fakeHandle, d time.Duration) {
 			return ctx.Err()
 		}
 	}
-	checkIn(t, h)
+	checkIn(t, l)
 }
 
 func TestLateReply(t *testing.T) {
@@ -39,11 +39,11 @@ func TestLateReply(t *testing.T) {
 		}
 		// It counts as one of the connections, so the next caller waits for it.
 		start := time.Now()
-		h := checkOut(t, p)
-		if h.ID() != 1 || time.Since(start) != drainPatience/2 {
-			t.Errorf("connection %d after %v", h.ID(), time.Since(start))
+		l := checkOut(t, p)
+		if l.ID() != 1 || time.Since(start) != drainPatience/2 {
+			t.Errorf("connection %d after %v", l.ID(), time.Since(start))
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 		if got := p.Stats(); got.Draining != 0 || got.Idle != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -87,12 +87,12 @@ func TestTooManyDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s fakeServer
 		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 5, MaxDraining: 2})
-		var handles []*fakeHandle
+		var leases []*fakeLease
 		for range 4 {
-			handles = append(handles, checkOut(t, p))
+			leases = append(leases, checkOut(t, p))
 		}
-		for _, h := range handles {
-			cutOff(t, h, time.Second)
+		for _, l := range leases {
+			cutOff(t, l, time.Second)
 		}
 		synctest.Wait()
 		if got := p.Stats(); got.Draining != 2 || got.Total != 2 || s.open() != 2 {
@@ -117,9 +117,9 @@ func TestDrainIsBrokenOff(t *testing.T) {
 				var s fakeServer
 				var rec recorder
 				p := newPool(t, fakeOptions{Dial: s.dial, Events: rec.record})
-				h := checkOut(t, p)
+				l := checkOut(t, p)
 				stale := checkOut(t, p)
-				cutOff(t, h, time.Second)
+				cutOff(t, l, time.Second)
 				start := time.Now()
 				end(p)
 				synctest.Wait()
@@ -172,20 +172,20 @@ func TestLateRepliesBlockNobody(t *testing.T) {
 		var rec recorder
 		s.delay = 10 * time.Millisecond
 		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: size, Events: rec.record})
-		var burst []*fakeHandle
+		var burst []*fakeLease
 		for range size {
 			burst = append(burst, checkOut(t, p))
 		}
-		for _, h := range burst {
-			cutOff(t, h, time.Hour)
+		for _, l := range burst {
+			cutOff(t, l, time.Hour)
 		}
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() {
-				h := checkOut(t, p)
+				l := checkOut(t, p)
 				time.Sleep(time.Minute)
-				checkIn(t, h)
+				checkIn(t, l)
 			})
 		}
 		time.Sleep(drainPatience + callers/setup.MaxConnecting*s.delay)

@@ -42,7 +42,7 @@ func (c *fakeConn) Drain(ctx context.Context) error {
 
 type (
 	fakePool    = Pool[*fakeConn]
-	fakeHandle  = Handle[*fakeConn]
+	fakeLease   = Lease[*fakeConn]
 	fakeOptions = Options[*fakeConn]
 )
 
@@ -155,18 +155,18 @@ func finish(t testing.TB, p *fakePool) {
 	}
 }
 
-func checkOut(t testing.TB, p *fakePool) *fakeHandle {
+func checkOut(t testing.TB, p *fakePool) *fakeLease {
 	t.Helper()
-	h, err := p.CheckOut(context.Background())
+	l, err := p.CheckOut(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return l
 }
 
-func checkIn(t testing.TB, h *fakeHandle) {
+func checkIn(t testing.TB, l *fakeLease) {
 	t.Helper()
-	if err := h.Release(); err != nil {
+	if err := l.Release(); err != nil {
 		t.Fatal(err)
 	}
 }

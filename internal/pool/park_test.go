@@ -56,19 +56,19 @@ func TestParkingBesideClose(t *testing.T) {
 		p := newPool(t, fakeOptions{Dial: s.dial})
 		var wg sync.WaitGroup
 		for range 8 {
-			h := checkOut(t, p)
+			l := checkOut(t, p)
 			wg.Go(func() {
 				for range 50 {
-					h.SetPurpose(ForCursor)
-					h.Park()
-					if !h.Unpark() {
+					l.SetPurpose(ForCursor)
+					l.Park()
+					if !l.Unpark() {
 						break
 					}
-					if h.Conn().closed.Load() {
+					if l.Conn().closed.Load() {
 						t.Error("the connection of a holder at work is closed")
 					}
 				}
-				_ = h.Release()
+				_ = l.Release()
 			})
 		}
 		p.Close()

@@ -42,9 +42,9 @@ type Pool[C Conn] struct {
 	services   map[bson.ObjectID]*service
 	lastID     int64
 
-	all       []*Handle[C] // every connection that is not closed, lent ones included
-	idle      []*Handle[C] // the last is lent first; idleSince ascends
-	dialing   int          // being established, settling ones included
+	all       []*Lease[C] // every connection that is not closed, lent ones included
+	idle      []*Lease[C] // the last is lent first; idleSince ascends
+	dialing   int         // being established, settling ones included
 	draining  int
 	abandoned int // of those draining, about to be closed for a caller who waits
 	queue     queue[C]
@@ -146,9 +146,9 @@ func (p *Pool[C]) Clear(cause error, serviceID bson.ObjectID, interrupt bool) {
 	p.retryTimer.stop()
 	p.drainTimer.stop()
 	turnedAway := p.queue.clear()
-	gone := p.retireWhere(func(*Handle[C]) bool { return true }, event.CloseStale)
+	gone := p.retireWhere(func(*Lease[C]) bool { return true }, event.CloseStale)
 	if interrupt {
-		p.interruptWhere(func(*Handle[C]) bool { return true }, p.interruption(cause))
+		p.interruptWhere(func(*Lease[C]) bool { return true }, p.interruption(cause))
 	}
 	p.mu.Unlock()
 
@@ -169,14 +169,14 @@ func (p *Pool[C]) clearService(cause error, id bson.ObjectID, interrupt bool) {
 	}
 	s.generation++
 	s.cause = cause
-	concerned := func(h *Handle[C]) bool { return h.service == id }
-	gone := p.retireWhere(func(h *Handle[C]) bool {
-		if concerned(h) && h.status == dialing {
+	concerned := func(l *Lease[C]) bool { return l.service == id }
+	gone := p.retireWhere(func(l *Lease[C]) bool {
+		if concerned(l) && l.status == dialing {
 			// Somebody may wait for it still: its goroutine sees to that.
-			h.cancel()
+			l.cancel()
 			return false
 		}
-		return concerned(h)
+		return concerned(l)
 	}, event.CloseStale)
 	if interrupt {
 		p.interruptWhere(concerned, p.interruption(cause))
@@ -203,7 +203,7 @@ func (p *Pool[C]) Close() {
 	p.retryTimer.stop()
 	p.drainTimer.stop()
 	turnedAway := p.queue.clear()
-	gone := p.retireWhere(func(*Handle[C]) bool { return true }, event.ClosePoolClosed)
+	gone := p.retireWhere(func(*Lease[C]) bool { return true }, event.ClosePoolClosed)
 	p.mu.Unlock()
 
 	p.cancel()
@@ -218,11 +218,11 @@ func (p *Pool[C]) Close() {
 }
 
 // Interrupt cuts off what the connections in use are doing, which is to fail
-// with err, see [Handle.Interrupted]. They are closed at their check-in.
+// with err, see [Lease.Interrupted]. They are closed at their check-in.
 func (p *Pool[C]) Interrupt(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.interruptWhere(func(*Handle[C]) bool { return true }, err)
+	p.interruptWhere(func(*Lease[C]) bool { return true }, err)
 }
 
 // interruption is what an operation fails with that Clear cuts off.

@@ -18,10 +18,10 @@ func TestLastInFirstOut(t *testing.T) {
 	checkIn(t, a)
 	checkIn(t, c)
 	for _, want := range []int64{3, 1, 2} {
-		h := checkOut(t, p)
-		defer checkIn(t, h)
-		if h.ID() != want {
-			t.Errorf("got connection %d, want %d", h.ID(), want)
+		l := checkOut(t, p)
+		defer checkIn(t, l)
+		if l.ID() != want {
+			t.Errorf("got connection %d, want %d", l.ID(), want)
 		}
 	}
 }
@@ -30,12 +30,12 @@ func TestCheckInTwice(t *testing.T) {
 	var s fakeServer
 	p := newPool(t, fakeOptions{Dial: s.dial})
 	other := newPool(t, fakeOptions{Dial: s.dial})
-	h := checkOut(t, p)
-	if err := other.CheckIn(h); !errors.Is(err, ErrNotCheckedOut) {
+	l := checkOut(t, p)
+	if err := other.CheckIn(l); !errors.Is(err, ErrNotCheckedOut) {
 		t.Errorf("check-in to another pool: %v", err)
 	}
-	checkIn(t, h)
-	if err := p.CheckIn(h); !errors.Is(err, ErrNotCheckedOut) {
+	checkIn(t, l)
+	if err := p.CheckIn(l); !errors.Is(err, ErrNotCheckedOut) {
 		t.Errorf("second check-in: %v", err)
 	}
 	if err := p.CheckIn(nil); !errors.Is(err, ErrNotCheckedOut) {
@@ -70,8 +70,8 @@ func TestWaitQueueTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s fakeServer
 		p := newPool(t, fakeOptions{Dial: s.dial, Address: "a:1", MaxSize: 1, WaitQueueTimeout: time.Second})
-		h := checkOut(t, p)
-		h.SetPurpose(ForCursor)
+		l := checkOut(t, p)
+		l.SetPurpose(ForCursor)
 		start := time.Now()
 		_, err := p.CheckOut(context.Background())
 		timeout, ok := errors.AsType[*WaitQueueTimeoutError](err)
@@ -82,10 +82,10 @@ func TestWaitQueueTimeout(t *testing.T) {
 		if timeout.Usage != want || timeout.Waited != time.Second {
 			t.Errorf("%+v", timeout)
 		}
-		checkIn(t, h)
-		if h = checkOut(t, p); h.ID() != 1 {
-			t.Errorf("got connection %d", h.ID())
+		checkIn(t, l)
+		if l = checkOut(t, p); l.ID() != 1 {
+			t.Errorf("got connection %d", l.ID())
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 	})
 }

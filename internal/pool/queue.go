@@ -7,7 +7,7 @@ type waiter[C Conn] struct {
 	prev, next *waiter[C]
 	queued     bool
 	patient    bool          // WaitQueueTimeout does not bound its wait
-	dial       *Handle[C]    // the connection that is being established for it
+	dial       *Lease[C]     // the connection that is being established for it
 	since      time.Duration // on the pool's clock
 	answer     chan answer[C]
 }
@@ -15,12 +15,12 @@ type waiter[C Conn] struct {
 // answer is what a waiter is told, once. Whoever takes the waiter off the queue
 // sends it, unless the waiter itself does.
 type answer[C Conn] struct {
-	handle *Handle[C]
-	err    error
+	lease *Lease[C]
+	err   error
 }
 
 // tell answers the waiter. It does not block.
-func (w *waiter[C]) tell(h *Handle[C], err error) { w.answer <- answer[C]{h, err} }
+func (w *waiter[C]) tell(l *Lease[C], err error) { w.answer <- answer[C]{l, err} }
 
 // queue is the callers that wait, first come first served. Those for whom a
 // connection is being established, the bound ones, come before all others: a
@@ -28,8 +28,8 @@ func (w *waiter[C]) tell(h *Handle[C], err error) { w.answer <- answer[C]{h, err
 // unbound again. The pool's lock guards it.
 type queue[C Conn] struct {
 	head, tail *waiter[C]
-	unbound    *waiter[C]   // the first for whom no connection is on its way
-	orphans    []*Handle[C] // connections on their way for nobody
+	unbound    *waiter[C]  // the first for whom no connection is on its way
+	orphans    []*Lease[C] // connections on their way for nobody
 	length     int
 	bound      int
 }
@@ -48,25 +48,25 @@ func (q *queue[C]) push(w *waiter[C]) {
 		q.unbound = w
 	}
 	if n := len(q.orphans); n > 0 {
-		h := q.orphans[n-1]
+		l := q.orphans[n-1]
 		q.orphans[n-1] = nil
 		q.orphans = q.orphans[:n-1]
-		q.adopt(h)
+		q.adopt(l)
 	}
 }
 
 // waiting counts those for whom no connection is on its way.
 func (q *queue[C]) waiting() int { return q.length - q.bound }
 
-// adopt binds the connection h, which is being established, to the first who
+// adopt binds the connection l, which is being established, to the first who
 // has none, or to nobody.
-func (q *queue[C]) adopt(h *Handle[C]) {
+func (q *queue[C]) adopt(l *Lease[C]) {
 	w := q.unbound
 	if w == nil {
-		q.orphans = append(q.orphans, h)
+		q.orphans = append(q.orphans, l)
 		return
 	}
-	w.dial, h.waiter = h, w
+	w.dial, l.waiter = l, w
 	q.unbound = w.next
 	q.bound++
 }
@@ -75,10 +75,10 @@ func (q *queue[C]) adopt(h *Handle[C]) {
 // for it goes to the next who has none.
 func (q *queue[C]) remove(w *waiter[C]) {
 	q.unlink(w)
-	if h := w.dial; h != nil {
-		w.dial, h.waiter = nil, nil
+	if l := w.dial; l != nil {
+		w.dial, l.waiter = nil, nil
 		q.bound--
-		q.adopt(h)
+		q.adopt(l)
 	}
 }
 
@@ -91,21 +91,21 @@ func (q *queue[C]) pop() *waiter[C] {
 	return w
 }
 
-// forget is called when h is no longer being established. With take set, its
+// forget is called when l is no longer being established. With take set, its
 // waiter is taken off the queue and returned; else the waiter changes places
 // with the first, whose connection then is on its way for it.
-func (q *queue[C]) forget(h *Handle[C], take bool) *waiter[C] {
-	w := h.waiter
+func (q *queue[C]) forget(l *Lease[C], take bool) *waiter[C] {
+	w := l.waiter
 	if w == nil {
 		for i, o := range q.orphans {
-			if o == h {
+			if o == l {
 				q.orphans = append(q.orphans[:i], q.orphans[i+1:]...)
 				break
 			}
 		}
 		return nil
 	}
-	h.waiter, w.dial = nil, nil
+	l.waiter, w.dial = nil, nil
 	q.bound--
 	if take {
 		q.unlink(w)

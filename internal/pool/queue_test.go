@@ -11,7 +11,7 @@ type model struct {
 	t       *testing.T
 	q       queue[*fakeConn]
 	waiting []*waiter[*fakeConn]
-	dials   []*fakeHandle
+	dials   []*fakeLease
 }
 
 // check compares the queue with the model and with its own promises.
@@ -51,9 +51,9 @@ func (m *model) check() {
 	if bound != min(len(got), len(m.dials)) {
 		m.t.Fatalf("%d wait, %d connections are on the way, only %d are bound", len(got), len(m.dials), bound)
 	}
-	for _, h := range m.dials {
-		orphan := slices.Contains(m.q.orphans, h)
-		if orphan == (h.waiter != nil) || h.waiter != nil && h.waiter.dial != h {
+	for _, l := range m.dials {
+		orphan := slices.Contains(m.q.orphans, l)
+		if orphan == (l.waiter != nil) || l.waiter != nil && l.waiter.dial != l {
 			m.t.Fatal("a connection on the way does not know for whom")
 		}
 	}
@@ -99,20 +99,20 @@ func TestQueue(t *testing.T) {
 				m.takeOff(w)
 			}
 		case 5: // a dialling begins
-			h := &fakeHandle{}
-			m.dials = append(m.dials, h)
-			m.q.adopt(h)
+			l := &fakeLease{}
+			m.dials = append(m.dials, l)
+			m.q.adopt(l)
 		case 6, 7: // a dialling ends
 			n := len(m.dials)
 			if n == 0 {
 				break
 			}
 			i := rnd.IntN(n)
-			h := m.dials[i]
+			l := m.dials[i]
 			m.dials = slices.Delete(m.dials, i, i+1)
 			failed := rnd.IntN(2) == 0
-			its := h.waiter
-			w := m.q.forget(h, failed)
+			its := l.waiter
+			w := m.q.forget(l, failed)
 			switch {
 			case its == nil && w == nil:
 			case failed && w != its:

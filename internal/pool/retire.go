@@ -5,35 +5,35 @@ import (
 	"github.com/mgxdb/mgx/event"
 )
 
-// retire takes h out of the pool for good and closes it in the background. The
+// retire takes l out of the pool for good and closes it in the background. The
 // lock is held; after it, the caller calls replace, to deliver the event and to
 // fill the room that was made.
-func (p *Pool[C]) retire(h *Handle[C], reason event.CloseReason, err error) departure {
-	if h.status == dialing {
+func (p *Pool[C]) retire(l *Lease[C], reason event.CloseReason, err error) departure {
+	if l.status == dialing {
 		p.dialing--
 	}
-	h.status = closed
+	l.status = closed
 	last := len(p.all) - 1
-	p.all[h.index] = p.all[last]
-	p.all[h.index].index = h.index
+	p.all[l.index] = p.all[last]
+	p.all[l.index].index = l.index
 	p.all[last] = nil
 	p.all = p.all[:last]
-	p.leaveService(h)
-	if h.cancel != nil {
-		h.cancel()
+	p.leaveService(l)
+	if l.cancel != nil {
+		l.cancel()
 	}
-	if h.live { // else the goroutine that dials closes what it gets
-		p.closeConn(h.conn)
+	if l.live { // else the goroutine that dials closes what it gets
+		p.closeConn(l.conn)
 	}
-	return departure{id: h.id, reason: reason, err: err}
+	return departure{id: l.id, reason: reason, err: err}
 }
 
 // retireParked takes a connection from its holder, who does nothing with it. The lock
 // is held.
-func (p *Pool[C]) retireParked(h *Handle[C], reason event.CloseReason) departure {
-	h.out.Store(false)
-	h.SetPurpose(ForOperation)
-	gone := p.retire(h, reason, nil)
+func (p *Pool[C]) retireParked(l *Lease[C], reason event.CloseReason) departure {
+	l.out.Store(false)
+	l.SetPurpose(ForOperation)
+	gone := p.retire(l, reason, nil)
 	gone.parked = true
 	return gone
 }
@@ -55,11 +55,11 @@ func (p *Pool[C]) closeConn(conn C) {
 // retireWhere retires the connections that match and that nobody uses. Those
 // that wait for a late reply are told to give up, and retired after that. The
 // lock is held.
-func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseReason) []departure {
+func (p *Pool[C]) retireWhere(match func(*Lease[C]) bool, reason event.CloseReason) []departure {
 	kept := p.idle[:0]
-	for _, h := range p.idle {
-		if !match(h) {
-			kept = append(kept, h)
+	for _, l := range p.idle {
+		if !match(l) {
+			kept = append(kept, l)
 		}
 	}
 	clear(p.idle[len(kept):])
@@ -67,19 +67,19 @@ func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseRea
 
 	var gone []departure
 	for i := len(p.all) - 1; i >= 0; i-- {
-		// retire moves the last into the place of h: seen already.
-		switch h := p.all[i]; h.status {
+		// retire moves the last into the place of l: seen already.
+		switch l := p.all[i]; l.status {
 		case idle, dialing:
-			if match(h) {
-				gone = append(gone, p.retire(h, reason, nil))
+			if match(l) {
+				gone = append(gone, p.retire(l, reason, nil))
 			}
 		case draining:
-			if match(h) {
-				h.cancel()
+			if match(l) {
+				l.cancel()
 			}
 		case parked:
 			if p.state == ended {
-				gone = append(gone, p.retireParked(h, reason))
+				gone = append(gone, p.retireParked(l, reason))
 			}
 		}
 	}
@@ -88,36 +88,36 @@ func (p *Pool[C]) retireWhere(match func(*Handle[C]) bool, reason event.CloseRea
 
 // interruptWhere cuts off the use of the connections that match; it fails with
 // err. The lock is held.
-func (p *Pool[C]) interruptWhere(match func(*Handle[C]) bool, err error) {
-	for _, h := range p.all {
-		if h.status != inUse && h.status != parked || !match(h) || h.interrupted.Load() != nil {
+func (p *Pool[C]) interruptWhere(match func(*Lease[C]) bool, err error) {
+	for _, l := range p.all {
+		if l.status != inUse && l.status != parked || !match(l) || l.interrupted.Load() != nil {
 			continue
 		}
-		h.interrupted.Store(&err)
-		p.closeConn(h.conn)
+		l.interrupted.Store(&err)
+		p.closeConn(l.conn)
 	}
 }
 
-// stale reports whether the pool was cleared since h was made. The lock is held.
-func (p *Pool[C]) stale(h *Handle[C]) bool {
-	return h.generation != p.currentGeneration(h.service) || h.interrupted.Load() != nil
+// stale reports whether the pool was cleared since l was made. The lock is held.
+func (p *Pool[C]) stale(l *Lease[C]) bool {
+	return l.generation != p.currentGeneration(l.service) || l.interrupted.Load() != nil
 }
 
-// clearedFor is why the pool, or the service of h, was cleared last. The lock is
+// clearedFor is why the pool, or the service of l, was cleared last. The lock is
 // held.
-func (p *Pool[C]) clearedFor(h *Handle[C]) error {
-	if s := p.services[h.service]; s != nil {
+func (p *Pool[C]) clearedFor(l *Lease[C]) error {
+	if s := p.services[l.service]; s != nil {
 		return s.cause
 	}
 	return p.cause
 }
 
-// joinService counts h as a connection to a service. The lock is held.
-func (p *Pool[C]) joinService(h *Handle[C], id bson.ObjectID) {
-	if id.IsZero() || h.status == closed {
+// joinService counts l as a connection to a service. The lock is held.
+func (p *Pool[C]) joinService(l *Lease[C], id bson.ObjectID) {
+	if id.IsZero() || l.status == closed {
 		return
 	}
-	p.leaveService(h)
+	p.leaveService(l)
 	s := p.services[id]
 	if s == nil {
 		s = new(service)
@@ -127,18 +127,18 @@ func (p *Pool[C]) joinService(h *Handle[C], id bson.ObjectID) {
 		p.services[id] = s
 	}
 	s.connections++
-	h.service, h.generation = id, s.generation
+	l.service, l.generation = id, s.generation
 }
 
-// leaveService undoes joinService. h keeps its service, so that errors can
+// leaveService undoes joinService. l keeps its service, so that errors can
 // still be told apart. The lock is held.
-func (p *Pool[C]) leaveService(h *Handle[C]) {
-	s := p.services[h.service]
+func (p *Pool[C]) leaveService(l *Lease[C]) {
+	s := p.services[l.service]
 	if s == nil {
 		return
 	}
 	if s.connections--; s.connections == 0 {
-		delete(p.services, h.service)
+		delete(p.services, l.service)
 	}
 }
 

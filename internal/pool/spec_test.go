@@ -135,8 +135,8 @@ type specRun struct {
 	rec     recorder
 	pool    *fakePool
 	threads map[string]*specThread
-	labels  map[string]*fakeHandle
-	handles []*fakeHandle
+	labels  map[string]*fakeLease
+	leases  []*fakeLease
 }
 
 type specThread struct {
@@ -146,7 +146,7 @@ type specThread struct {
 }
 
 func newSpecRun(t *testing.T, file *specFile) *specRun {
-	r := &specRun{t: t, file: file, threads: map[string]*specThread{}, labels: map[string]*fakeHandle{}}
+	r := &specRun{t: t, file: file, threads: map[string]*specThread{}, labels: map[string]*fakeLease{}}
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	o := file.PoolOptions
 	opts := fakeOptions{
@@ -206,8 +206,8 @@ func (r *specRun) end() {
 		close(thread.operations)
 	}
 	synctest.Wait()
-	for _, h := range r.handles {
-		if err := h.Release(); err != nil && !errors.Is(err, ErrNotCheckedOut) {
+	for _, l := range r.leases {
+		if err := l.Release(); err != nil && !errors.Is(err, ErrNotCheckedOut) {
 			r.t.Error(err)
 		}
 	}
@@ -234,19 +234,19 @@ func (r *specRun) perform(op specOperation) error {
 	case "waitForEvent":
 		return r.waitForEvent(op)
 	case "checkOut":
-		h, err := r.pool.CheckOut(context.Background())
+		l, err := r.pool.CheckOut(context.Background())
 		if err != nil {
 			return err
 		}
 		r.rec.mu.Lock()
 		defer r.rec.mu.Unlock()
-		r.handles = append(r.handles, h)
-		r.labels[op.Label] = h
+		r.leases = append(r.leases, l)
+		r.labels[op.Label] = l
 	case "checkIn":
 		r.rec.mu.Lock()
-		h := r.labels[op.Connection]
+		l := r.labels[op.Connection]
 		r.rec.mu.Unlock()
-		return r.pool.CheckIn(h)
+		return r.pool.CheckIn(l)
 	case "clear":
 		r.pool.Clear(errors.New("cleared by the test"), bson.ObjectID{}, op.InterruptInUseConnections)
 	case "close":

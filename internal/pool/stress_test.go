@@ -22,24 +22,24 @@ type history struct {
 	total int
 }
 
-func (h *history) observe(e event.PoolEvent) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (l *history) observe(e event.PoolEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	step := func(id int64, allowed ...event.PoolEvent) {
-		last := h.state[id]
+		last := l.state[id]
 		for _, a := range allowed {
 			if a == nil && last == nil || a != nil && last != nil && specName(a) == specName(last) {
-				h.state[id] = e
+				l.state[id] = e
 				return
 			}
 		}
-		h.t.Errorf("connection %d: %#v after %#v", id, e, last)
+		l.t.Errorf("connection %d: %#v after %#v", id, e, last)
 	}
 	switch e := e.(type) {
 	case event.ConnectionCreated:
 		step(e.ConnectionID, nil)
-		h.open++
-		h.total++
+		l.open++
+		l.total++
 	case event.ConnectionReady:
 		step(e.ConnectionID, event.ConnectionCreated{})
 	case event.ConnectionCheckedOut:
@@ -53,11 +53,11 @@ func (h *history) observe(e event.PoolEvent) {
 	case event.ConnectionPendingResponseFailed:
 		step(e.ConnectionID, event.ConnectionPendingResponseStarted{})
 	case event.ConnectionClosed:
-		if _, ok := h.state[e.ConnectionID].(event.ConnectionClosed); ok {
-			h.t.Errorf("connection %d is closed twice", e.ConnectionID)
+		if _, ok := l.state[e.ConnectionID].(event.ConnectionClosed); ok {
+			l.t.Errorf("connection %d is closed twice", e.ConnectionID)
 		}
-		h.state[e.ConnectionID] = e
-		h.open--
+		l.state[e.ConnectionID] = e
+		l.open--
 	}
 }
 
@@ -189,26 +189,26 @@ func stressOnce(t *testing.T, p *fakePool) bool {
 		ctx, cancel = context.WithCancel(ctx)
 		go cancel()
 	}
-	h, err := p.CheckOut(ctx)
+	l, err := p.CheckOut(ctx)
 	if err != nil {
 		return false
 	}
-	c := h.Conn()
+	c := l.Conn()
 	if c.lent.Add(1) != 1 {
 		t.Error("a connection has two users")
 	}
-	if c.id != h.ID() || c.pending {
-		t.Errorf("connection %d is number %d, pending %v", c.id, h.ID(), c.pending)
+	if c.id != l.ID() || c.pending {
+		t.Errorf("connection %d is number %d, pending %v", c.id, l.ID(), c.pending)
 	}
 	if rand.IntN(4) == 0 {
-		h.SetPurpose(Purpose(rand.IntN(3)))
+		l.SetPurpose(Purpose(rand.IntN(3)))
 	}
 	if rand.IntN(2) == 0 {
 		time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)
 	}
 	switch rand.IntN(20) {
 	case 0:
-		h.Fail(errors.New("reset"))
+		l.Fail(errors.New("reset"))
 	case 1:
 		c.broken = errors.New("broken")
 	case 2, 3:
@@ -223,7 +223,7 @@ func stressOnce(t *testing.T, p *fakePool) bool {
 		}
 	}
 	c.lent.Add(-1)
-	if err := h.Release(); err != nil {
+	if err := l.Release(); err != nil {
 		t.Error(err)
 	}
 	return true

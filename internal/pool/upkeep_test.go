@@ -20,9 +20,9 @@ func TestMinSize(t *testing.T) {
 			t.Fatalf("%+v, %d at a time", got, s.most)
 		}
 		// One that fails is replaced.
-		h := checkOut(t, p)
-		h.Fail(errors.New("reset"))
-		checkIn(t, h)
+		l := checkOut(t, p)
+		l.Fail(errors.New("reset"))
+		checkIn(t, l)
 		time.Sleep(time.Second)
 		if got := p.Stats(); got.Idle != 5 || s.open() != 5 {
 			t.Errorf("%+v, %d open", got, s.open())
@@ -88,21 +88,21 @@ func TestMaxIdleTime(t *testing.T) {
 		var s fakeServer
 		var rec recorder
 		p := newPool(t, fakeOptions{Dial: s.dial, MaxSize: 5, MaxIdleTime: 10 * time.Second, Events: rec.record})
-		var handles []*fakeHandle
+		var leases []*fakeLease
 		for range 5 {
-			handles = append(handles, checkOut(t, p))
+			leases = append(leases, checkOut(t, p))
 		}
-		for _, h := range handles {
-			checkIn(t, h)
+		for _, l := range leases {
+			checkIn(t, l)
 			time.Sleep(time.Second)
 		}
 		// One that is used again and again stays, the others grow old.
 		for range 12 {
-			h := checkOut(t, p)
-			if h.ID() != 5 {
-				t.Errorf("got connection %d", h.ID())
+			l := checkOut(t, p)
+			if l.ID() != 5 {
+				t.Errorf("got connection %d", l.ID())
 			}
-			checkIn(t, h)
+			checkIn(t, l)
 			time.Sleep(time.Second)
 		}
 		if got := p.Stats(); got.Total != 1 || s.open() != 1 {
@@ -134,11 +134,11 @@ func TestTooOldToLend(t *testing.T) {
 		p.pruneTimer.stop()
 		p.mu.Unlock()
 		time.Sleep(time.Second)
-		h := checkOut(t, p)
-		if h.ID() != 2 {
-			t.Errorf("got connection %d", h.ID())
+		l := checkOut(t, p)
+		if l.ID() != 2 {
+			t.Errorf("got connection %d", l.ID())
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 	})
 }
 
@@ -170,18 +170,18 @@ func TestAlive(t *testing.T) {
 			c.dead.Store(true)
 		}
 		time.Sleep(defaultAliveAfter / 2)
-		if h := checkOut(t, p); h.ID() != 2 {
-			t.Errorf("got connection %d", h.ID())
+		if l := checkOut(t, p); l.ID() != 2 {
+			t.Errorf("got connection %d", l.ID())
 		} else {
-			checkIn(t, h)
+			checkIn(t, l)
 		}
 		time.Sleep(defaultAliveAfter)
-		h := checkOut(t, p)
+		l := checkOut(t, p)
 		synctest.Wait()
-		if h.ID() != 3 || s.open() != 1 {
-			t.Errorf("got connection %d, %d open", h.ID(), s.open())
+		if l.ID() != 3 || s.open() != 1 {
+			t.Errorf("got connection %d, %d open", l.ID(), s.open())
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 		for _, e := range rec.all() {
 			if e, ok := e.(event.ConnectionClosed); ok && (e.Reason != event.CloseError || e.Err == nil) {
 				t.Errorf("%+v", e)
@@ -196,9 +196,9 @@ func TestBrokenIsClosed(t *testing.T) {
 		var rec recorder
 		p := newPool(t, fakeOptions{Dial: s.dial, Events: rec.record})
 		reset := errors.New("reset")
-		h := checkOut(t, p)
-		h.Conn().broken = reset
-		checkIn(t, h)
+		l := checkOut(t, p)
+		l.Conn().broken = reset
+		checkIn(t, l)
 		synctest.Wait()
 		events := rec.all()
 		last, ok := events[len(events)-1].(event.ConnectionClosed)

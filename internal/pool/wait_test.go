@@ -24,7 +24,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 		for i := range 50 {
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
-				h, err := p.CheckOut(ctx)
+				l, err := p.CheckOut(ctx)
 				if i%5 == 3 {
 					if !errors.Is(err, context.Canceled) {
 						t.Errorf("%d: %v", i, err)
@@ -38,7 +38,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 				mu.Lock()
 				order = append(order, i)
 				mu.Unlock()
-				checkIn(t, h)
+				checkIn(t, l)
 			}()
 			synctest.Wait()
 			if i%5 == 3 {
@@ -72,14 +72,14 @@ func TestFairness(t *testing.T) {
 			wg.Go(func() {
 				for round := range rounds {
 					start := time.Now()
-					h, err := p.CheckOut(t.Context())
+					l, err := p.CheckOut(t.Context())
 					if err != nil {
 						t.Error(err)
 						return
 					}
 					wait := time.Since(start)
 					time.Sleep(time.Millisecond)
-					checkIn(t, h)
+					checkIn(t, l)
 					if round > 0 { // in the first, some come earlier than others
 						mu.Lock()
 						waits = append(waits, wait)
@@ -144,8 +144,8 @@ func TestAnswerCrossesCancellation(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			if h, err := p.CheckOut(ctx); err == nil {
-				checkIn(t, h)
+			if l, err := p.CheckOut(ctx); err == nil {
+				checkIn(t, l)
 			}
 		}()
 		for p.Stats().Waiting == 0 {
@@ -167,9 +167,9 @@ func TestMaxWaiters(t *testing.T) {
 		// Two get a connection of their own and do not count as waiting.
 		for range 5 {
 			wg.Go(func() {
-				h := checkOut(t, p)
+				l := checkOut(t, p)
 				time.Sleep(time.Minute)
-				checkIn(t, h)
+				checkIn(t, l)
 			})
 		}
 		synctest.Wait()
@@ -233,11 +233,11 @@ func TestClearTurnsWaitersAway(t *testing.T) {
 			checkIn(t, held)
 		}()
 		// The stale connection takes its place until it comes back.
-		h := checkOut(t, p)
-		if h.ID() != 2 || h.Generation() != 1 {
-			t.Errorf("connection %d of generation %d", h.ID(), h.Generation())
+		l := checkOut(t, p)
+		if l.ID() != 2 || l.Generation() != 1 {
+			t.Errorf("connection %d of generation %d", l.ID(), l.Generation())
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 	})
 }
 
@@ -302,7 +302,7 @@ func TestWithoutWaitQueueTimeout(t *testing.T) {
 			}
 			wg.Go(func() {
 				start := time.Now()
-				h, err := p.CheckOut(ctx)
+				l, err := p.CheckOut(ctx)
 				if !patient {
 					if _, ok := errors.AsType[*WaitQueueTimeoutError](err); !ok || time.Since(start) != time.Second {
 						t.Errorf("%d after %v: %v", i, time.Since(start), err)
@@ -316,7 +316,7 @@ func TestWithoutWaitQueueTimeout(t *testing.T) {
 				mu.Lock()
 				served = append(served, i)
 				mu.Unlock()
-				checkIn(t, h)
+				checkIn(t, l)
 			})
 			synctest.Wait()
 			time.Sleep(100 * time.Millisecond)

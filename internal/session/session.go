@@ -15,8 +15,8 @@ import (
 	"github.com/mgxdb/mgx/bson/bsonwire"
 )
 
-// Server is a session as the server knows it.
-type Server struct {
+// ServerSession is a session as the server knows it.
+type ServerSession struct {
 	// LSID is the document that names the session in commands.
 	LSID []byte
 	// TxnNumber counts the session's retryable writes and transactions.
@@ -29,31 +29,31 @@ type Server struct {
 }
 
 // NextTxnNumber counts on.
-func (s *Server) NextTxnNumber() int64 {
+func (s *ServerSession) NextTxnNumber() int64 {
 	s.TxnNumber++
 	return s.TxnNumber
 }
 
 // Used tells that a command of the session was sent: the server counts anew until
 // it expires.
-func (s *Server) Used(now time.Time) { s.lastUse = now }
+func (s *ServerSession) Used(now time.Time) { s.lastUse = now }
 
 const binaryUUID = 4
 
-func newServer() *Server {
+func newServerSession() *ServerSession {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	id[6] = id[6]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80
 	doc, start := bsonwire.Begin(make([]byte, 0, 32))
 	doc = bsonwire.AppendBinary(doc, "id", binaryUUID, id[:])
-	return &Server{LSID: bsonwire.End(doc, start)}
+	return &ServerSession{LSID: bsonwire.End(doc, start)}
 }
 
 // Pool keeps server sessions for reuse, the most recently used first.
 type Pool struct {
 	mu   sync.Mutex
-	idle []*Server
+	idle []*ServerSession
 }
 
 // margin is how long before its expiry on the server a session is given up.
@@ -61,7 +61,7 @@ const margin = time.Minute
 
 // Get returns a session that the server will not expire soon. timeout is the
 // deployment's logicalSessionTimeoutMinutes.
-func (p *Pool) Get(timeout time.Duration, now time.Time) *Server {
+func (p *Pool) Get(timeout time.Duration, now time.Time) *ServerSession {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for n := len(p.idle); n > 0; n = len(p.idle) {
@@ -73,14 +73,14 @@ func (p *Pool) Get(timeout time.Duration, now time.Time) *Server {
 			return s
 		}
 	}
-	s := newServer()
+	s := newServerSession()
 	s.lastUse = now
 	return s
 }
 
 // Put gives a session back. One that is dirty or about to expire is dropped.
 // timeout 0 stands for a load balancer, where sessions do not expire here.
-func (p *Pool) Put(s *Server, timeout time.Duration, now time.Time) {
+func (p *Pool) Put(s *ServerSession, timeout time.Duration, now time.Time) {
 	if s.Dirty || s.expired(timeout, now) {
 		return
 	}
@@ -94,7 +94,7 @@ func (p *Pool) Put(s *Server, timeout time.Duration, now time.Time) {
 	p.idle = append(slices.Delete(p.idle, 0, n), s)
 }
 
-func (s *Server) expired(timeout time.Duration, now time.Time) bool {
+func (s *ServerSession) expired(timeout time.Duration, now time.Time) bool {
 	return timeout > 0 && now.Sub(s.lastUse) > timeout-margin
 }
 

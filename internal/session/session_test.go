@@ -97,7 +97,7 @@ func TestExpiry(t *testing.T) {
 func TestPutDropsExpired(t *testing.T) {
 	var p Pool
 	began := time.Now()
-	var lent []*Server
+	var lent []*ServerSession
 	for range 10 {
 		lent = append(lent, p.Get(timeout, began))
 	}

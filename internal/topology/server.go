@@ -132,7 +132,7 @@ func (s *Server[C]) Pool() *pool.Pool[C] { return s.pool }
 // CheckOut lends a connection to the server, see [pool.Pool.CheckOut]. The
 // server must have been selected. The topology hears of connections that cannot
 // be established by itself.
-func (s *Server[C]) CheckOut(ctx context.Context) (*pool.Handle[C], error) {
+func (s *Server[C]) CheckOut(ctx context.Context) (*pool.Lease[C], error) {
 	h, err := s.pool.CheckOut(ctx)
 	if err != nil && s.run.ctx.Err() == nil && errors.Is(err, pool.ErrPoolClosed) {
 		// Another server may well do.

@@ -15,23 +15,23 @@ import (
 	"github.com/mgxdb/mgx/internal/wire"
 )
 
-// Monitor tells the outside of commands.
-type Monitor struct {
+// Observers are those who want to know of a client's commands and operations.
+type Observers struct {
 	Commands   []*event.CommandMonitor
 	Operations []*event.OperationMonitor
 	Log        *eventlog.Log // of commands; nil: none
-	// Failure turns an error into the one that the operation's caller sees.
-	Failure func(error) error
+	// Public turns an error into the one that the operation's caller sees.
+	Public func(error) error
 }
 
 // watch follows one command. The zero value watches nothing.
 type watch struct {
-	m      *Monitor
-	ctx    context.Context
-	info   event.CommandInfo
-	began  time.Time
-	secret bool
-	logged bool // what became of it is logged, too
+	observers *Observers
+	ctx       context.Context
+	info      event.CommandInfo
+	began     time.Time
+	secret    bool
+	logged    bool // what became of it is logged, too
 }
 
 // secrets are the commands whose contents are not shown.
@@ -55,18 +55,18 @@ func carriesSecrets(name string, command []byte) bool {
 }
 
 // watches reports whether anybody wants to know of commands.
-func (m *Monitor) watches() bool {
-	return m != nil && (len(m.Commands) > 0 || len(m.Operations) > 0 || m.Log.Debug())
+func (o *Observers) watches() bool {
+	return o != nil && (len(o.Commands) > 0 || len(o.Operations) > 0 || o.Log.Debug())
 }
 
 // start tells that a command is about to be sent.
-func (m *Monitor) start(ctx context.Context, r *run, f *frame, lease *Lease) watch {
-	if !m.watches() {
+func (o *Observers) start(ctx context.Context, r *run, f *frame, lease *Lease) watch {
+	if !o.watches() {
 		return watch{}
 	}
 	c := lease.Conn()
 	desc := c.Description()
-	w := watch{m: m, ctx: ctx, began: time.Now(), logged: m.Log.Debug(), info: event.CommandInfo{
+	w := watch{observers: o, ctx: ctx, began: time.Now(), logged: o.Log.Debug(), info: event.CommandInfo{
 		CommandName: r.op.Name, DatabaseName: r.op.Database, CollectionName: r.op.Collection, CursorID: r.op.CursorID, RequestID: f.requestID, OperationID: r.operationID(),
 		Address: c.Address(), DriverConnectionID: lease.ID(), ServerConnectionID: desc.ConnectionID, ServiceID: desc.ServiceID,
 	}}
@@ -76,10 +76,10 @@ func (m *Monitor) start(ctx context.Context, r *run, f *frame, lease *Lease) wat
 		body, sequences = emptyDocument, nil
 	}
 	if w.logged {
-		m.Log.CommandStarted(ctx, &w.info, body, sequences...)
+		o.Log.CommandStarted(ctx, &w.info, body, sequences...)
 	}
 	var e *event.CommandStarted
-	for _, h := range m.Commands {
+	for _, h := range o.Commands {
 		if h == nil || h.Started == nil {
 			continue
 		}
@@ -126,7 +126,7 @@ func commandDocument(body []byte, sequences []wire.Sequence) bson.Raw {
 }
 
 func (w *watch) succeeded(reply []byte) {
-	if w.m == nil {
+	if w.observers == nil {
 		return
 	}
 	took := time.Since(w.began)
@@ -134,13 +134,13 @@ func (w *watch) succeeded(reply []byte) {
 		reply = emptyDocument
 	}
 	if w.logged {
-		w.m.Log.CommandSucceeded(w.ctx, &w.info, took, reply)
+		w.observers.Log.CommandSucceeded(w.ctx, &w.info, took, reply)
 	}
 	if id, ok := bsonwire.Lookup(reply, "cursor", "id"); ok && w.info.CursorID == 0 {
 		w.info.CursorID, _ = id.AsInt64()
 	}
 	var e *event.CommandSucceeded
-	for _, h := range w.m.Commands {
+	for _, h := range w.observers.Commands {
 		if h == nil || h.Succeeded == nil {
 			continue
 		}
@@ -161,7 +161,7 @@ func (w *watch) sent(err error) {
 }
 
 func (w *watch) failed(err error) {
-	if w.m == nil {
+	if w.observers == nil {
 		return
 	}
 	took := time.Since(w.began)
@@ -172,14 +172,14 @@ func (w *watch) failed(err error) {
 			Code: se.Code, Name: se.Name, Labels: se.Labels, Message: "(redacted)",
 		}}
 	}
-	if w.m.Failure != nil {
-		err = w.m.Failure(err)
+	if w.observers.Public != nil {
+		err = w.observers.Public(err)
 	}
 	if w.logged {
-		w.m.Log.CommandFailed(w.ctx, &w.info, took, err)
+		w.observers.Log.CommandFailed(w.ctx, &w.info, took, err)
 	}
 	var e *event.CommandFailed
-	for _, h := range w.m.Commands {
+	for _, h := range w.observers.Commands {
 		if h == nil || h.Failed == nil {
 			continue
 		}
@@ -200,21 +200,21 @@ func started(before, after context.Context) context.Context {
 
 // Watched is an operation that somebody watches; nil is one that nobody does.
 type Watched struct {
-	info  event.OperationInfo
-	ctx   context.Context
-	began time.Time
-	m     *Monitor
+	info      event.OperationInfo
+	ctx       context.Context
+	began     time.Time
+	observers *Observers
 }
 
 // Begin tells that an operation begins, and returns it, and the context under which
 // it is to run.
-func (m *Monitor) Begin(ctx context.Context, info event.OperationInfo) (context.Context, *Watched) {
-	if m == nil || len(m.Operations) == 0 {
+func (o *Observers) Begin(ctx context.Context, info event.OperationInfo) (context.Context, *Watched) {
+	if o == nil || len(o.Operations) == 0 {
 		return ctx, nil
 	}
-	w := &Watched{info: info, ctx: ctx, began: time.Now(), m: m}
+	w := &Watched{info: info, ctx: ctx, began: time.Now(), observers: o}
 	e := &event.OperationStarted{OperationInfo: info}
-	for _, h := range m.Operations {
+	for _, h := range o.Operations {
 		if h != nil && h.Started != nil {
 			guard(func() { w.ctx = started(w.ctx, h.Started(w.ctx, e)) })
 		}
@@ -236,7 +236,7 @@ func (w *Watched) End(err error) {
 		return
 	}
 	e := &event.OperationEnded{OperationInfo: w.info, Duration: time.Since(w.began), Err: err}
-	for _, h := range w.m.Operations {
+	for _, h := range w.observers.Operations {
 		if h != nil && h.Ended != nil {
 			guard(func() { h.Ended(w.ctx, e) })
 		}

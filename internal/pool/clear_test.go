@@ -28,8 +28,8 @@ func TestClearInterrupts(t *testing.T) {
 		// Also when the pool is paused already.
 		p.Clear(cause, bson.ObjectID{}, true)
 		synctest.Wait()
-		for _, h := range []*fakeHandle{a, b} {
-			err := h.Interrupted()
+		for _, l := range []*fakeLease{a, b} {
+			err := l.Interrupted()
 			if cleared, ok := errors.AsType[*PoolClearedError](err); !ok || !cleared.Interrupted || !errors.Is(err, cause) {
 				t.Errorf("%v", err)
 			}
@@ -57,15 +57,15 @@ func TestInterrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s fakeServer
 		p := newPool(t, fakeOptions{Dial: s.dial})
-		h, free := checkOut(t, p), checkOut(t, p)
+		l, free := checkOut(t, p), checkOut(t, p)
 		checkIn(t, free)
 		why := errors.New("enough")
 		p.Interrupt(why)
 		synctest.Wait()
-		if h.Interrupted() != why || free.Interrupted() != nil || s.open() != 1 {
-			t.Errorf("%v, %v, %d open", h.Interrupted(), free.Interrupted(), s.open())
+		if l.Interrupted() != why || free.Interrupted() != nil || s.open() != 1 {
+			t.Errorf("%v, %v, %d open", l.Interrupted(), free.Interrupted(), s.open())
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 		if got := p.Stats(); got.Total != 1 || got.Idle != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -241,11 +241,11 @@ func TestClearServiceMakesRoom(t *testing.T) {
 			p.Clear(errors.New("shutting down"), bson.ObjectID{1}, false)
 		}()
 		start := time.Now()
-		h := checkOut(t, p)
-		if h.ID() != 2 || time.Since(start) != time.Millisecond {
-			t.Errorf("connection %d after %v", h.ID(), time.Since(start))
+		l := checkOut(t, p)
+		if l.ID() != 2 || time.Since(start) != time.Millisecond {
+			t.Errorf("connection %d after %v", l.ID(), time.Since(start))
 		}
-		checkIn(t, h)
+		checkIn(t, l)
 	})
 }
 
@@ -277,88 +277,4 @@ func TestClearServiceBreaksOffDial(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestHandlerPanics(t *testing.T) {
-	logged := captureLog(t)
-	var s fakeServer
-	p := newPool(t, fakeOptions{Dial: s.dial, Events: func(event.PoolEvent) { panic("the handler is broken") }})
-	checkIn(t, checkOut(t, p))
-	p.Clear(errors.New("down"), bson.ObjectID{}, false)
-	p.Ready()
-	checkIn(t, checkOut(t, p))
-	if got := p.Stats(); got.Idle != 1 {
-		t.Errorf("%+v", got)
-	}
-	if !logged("the handler is broken") {
-		t.Error("the panic is not logged")
-	}
-}
-
-// TestHandlerCallsBack: a handler may use the pool, and end it.
-func TestHandlerCallsBack(t *testing.T) {
-	for _, on := range []event.PoolEvent{
-		event.PoolReady{}, event.ConnectionCheckOutStarted{}, event.ConnectionCreated{}, event.ConnectionReady{},
-		event.ConnectionCheckedOut{}, event.ConnectionCheckedIn{}, event.ConnectionClosed{}, event.PoolCleared{},
-	} {
-		for name, act := range map[string]func(*fakePool){
-			"clear": func(p *fakePool) { p.Clear(errors.New("down"), bson.ObjectID{}, true) },
-			"close": (*fakePool).Close,
-		} {
-			t.Run(name+"/"+specName(on), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					var p *fakePool
-					var once sync.Once
-					var s fakeServer
-					p = New(fakeOptions{Dial: s.dial, MinSize: 1, MaxSize: 2, Events: func(e event.PoolEvent) {
-						if p == nil {
-							return
-						}
-						p.Stats()
-						if specName(e) == specName(on) {
-							once.Do(func() { act(p) })
-						}
-					}})
-					p.Ready()
-					for range 2 {
-						if h, err := p.CheckOut(t.Context()); err == nil {
-							checkIn(t, h)
-						}
-						p.Clear(errors.New("down"), bson.ObjectID{}, false)
-						p.Ready()
-					}
-					finish(t, p)
-					if s.open() != 0 {
-						t.Errorf("%d open", s.open())
-					}
-				})
-			})
-		}
-	}
-}
-
-func TestReadyIsToldFirst(t *testing.T) {
-	var s fakeServer
-	var rec recorder
-	p := newPool(t, fakeOptions{Dial: s.dial, MinSize: 3, Events: rec.record})
-	for range 100 {
-		p.Clear(errors.New("down"), bson.ObjectID{}, false)
-		p.Ready()
-		p.Ready()
-	}
-	isReady := false
-	for _, e := range rec.all() {
-		switch e.(type) {
-		case event.PoolReady:
-			if isReady {
-				t.Fatal("ready twice")
-			}
-			isReady = true
-		case event.PoolCleared:
-			isReady = false
-		}
-	}
-	if n := count[event.PoolReady](&rec); n != 101 {
-		t.Errorf("%d events PoolReady", n)
-	}
 }

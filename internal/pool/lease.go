@@ -34,10 +34,10 @@ const (
 	closed                 // no longer the pool's
 )
 
-// Handle is one connection of a pool. Whoever has checked it out may use it
-// until the check-in, and pass it on; it is to be used by one goroutine at a
+// Lease is one connection of a pool, from when it is made. Whoever has checked it out
+// may use it until the check-in, and pass it on; it is to be used by one goroutine at a
 // time.
-type Handle[C Conn] struct {
+type Lease[C Conn] struct {
 	pool *Pool[C]
 	conn C
 	id   int64
@@ -67,98 +67,98 @@ type Handle[C Conn] struct {
 }
 
 // Conn is the connection.
-func (h *Handle[C]) Conn() C { return h.conn }
+func (l *Lease[C]) Conn() C { return l.conn }
 
 // ID is the connection's number in its pool: 1, 2, 3, …
-func (h *Handle[C]) ID() int64 { return h.id }
+func (l *Lease[C]) ID() int64 { return l.id }
 
 // Address is the pool's server.
-func (h *Handle[C]) Address() string { return h.pool.opts.Address }
+func (l *Lease[C]) Address() string { return l.pool.opts.Address }
 
 // Generation is the pool's, or the service's, from when the connection was made.
 // It does not change while the connection is checked out.
-func (h *Handle[C]) Generation() uint64 { return h.generation }
+func (l *Lease[C]) Generation() uint64 { return l.generation }
 
 // ServiceID is the service behind the load balancer, zero elsewhere.
-func (h *Handle[C]) ServiceID() bson.ObjectID { return h.service }
+func (l *Lease[C]) ServiceID() bson.ObjectID { return l.service }
 
 // Fail tells that the connection is not to be lent again, and why. It takes
 // effect at the check-in.
-func (h *Handle[C]) Fail(err error) { h.failed = err }
+func (l *Lease[C]) Fail(err error) { l.failed = err }
 
 // Interrupted returns the error that an operation is to fail with whose
 // connection was cut off, a [PoolClearedError] after Clear or what Interrupt
 // was given, and nil if it was not. It may be called by any goroutine.
-func (h *Handle[C]) Interrupted() error {
-	if err := h.interrupted.Load(); err != nil {
+func (l *Lease[C]) Interrupted() error {
+	if err := l.interrupted.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
 // SetPurpose tells what the connection is held for. The check-in forgets it.
-func (h *Handle[C]) SetPurpose(purpose Purpose) {
-	if Purpose(h.purpose.Load()) == purpose {
+func (l *Lease[C]) SetPurpose(purpose Purpose) {
+	if Purpose(l.purpose.Load()) == purpose {
 		return
 	}
-	h.pool.countPurpose(Purpose(h.purpose.Swap(uint32(purpose))), -1)
-	h.pool.countPurpose(purpose, 1)
+	l.pool.countPurpose(Purpose(l.purpose.Swap(uint32(purpose))), -1)
+	l.pool.countPurpose(purpose, 1)
 }
 
 // Park says that the holder does nothing with the connection until it calls Unpark: a
 // pool that is closed meanwhile takes the connection back, as if it had been checked
 // in, instead of waiting for that.
-func (h *Handle[C]) Park() {
-	p := h.pool
+func (l *Lease[C]) Park() {
+	p := l.pool
 	p.mu.Lock()
-	if h.status != inUse || !h.out.Load() {
+	if l.status != inUse || !l.out.Load() {
 		p.mu.Unlock()
 		return
 	}
-	h.status = parked
+	l.status = parked
 	if p.state != ended {
 		p.mu.Unlock()
 		return
 	}
-	gone := p.retireParked(h, event.ClosePoolClosed)
+	gone := p.retireParked(l, event.ClosePoolClosed)
 	p.mu.Unlock()
 	p.emitClosed(gone)
 }
 
 // Unpark precedes the next use of a parked connection. It returns false if the pool
 // has taken that back: it was closed.
-func (h *Handle[C]) Unpark() bool {
-	p := h.pool
+func (l *Lease[C]) Unpark() bool {
+	p := l.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if h.status == parked {
-		h.status = inUse
+	if l.status == parked {
+		l.status = inUse
 	}
-	return h.status == inUse
+	return l.status == inUse
 }
 
 // Release is [Pool.CheckIn] for callers that hold the connection but not its
 // pool.
-func (h *Handle[C]) Release() error { return h.pool.CheckIn(h) }
+func (l *Lease[C]) Release() error { return l.pool.CheckIn(l) }
 
 // adopt takes the established connection. The lock is held.
-func (h *Handle[C]) adopt(conn C) {
-	h.conn, h.live = conn, true
-	h.breakable, _ = any(conn).(Breakable)
-	h.drainer, _ = any(conn).(Drainer)
-	h.aliver, _ = any(conn).(Aliver)
+func (l *Lease[C]) adopt(conn C) {
+	l.conn, l.live = conn, true
+	l.breakable, _ = any(conn).(Breakable)
+	l.drainer, _ = any(conn).(Drainer)
+	l.aliver, _ = any(conn).(Aliver)
 }
 
 // fault returns why the connection cannot be lent again, if its user or itself
 // knows of something. Its user calls it.
-func (h *Handle[C]) fault() error {
-	if h.failed != nil {
-		return h.failed
+func (l *Lease[C]) fault() error {
+	if l.failed != nil {
+		return l.failed
 	}
-	if h.breakable != nil {
-		return h.breakable.Broken()
+	if l.breakable != nil {
+		return l.breakable.Broken()
 	}
 	return nil
 }
 
-func (h *Handle[C]) pending() bool { return h.drainer != nil && h.drainer.Pending() }
+func (l *Lease[C]) pending() bool { return l.drainer != nil && l.drainer.Pending() }
