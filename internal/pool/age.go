@@ -15,9 +15,7 @@ func (p *Pool[C]) limitAge(l *Lease[C]) {
 		return
 	}
 	l.expires = l.idleSince + limit - rand.N(limit/10+1)
-	// The alarm rings when the oldest one has its full age at the latest, and those
-	// that are younger have less to go than that when it rings.
-	p.ageTimer.start(l.expires - l.idleSince)
+	p.ageTimer.startEarlier(l.expires - l.idleSince)
 }
 
 // aged reports whether l is too old to be used.

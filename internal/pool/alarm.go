@@ -8,6 +8,7 @@ type alarm struct {
 	ring  func()
 	timer *time.Timer
 	set   bool
+	due   time.Time
 }
 
 // start makes the alarm ring after d, unless it is set already.
@@ -15,12 +16,20 @@ func (a *alarm) start(d time.Duration) {
 	if a.set {
 		return
 	}
-	a.set = true
+	a.set, a.due = true, time.Now().Add(d)
 	if a.timer == nil {
 		a.timer = time.AfterFunc(d, a.ring)
 		return
 	}
 	a.timer.Reset(d)
+}
+
+// startEarlier makes the alarm ring after d at the latest.
+func (a *alarm) startEarlier(d time.Duration) {
+	if a.set && a.due.After(time.Now().Add(d)) {
+		a.stop()
+	}
+	a.start(d)
 }
 
 // stop keeps the alarm from ringing. One that rings already finds set false.
