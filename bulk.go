@@ -58,20 +58,20 @@ func (m *WriteModel) options() *statementOptions {
 	return m.own
 }
 
-// scratch holds settings that models' options are applied to: models keep the few
+// scratch holds options that models' options are applied to: models keep the few
 // that they can have.
-var scratch = sync.Pool{New: func() any { return new(settings) }}
+var scratch = sync.Pool{New: func() any { return new(callOptions) }}
 
 func modelOptions[O applier](options []O) *statementOptions {
 	if len(options) == 0 {
 		return nil
 	}
-	s := scratch.Get().(*settings)
+	s := scratch.Get().(*callOptions)
 	for _, o := range options {
 		o.apply(s)
 	}
 	own := s.statementOptions
-	*s = settings{}
+	*s = callOptions{}
 	scratch.Put(s)
 	return &own
 }
@@ -127,7 +127,7 @@ func (c *Collection) BulkWrite(ctx context.Context, models []WriteModel, options
 type bulk struct {
 	severalWrites
 	c      *Collection
-	s      *settings
+	s      *callOptions
 	models []WriteModel
 	operation
 	ids    []any // of inserted documents

@@ -61,7 +61,7 @@ type watched struct {
 	database, collection string // no collection: the database
 	cluster              bool
 	stages               []byte // the user's, an array
-	settings             settings
+	options              callOptions
 }
 
 // Watch opens a change stream on the collection. pipeline is a slice of stages that
@@ -72,21 +72,21 @@ type watched struct {
 // Changes are those that happen once Watch has returned, unless an option says where to
 // begin.
 func (c *Collection) Watch(ctx context.Context, pipeline any, options ...WatchOption) (*ChangeStream, error) {
-	w := watched{database: c.db.name, collection: c.name, settings: collect(c.base, options)}
+	w := watched{database: c.db.name, collection: c.name, options: collect(c.base, options)}
 	return c.db.client.watch(ctx, w, pipeline, c.err)
 }
 
 // Watch opens a change stream on all collections of the database but the system's.
 // It is like Collection.Watch otherwise.
 func (db *Database) Watch(ctx context.Context, pipeline any, options ...WatchOption) (*ChangeStream, error) {
-	w := watched{database: db.name, settings: collect(db.base, options)}
+	w := watched{database: db.name, options: collect(db.base, options)}
 	return db.client.watch(ctx, w, pipeline, db.err)
 }
 
 // Watch opens a change stream on all databases of the deployment but admin, config and
 // local. It is like Collection.Watch otherwise.
 func (c *Client) Watch(ctx context.Context, pipeline any, options ...WatchOption) (*ChangeStream, error) {
-	w := watched{database: "admin", cluster: true, settings: collect(c.base, options)}
+	w := watched{database: "admin", cluster: true, options: collect(c.base, options)}
 	return c.watch(ctx, w, pipeline, nil)
 }
 
@@ -100,15 +100,15 @@ func (c *Client) watch(ctx context.Context, w watched, pipeline any, err error) 
 	if w.stages, err = appendPipeline(nil, "pipeline", pipeline); err != nil {
 		return nil, err
 	}
-	timeout := cmp.Or(w.settings.timeout.Limit, c.options.Timeout)
-	if err := checkTimeouts(&w.settings, timeout); err != nil {
+	timeout := cmp.Or(w.options.timeout.Limit, c.options.Timeout)
+	if err := checkTimeouts(&w.options, timeout); err != nil {
 		return nil, err
 	}
-	start, err := w.settings.changeStream().start()
+	start, err := w.options.changeStream().start()
 	if err != nil {
 		return nil, err
 	}
-	s := &ChangeStream{client: c, dec: c.decode(&w.settings), watch: w, position: changestream.NewPosition(start), timeout: timeout}
+	s := &ChangeStream{client: c, dec: c.decode(&w.options), watch: w, position: changestream.NewPosition(start), timeout: timeout}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.open(ctx, exec.Binding{Cursor: true}); err != nil {
 		_ = s.Close(ctx)
@@ -131,7 +131,7 @@ func (c *Client) unwatchable(err error) error {
 
 // open sends the command that opens the stream, for the first time or again.
 func (s *ChangeStream) open(ctx context.Context, b exec.Binding) error {
-	set := &s.watch.settings
+	set := &s.watch.options
 	var wire int32
 	if s.batches != nil {
 		wire = s.batches.MaxWireVersion()
@@ -167,7 +167,7 @@ func (s *ChangeStream) open(ctx context.Context, b exec.Binding) error {
 // append appends the command that opens the stream. wire is the wire version of the
 // server that it was on.
 func (s *ChangeStream) append(dst []byte, wire int32) ([]byte, error) {
-	set := &s.watch.settings
+	set := &s.watch.options
 	if s.watch.collection == "" {
 		dst = bsonwire.AppendInt32(dst, "aggregate", 1)
 	} else {
@@ -244,7 +244,7 @@ func (s *ChangeStream) bounded(ctx context.Context) (context.Context, context.Ca
 	if s.timeout <= 0 || ctx == nil || s.closed {
 		return ctx, func() {}
 	}
-	if _, ok := ctx.Deadline(); ok && s.watch.settings.timeout.Limit == 0 {
+	if _, ok := ctx.Deadline(); ok && s.watch.options.timeout.Limit == 0 {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, s.timeout)
@@ -348,7 +348,7 @@ func (s *ChangeStream) take(ctx context.Context) bool {
 			return false
 		}
 		doc := []byte(s.batches.Current())
-		if s.watch.settings.changeStream().split {
+		if s.watch.options.changeStream().split {
 			if doc, err = s.fragments.Add(doc); err != nil {
 				s.fail(ctx, failure(ErrProtocol, "change stream: %w", err))
 				return false
@@ -426,7 +426,7 @@ func (s *ChangeStream) Remaining() int { return s.batches.Remaining() }
 // SetBatchSize changes how many events the server is asked for at most, from the next
 // batch on that is not on its way yet; 0 leaves it to the server.
 func (s *ChangeStream) SetBatchSize(n int32) {
-	s.watch.settings.batchSize = max(n, 0)
+	s.watch.options.batchSize = max(n, 0)
 	s.batches.SetBatchSize(max(n, 0))
 }
 

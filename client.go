@@ -31,7 +31,7 @@ type Client struct {
 	identity *conn.Identity
 	cipher   CommandCipher // nil: nothing is encrypted
 	dec      bson.DecodeOptions
-	base     *settings
+	base     *callOptions
 
 	writeConcern atomic.Pointer[exec.WriteConcern]
 	manager      atomic.Pointer[CursorManager]
@@ -103,7 +103,7 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 		return nil, err
 	}
 	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation, StrictUTF8: o.StrictUTF8}
-	c.base = o.settings()
+	c.base = o.callDefaults()
 	c.writeConcern.Store(o.WriteConcern.internal())
 	if err := c.open(o); err != nil {
 		_ = c.logs.Close()
@@ -401,7 +401,7 @@ func (c *Client) ListDatabaseNames(ctx context.Context, filter any, options ...L
 var errClientClosed = failure(ErrClosed, "the client is closed")
 
 // decode returns how the call's documents are decoded.
-func (c *Client) decode(s *settings) *bson.DecodeOptions {
+func (c *Client) decode(s *callOptions) *bson.DecodeOptions {
 	if s.decode == nil {
 		return &c.dec
 	}

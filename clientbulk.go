@@ -109,7 +109,7 @@ type clientBulk struct {
 	severalWrites
 	split  write.Split
 	c      *Client
-	s      *settings
+	s      *callOptions
 	writes []ClientWrite
 	ids    []any // of inserted documents; the same ones in a retry
 	newIDs newIDs

@@ -22,7 +22,7 @@ type Collection struct {
 	db   *Database
 	name string
 	err  error // an invalid name, for the first use to report
-	base *settings
+	base *callOptions
 }
 
 // With returns another handle of the collection, whose options override this one's.
@@ -46,7 +46,7 @@ func (c *Collection) Namespace() string { return c.db.name + "." + c.name }
 func (c *Collection) Timeout() time.Duration { return c.db.client.timeoutOf(c.base) }
 
 // read begins a reading operation.
-func (c *Collection) read(name string, s *settings) exec.Op {
+func (c *Collection) read(name string, s *callOptions) exec.Op {
 	op := exec.Op{
 		Name: name, Database: c.db.name, Collection: c.name, Access: exec.Read, Retryable: true, ReadPreference: s.readPreference,
 		MaxTime: s.maxTime, RawData: s.rawData, Timeout: s.timeout,
@@ -113,7 +113,7 @@ func (c *Collection) CountDocuments(ctx context.Context, filter any, options ...
 	return n, nil
 }
 
-func appendCountPipeline(dst []byte, filter any, s *settings) ([]byte, error) {
+func appendCountPipeline(dst []byte, filter any, s *callOptions) ([]byte, error) {
 	dst, at := bsonwire.BeginArray(dst, "pipeline")
 	stages := 0
 	stage := func() string { stages++; return bsonwire.Index(stages - 1) }
@@ -234,7 +234,7 @@ func Distinct[T any](ctx context.Context, c *Collection, fieldName string, filte
 // pipeline ends with $out or $merge: such a pipeline runs at once.
 func (c *Collection) Aggregate(ctx context.Context, pipeline any, options ...AggregateOption) *Cursor {
 	return c.db.client.aggregate(ctx, aggregation{
-		database: c.db.name, collection: c.name, err: c.err, pipeline: pipeline, settings: collect(c.base, options),
+		database: c.db.name, collection: c.name, err: c.err, pipeline: pipeline, options: collect(c.base, options),
 	})
 }
 
@@ -242,11 +242,11 @@ type aggregation struct {
 	database, collection string // no collection: the database
 	err                  error
 	pipeline             any
-	settings             settings
+	options              callOptions
 }
 
 func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
-	s := &a.settings
+	s := &a.options
 	name := a.collection
 	if name == "" {
 		name = "$cmd.aggregate"
@@ -292,7 +292,7 @@ func (c *Client) aggregate(ctx context.Context, a aggregation) *Cursor {
 }
 
 func (a *aggregation) append(dst, stages []byte, writes bool) ([]byte, error) {
-	s := &a.settings
+	s := &a.options
 	if a.collection == "" {
 		dst = bsonwire.AppendInt32(dst, "aggregate", 1)
 	} else {

@@ -22,7 +22,7 @@ type collectionSettings struct {
 }
 
 // creation returns the options of CreateCollection alone, to be changed.
-func (s *settings) creation() *collectionSettings {
+func (s *callOptions) creation() *collectionSettings {
 	if s.collection == nil {
 		s.collection = &collectionSettings{}
 	}
@@ -32,7 +32,7 @@ func (s *settings) creation() *collectionSettings {
 // Capped makes a collection of fixed size, in bytes: new documents displace the
 // oldest. maxDocuments also bounds their number; 0 does not.
 func Capped(size, maxDocuments int64) CreateCollectionOption {
-	return option(func(s *settings) {
+	return option(func(s *callOptions) {
 		c := s.creation()
 		c.capped, c.size, c.max = true, size, maxDocuments
 	})
@@ -42,7 +42,7 @@ func Capped(size, maxDocuments int64) CreateCollectionOption {
 // level is "strict", "moderate" or "off", action "error" or "warn"; "" is the
 // server's default.
 func Validator(expression any, level, action string) CreateCollectionOption {
-	return option(func(s *settings) {
+	return option(func(s *callOptions) {
 		c := s.creation()
 		c.validator, c.validationLevel, c.validationAction = expression, level, action
 	})
@@ -50,7 +50,7 @@ func Validator(expression any, level, action string) CreateCollectionOption {
 
 // View makes a read-only view of another collection, through a pipeline.
 func View(on string, pipeline any) CreateCollectionOption {
-	return option(func(s *settings) {
+	return option(func(s *callOptions) {
 		c := s.creation()
 		c.viewOn, c.pipeline = on, pipeline
 	})
@@ -72,35 +72,35 @@ type TimeSeries struct {
 
 // WithTimeSeries makes a time series collection.
 func WithTimeSeries(ts TimeSeries) CreateCollectionOption {
-	return option(func(s *settings) { s.creation().timeSeries = &ts })
+	return option(func(s *callOptions) { s.creation().timeSeries = &ts })
 }
 
 // ExpireAfter removes documents of a time series or clustered collection after d, in
 // whole seconds; a part of one counts as one.
 func ExpireAfter(d time.Duration) CreateCollectionOption {
-	return option(func(s *settings) { s.creation().expireAfter = &d })
+	return option(func(s *callOptions) { s.creation().expireAfter = &d })
 }
 
 // Clustered stores the documents in the order of a clustered index, given as the
 // server manual's "Clustered Collections" has it.
 func Clustered(index any) CreateCollectionOption {
-	return option(func(s *settings) { s.creation().clustered = index })
+	return option(func(s *callOptions) { s.creation().clustered = index })
 }
 
 // PreAndPostImages keeps (or does not keep) documents as they were before and
 // after changes, for change streams.
 func PreAndPostImages(keep bool) CreateCollectionOption {
-	return option(func(s *settings) { s.creation().preImages = bson.D{{Key: "enabled", Value: keep}} })
+	return option(func(s *callOptions) { s.creation().preImages = bson.D{{Key: "enabled", Value: keep}} })
 }
 
 // IndexDefaults sets the storage engine's defaults for the collection's indexes.
 func IndexDefaults(document any) CreateCollectionOption {
-	return option(func(s *settings) { s.creation().indexDefaults = document })
+	return option(func(s *callOptions) { s.creation().indexDefaults = document })
 }
 
 // StorageEngine passes options to the server's storage engine.
 func StorageEngine(document any) CreateCollectionOption {
-	return option(func(s *settings) { s.creation().storageEngine = document })
+	return option(func(s *callOptions) { s.creation().storageEngine = document })
 }
 
 func (c *collectionSettings) append(dst []byte) ([]byte, error) {

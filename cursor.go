@@ -57,7 +57,7 @@ type Cursor struct {
 	passing       bool // err is of the last call, and the cursor goes on
 }
 
-func (c *Client) newCursor(ctx context.Context, database, name string, s *settings, err error) *Cursor {
+func (c *Client) newCursor(ctx context.Context, database, name string, s *callOptions, err error) *Cursor {
 	cur := &Cursor{ctx: ctx, client: c, dec: c.decode(s), err: err}
 	cur.batches.Config = cursor.Config{
 		Runner: cursorRunner{c}, Open: &c.cursors, Context: ctx, Collection: name, Command: exec.Op{Database: database},
@@ -85,7 +85,7 @@ func (c *Client) newCursor(ctx context.Context, database, name string, s *settin
 }
 
 // checkTimeouts refuses options of cursors that contradict each other.
-func checkTimeouts(s *settings, timeout time.Duration) error {
+func checkTimeouts(s *callOptions, timeout time.Duration) error {
 	switch {
 	case s.timeoutMode != DefaultTimeoutMode && timeout == 0:
 		return failure(ErrInvalidArgument, "a timeout mode needs a timeout")

@@ -19,7 +19,7 @@ type Database struct {
 	client *Client
 	name   string
 	err    error // an invalid name, for the first use to report
-	base   *settings
+	base   *callOptions
 }
 
 // Name returns the database's name.
@@ -144,24 +144,24 @@ func (db *Database) makeRead(op *exec.Op, body []byte, options []RunCommandOptio
 	}
 }
 
-// verbatim are the settings of commands that are sent as they are: of the
+// verbatim are the options of commands that are sent as they are: of the
 // database's, only how to decode counts, and the timeout.
-func (db *Database) verbatim() *settings {
-	return &settings{decode: db.base.decode, timeout: db.base.timeout}
+func (db *Database) verbatim() *callOptions {
+	return &callOptions{decode: db.base.decode, timeout: db.base.timeout}
 }
 
 // Aggregate runs a pipeline that starts without a collection, such as one with
 // $currentOp or $documents.
 func (db *Database) Aggregate(ctx context.Context, pipeline any, options ...AggregateOption) *Cursor {
 	return db.client.aggregate(ctx, aggregation{
-		database: db.name, err: db.err, pipeline: pipeline, settings: collect(db.base, options),
+		database: db.name, err: db.err, pipeline: pipeline, options: collect(db.base, options),
 	})
 }
 
 // Drop drops the database with all its collections. One that does not exist is
 // no error.
 func (db *Database) Drop(ctx context.Context, options ...DropOption) error {
-	return db.command(ctx, "dropDatabase", "", collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	return db.command(ctx, "dropDatabase", "", collect(db.base, options), func(dst []byte, s *callOptions) ([]byte, error) {
 		return appendOptional(bsonwire.AppendInt32(dst, "dropDatabase", 1), "comment", s.comment)
 	})
 }
@@ -185,7 +185,7 @@ func (db *Database) Timeout() time.Duration { return db.client.timeoutOf(db.base
 
 // command runs a writing command whose reply does not matter beyond its errors.
 // collection is what it works on, if that is one.
-func (db *Database) command(ctx context.Context, name, collection string, s settings, body func(dst []byte, s *settings) ([]byte, error)) error {
+func (db *Database) command(ctx context.Context, name, collection string, s callOptions, body func(dst []byte, s *callOptions) ([]byte, error)) error {
 	if db.err != nil {
 		return db.err
 	}
@@ -199,7 +199,7 @@ func (db *Database) command(ctx context.Context, name, collection string, s sett
 }
 
 // commandOp is the command of [Database.command].
-func (db *Database) commandOp(name, collection string, s *settings, body func(dst []byte, s *settings) ([]byte, error)) exec.Op {
+func (db *Database) commandOp(name, collection string, s *callOptions, body func(dst []byte, s *callOptions) ([]byte, error)) exec.Op {
 	op := writeOp(name, db.name, collection, s)
 	op.Body = func(dst []byte) ([]byte, error) { return body(dst, s) }
 	if s.commitQuorum != nil {
@@ -208,9 +208,9 @@ func (db *Database) commandOp(name, collection string, s *settings, body func(ds
 	return op
 }
 
-// onPrimary are the settings of a list: it comes from the primary, unless the call
+// onPrimary are the options of a list: it comes from the primary, unless the call
 // has another read preference.
-func (s *settings) onPrimary() *settings {
+func (s *callOptions) onPrimary() *callOptions {
 	if s.readPreference == nil {
 		return s
 	}
@@ -227,7 +227,7 @@ func (db *Database) ListCollections(ctx context.Context, filter any, options ...
 	return db.listCollections(ctx, filter, &s)
 }
 
-func (db *Database) listCollections(ctx context.Context, filter any, s *settings) *Cursor {
+func (db *Database) listCollections(ctx context.Context, filter any, s *callOptions) *Cursor {
 	c := db.client.newCursor(ctx, db.name, "$cmd.listCollections", s, db.err)
 	c.batches.Comment = nil // the server has getMores inherit it
 	c.batches.Command = exec.Op{

@@ -15,7 +15,7 @@ import (
 // the collections and the index that the server needs for it, and for Drop, which drops
 // these collections. Without it, Options.Encryption may know them.
 func EncryptedFields(fields any) EncryptedFieldsOption {
-	return option(func(s *settings) { s.creation().encryptedFields = fields })
+	return option(func(s *callOptions) { s.creation().encryptedFields = fields })
 }
 
 // safeContent is the field in which the server finds documents by encrypted values.
@@ -23,7 +23,7 @@ const safeContent = "__safeContent__"
 
 // encryptedFields are those of the collection that were given for the call, or else to
 // the client's encryption; nil: none.
-func (db *Database) encryptedFields(name string, s *settings) (bson.Raw, error) {
+func (db *Database) encryptedFields(name string, s *callOptions) (bson.Raw, error) {
 	if s.collection != nil && s.collection.encryptedFields != nil {
 		doc, at := bsonwire.Begin(nil)
 		doc, err := appendOptional(doc, "f", s.collection.encryptedFields)
@@ -57,7 +57,7 @@ func stateCollections(name string, fields bson.Raw) (names []string) {
 }
 
 // create creates a collection, and what its encrypted fields need.
-func (db *Database) create(ctx context.Context, name string, s settings) error {
+func (db *Database) create(ctx context.Context, name string, s callOptions) error {
 	if db.err != nil {
 		return db.err
 	}
@@ -65,7 +65,7 @@ func (db *Database) create(ctx context.Context, name string, s settings) error {
 	if err != nil {
 		return err
 	}
-	op := db.commandOp("create", name, &s, func(dst []byte, s *settings) ([]byte, error) {
+	op := db.commandOp("create", name, &s, func(dst []byte, s *callOptions) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "create", name)
 		dst, err := s.creation().append(dst)
 		if err != nil {
@@ -84,7 +84,7 @@ func (db *Database) create(ctx context.Context, name string, s settings) error {
 	}
 	var ops []exec.Op
 	for _, state := range stateCollections(name, fields) {
-		op := db.commandOp("create", state, &s, func(dst []byte, s *settings) ([]byte, error) {
+		op := db.commandOp("create", state, &s, func(dst []byte, s *callOptions) ([]byte, error) {
 			dst = bsonwire.AppendString(dst, "create", state)
 			dst, index := bsonwire.BeginDocument(dst, "clusteredIndex")
 			dst, key := bsonwire.BeginDocument(dst, "key")
@@ -96,7 +96,7 @@ func (db *Database) create(ctx context.Context, name string, s settings) error {
 		op.MinWireReason = "Driver support of Queryable Encryption is incompatible with server. Upgrade server to use Queryable Encryption."
 		ops = append(ops, op)
 	}
-	index := db.commandOp("createIndexes", name, &s, func(dst []byte, s *settings) ([]byte, error) {
+	index := db.commandOp("createIndexes", name, &s, func(dst []byte, s *callOptions) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "createIndexes", name)
 		dst, list := bsonwire.BeginArray(dst, "indexes")
 		dst, first := bsonwire.BeginDocument(dst, "0")
@@ -135,13 +135,13 @@ func (o *operation) runOnly(op *exec.Op) error {
 }
 
 // drop drops a collection, and what the server keeps for its encrypted fields.
-func (db *Database) drop(ctx context.Context, name string, s *settings) error {
+func (db *Database) drop(ctx context.Context, name string, s *callOptions) error {
 	fields, err := db.encryptedFields(name, s)
 	if err != nil {
 		return err
 	}
 	drop := func(name string) exec.Op {
-		return db.commandOp("drop", name, s, func(dst []byte, s *settings) ([]byte, error) {
+		return db.commandOp("drop", name, s, func(dst []byte, s *callOptions) ([]byte, error) {
 			return appendOptional(bsonwire.AppendString(dst, "drop", name), "comment", s.comment)
 		})
 	}

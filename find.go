@@ -33,15 +33,15 @@ func (c *Collection) Find(ctx context.Context, filter any, options ...FindOption
 // Prefetch asks for the next batch while the current one is used: faster for who
 // reads to the end, at the price of one batch more in memory and a goroutine while
 // it is on its way. It does not count in a transaction, whose commands follow each other.
-func Prefetch() CursorOption { return option(func(s *settings) { s.prefetch = true }) }
+func Prefetch() CursorOption { return option(func(s *callOptions) { s.prefetch = true }) }
 
 // Exhaust has the server send batch after batch without being asked. It needs a
 // connection of its own, and closes it if the cursor is closed before its end. It does not
 // count in a transaction.
-func Exhaust() FindOption { return option(func(s *settings) { s.exhaust = true }) }
+func Exhaust() FindOption { return option(func(s *callOptions) { s.exhaust = true }) }
 
 // awaitMS is maxAwait in milliseconds: at least one, since 0 is the server's default.
-func (s *settings) awaitMS() int64 {
+func (s *callOptions) awaitMS() int64 {
 	if s.maxAwait <= 0 {
 		return 0
 	}
@@ -82,7 +82,7 @@ func FindOne[T any](ctx context.Context, c *Collection, filter any, options ...F
 type findOne struct {
 	c      *Collection
 	filter any
-	s      settings
+	s      callOptions
 	op     exec.Op
 	res    exec.Result
 	doc    bson.Raw // a view into res
@@ -143,7 +143,7 @@ func firstDocument(command string, res *exec.Result) (bson.Raw, error) {
 	return nil, toPublic(command, &exec.ReplyError{Address: res.Server.Address(), Command: command, Err: err})
 }
 
-func (c *Collection) appendFind(dst []byte, filter any, s *settings, single bool) ([]byte, error) {
+func (c *Collection) appendFind(dst []byte, filter any, s *callOptions, single bool) ([]byte, error) {
 	dst = bsonwire.AppendString(dst, "find", c.name)
 	dst, err := appendField(dst, "filter", filter)
 	if err != nil {
@@ -189,7 +189,7 @@ func appendBounds(dst []byte, limit int64, batchSize int32) []byte {
 	return appendTrue(dst, "singleBatch", single)
 }
 
-func (c *Collection) appendFindExtras(dst []byte, s *settings) ([]byte, error) {
+func (c *Collection) appendFindExtras(dst []byte, s *callOptions) ([]byte, error) {
 	dst = appendBool(dst, "allowDiskUse", s.allowDiskUse)
 	dst = appendTrue(dst, "allowPartialResults", s.allowPartial)
 	dst = appendTrue(dst, "noCursorTimeout", s.noTimeout)
@@ -231,7 +231,7 @@ func (c *Collection) FindOneAndUpdate(ctx context.Context, filter, update any, o
 	})
 }
 
-func (c *Collection) findAndModify(ctx context.Context, filter any, s *settings, change func([]byte) ([]byte, error)) *SingleResult {
+func (c *Collection) findAndModify(ctx context.Context, filter any, s *callOptions, change func([]byte) ([]byte, error)) *SingleResult {
 	if c.err != nil {
 		return &SingleResult{err: c.err}
 	}

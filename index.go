@@ -65,7 +65,7 @@ func Keys(fields ...string) bson.D { return sortKeys(fields) }
 // configuration, or "votingMembers", the server's default. It needs server 4.4;
 // older ones are an ErrUnsupported.
 func CommitQuorum(members any) CreateIndexOption {
-	return option(func(s *settings) { s.commitQuorum = members })
+	return option(func(s *callOptions) { s.commitQuorum = members })
 }
 
 // CreateIndex creates an index and returns its name. One that exists with the
@@ -95,7 +95,7 @@ func (c *Collection) CreateIndexes(ctx context.Context, indexes []Index, options
 			return nil, fmt.Errorf("index %d: %w", i, err)
 		}
 	}
-	err := c.db.command(ctx, "createIndexes", c.name, collect(c.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.command(ctx, "createIndexes", c.name, collect(c.base, options), func(dst []byte, s *callOptions) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "createIndexes", c.name)
 		dst, at := bsonwire.BeginArray(dst, "indexes")
 		dst = bsonwire.End(append(dst, list...), at)
@@ -244,11 +244,11 @@ func (c *Collection) DropIndexes(ctx context.Context, options ...DropIndexOption
 }
 
 // dropIndexes drops the index of a name or keys.
-func (c *Collection) dropIndexes(ctx context.Context, index any, s settings) error {
+func (c *Collection) dropIndexes(ctx context.Context, index any, s callOptions) error {
 	if c.err != nil {
 		return c.err
 	}
-	err := c.db.command(ctx, "dropIndexes", c.name, s, func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.command(ctx, "dropIndexes", c.name, s, func(dst []byte, s *callOptions) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "dropIndexes", c.name)
 		return appendAll(dst, field{"index", index}, field{"comment", s.comment})
 	})

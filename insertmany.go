@@ -56,7 +56,7 @@ type inserter struct {
 	res    InsertManyResult // without InsertedIDs, for documents that are sent as they are
 }
 
-func (in *inserter) run(ctx context.Context, s *settings) error {
+func (in *inserter) run(ctx context.Context, s *callOptions) error {
 	in.severalWrites = newSeveralWrites(in.docs.len())
 	op := in.c.writeOp(&insertCommand, s)
 	o, err := in.c.db.client.begin(ctx, &op)

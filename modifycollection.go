@@ -7,7 +7,7 @@ import (
 )
 
 // DropTarget drops the collection that has the new name already.
-func DropTarget() RenameOption { return option(func(s *settings) { s.dropTarget = true }) }
+func DropTarget() RenameOption { return option(func(s *callOptions) { s.dropTarget = true }) }
 
 // Rename gives the collection another name in its database, and returns a handle
 // for it. A collection that has the name already is an ErrNamespaceExists, unless
@@ -20,7 +20,7 @@ func (c *Collection) Rename(ctx context.Context, to string, options ...RenameOpt
 		return nil, err
 	}
 	s := collect(c.base, options)
-	err := c.db.client.Database("admin").command(ctx, "renameCollection", "", s, func(dst []byte, s *settings) ([]byte, error) {
+	err := c.db.client.Database("admin").command(ctx, "renameCollection", "", s, func(dst []byte, s *callOptions) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "renameCollection", c.Namespace())
 		dst = bsonwire.AppendString(dst, "to", c.db.name+"."+to)
 		return appendOptional(appendTrue(dst, "dropTarget", s.dropTarget), "comment", s.comment)
@@ -42,7 +42,7 @@ func (db *Database) ModifyCollection(ctx context.Context, name string, changes a
 	if err != nil {
 		return err
 	}
-	return db.command(ctx, "collMod", name, collect(db.base, options), func(dst []byte, s *settings) ([]byte, error) {
+	return db.command(ctx, "collMod", name, collect(db.base, options), func(dst []byte, s *callOptions) ([]byte, error) {
 		dst = bsonwire.AppendString(dst, "collMod", name)
 		return appendOptional(append(dst, body[4:len(body)-1]...), "comment", s.comment)
 	})

@@ -132,7 +132,7 @@ func (c *Client) bindingOf(ctx context.Context, what *exec.Op, s *Session) *exec
 }
 
 // timeoutOf returns what bounds the operations of a handle; 0: nothing does.
-func (c *Client) timeoutOf(base *settings) time.Duration {
+func (c *Client) timeoutOf(base *callOptions) time.Duration {
 	return max(cmp.Or(base.timeout.Limit, c.options.Timeout), 0)
 }
 

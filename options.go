@@ -308,9 +308,9 @@ func (o *Options) clone() Options {
 	return c
 }
 
-// settings are the defaults that the client's handles begin with.
-func (o *Options) settings() *settings {
-	s := &settings{}
+// callDefaults are the options that the client's handles begin with.
+func (o *Options) callDefaults() *callOptions {
+	s := &callOptions{}
 	if !o.ReadPreference.isDefault() {
 		s.readPreference = o.ReadPreference.internal()
 	}

@@ -98,7 +98,7 @@ func TestTwoPatientCloses(t *testing.T) {
 // call does not wait forever.
 func TestHandlersInsideOfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Client{base: new(settings), exec: new(exec.Executor), shutting: &shutting{hurry: func() {}, done: make(chan struct{})}}
+		c := &Client{base: new(callOptions), exec: new(exec.Executor), shutting: &shutting{hurry: func() {}, done: make(chan struct{})}}
 		c.state.Store(int32(clientDisconnected))
 		for name, err := range map[string]error{
 			"Close":      c.Close(context.Background()),

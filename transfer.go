@@ -59,7 +59,7 @@ func (d transferDatabase) Run(ctx context.Context, command bson.Raw) error {
 	name, _ := firstKey(command)
 	v, _ := bsonwire.Lookup(command, name)
 	collection, _ := v.AsString()
-	return d.db.command(ctx, name, collection, *d.db.base, func(dst []byte, _ *settings) ([]byte, error) {
+	return d.db.command(ctx, name, collection, *d.db.base, func(dst []byte, _ *callOptions) ([]byte, error) {
 		return append(dst, command[4:len(command)-1]...), nil
 	})
 }

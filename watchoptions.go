@@ -17,7 +17,7 @@ type changeStreamSettings struct {
 
 var noChangeStreamSettings changeStreamSettings
 
-func (s *settings) changeStream() *changeStreamSettings {
+func (s *callOptions) changeStream() *changeStreamSettings {
 	if s.watch == nil {
 		return &noChangeStreamSettings
 	}
@@ -27,7 +27,7 @@ func (s *settings) changeStream() *changeStreamSettings {
 // watching makes an option of $changeStream. Settings are copied, what they point to is
 // not.
 func watching(change func(*changeStreamSettings)) option {
-	return func(s *settings) {
+	return func(s *callOptions) {
 		own := *s.changeStream()
 		change(&own)
 		s.watch = &own

@@ -113,7 +113,7 @@ func (c *Collection) ReplaceOne(ctx context.Context, filter, replacement any, op
 	return c.update(ctx, filter, &s, false, func(dst []byte) ([]byte, error) { return appendReplacement(dst, "u", replacement) })
 }
 
-func (c *Collection) update(ctx context.Context, filter any, s *settings, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
+func (c *Collection) update(ctx context.Context, filter any, s *callOptions, many bool, change func([]byte) ([]byte, error)) (UpdateResult, error) {
 	answer, counts, err := c.writeOne(ctx, &updateCommand, s, !many, func(dst []byte) ([]byte, error) {
 		return appendUpdateStatement(dst, filter, &s.statementOptions, many, change)
 	})
@@ -178,7 +178,7 @@ func (c *Collection) DeleteMany(ctx context.Context, filter any, options ...Dele
 	return c.delete(ctx, filter, true, collect(c.base, options))
 }
 
-func (c *Collection) delete(ctx context.Context, filter any, many bool, s settings) (DeleteResult, error) {
+func (c *Collection) delete(ctx context.Context, filter any, many bool, s callOptions) (DeleteResult, error) {
 	answer, counts, err := c.writeOne(ctx, &deleteCommand, &s, !many, func(dst []byte) ([]byte, error) {
 		return appendDeleteStatement(dst, filter, many, &s.statementOptions)
 	})
@@ -189,7 +189,7 @@ func (c *Collection) delete(ctx context.Context, filter any, many bool, s settin
 // writeOne runs a command with one statement. The counts are views of its reply; without
 // one they are 0.
 func (c *Collection) writeOne(
-	ctx context.Context, command *writeCommand, s *settings, retryable bool, statement func([]byte) ([]byte, error),
+	ctx context.Context, command *writeCommand, s *callOptions, retryable bool, statement func([]byte) ([]byte, error),
 ) (exec.Result, reply.Counts, error) {
 	if c.err != nil {
 		return exec.Result{}, reply.Counts{}, c.err

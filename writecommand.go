@@ -52,7 +52,7 @@ func (k writeKind) command() *writeCommand {
 
 // writeOp is a command that carries writes of the collection, without these. With a
 // write of several documents it must not be sent twice: who adds one clears Retryable.
-func (c *Collection) writeOp(w *writeCommand, s *settings) exec.Op {
+func (c *Collection) writeOp(w *writeCommand, s *callOptions) exec.Op {
 	op := writeOp(w.name, c.db.name, c.name, s)
 	op.Sequence, op.Retryable = w.sequence, true
 	op.Body = func(dst []byte) ([]byte, error) {
@@ -70,7 +70,7 @@ func (c *Collection) writeOp(w *writeCommand, s *settings) exec.Op {
 }
 
 // writeOp is a command that writes, without what it says.
-func writeOp(name, database, collection string, s *settings) exec.Op {
+func writeOp(name, database, collection string, s *callOptions) exec.Op {
 	return exec.Op{
 		Name: name, Database: database, Collection: collection, Access: exec.Write,
 		WriteConcern: s.writeConcern, MaxTime: s.maxTime, RawData: s.rawData, Timeout: s.timeout,
@@ -92,7 +92,7 @@ func (s *statementOptions) needs(command string) (wire int32) {
 
 // needs is the wire version that a writing command with the call's options needs, as
 // those of its statements do.
-func (s *settings) needs(command string) int32 {
+func (s *callOptions) needs(command string) int32 {
 	wire := s.statementOptions.needs(command)
 	if s.comment != nil {
 		wire = max(wire, wireversion.WriteComment)
