@@ -187,8 +187,8 @@ func (c *Client) CopyDatabase(ctx context.Context, from, to string, options Copy
 		return CopyResult{}, failure(ErrInvalidArgument, "copy database: source and target are both %s", from)
 	}
 	t := transfer.New(options.transfer())
-	read := transfer.Server{Database: transferred(source.Database(from))}
-	write := transfer.Server{Database: transferred(c.Database(to))}
+	read := transfer.ServerDatabase{Database: transferred(source.Database(from))}
+	write := transfer.ServerDatabase{Database: transferred(c.Database(to))}
 	if _, err := t.Add(ctx, &read, &write, ""); err != nil {
 		return CopyResult{}, fmt.Errorf("copy database %s: %w", from, planError(err))
 	}

@@ -53,24 +53,24 @@ type InsertOptions struct {
 // sets it.
 var Handle func(db any) Database
 
-// Server is a database on a server as a source or a target.
-type Server struct {
+// ServerDatabase is a database on a server as a source or a target.
+type ServerDatabase struct {
 	Database
 	// Buckets has a time series read as its buckets instead of its measurements.
 	Buckets bool
 }
 
 // Collections implements Source.
-func (s *Server) Collections(ctx context.Context) ([]Collection, error) {
+func (s *ServerDatabase) Collections(ctx context.Context) ([]Collection, error) {
 	list, err := s.ListCollections(ctx)
 	return slices.DeleteFunc(list, func(c Collection) bool { return Internal(c.Name) }), err
 }
 
 // Existing implements Target.
-func (s *Server) Existing(ctx context.Context) ([]Collection, error) { return s.ListCollections(ctx) }
+func (s *ServerDatabase) Existing(ctx context.Context) ([]Collection, error) { return s.ListCollections(ctx) }
 
 // Describe implements Source.
-func (s *Server) Describe(ctx context.Context, c *Collection) (err error) {
+func (s *ServerDatabase) Describe(ctx context.Context, c *Collection) (err error) {
 	if c.View() {
 		return nil
 	}
@@ -80,10 +80,10 @@ func (s *Server) Describe(ctx context.Context, c *Collection) (err error) {
 }
 
 // Check implements Source: a server is there.
-func (s *Server) Check(context.Context, *Collection) error { return nil }
+func (s *ServerDatabase) Check(context.Context, *Collection) error { return nil }
 
 // Open implements Source.
-func (s *Server) Open(ctx context.Context, c *Collection) (Reader, error) {
+func (s *ServerDatabase) Open(ctx context.Context, c *Collection) (Reader, error) {
 	r := serverReader{s: s, name: c.Name, uncounted: c.TimeSeries()}
 	if c.Buckets {
 		r.name = BucketsPrefix + c.Name
@@ -94,7 +94,7 @@ func (s *Server) Open(ctx context.Context, c *Collection) (Reader, error) {
 
 // serverReader reads a collection.
 type serverReader struct {
-	s         *Server
+	s         *ServerDatabase
 	name      string
 	cursor    Cursor
 	uncounted bool // its metadata do not say how many documents there are
@@ -129,7 +129,7 @@ func (r *serverReader) Verify(ctx context.Context, read int64) error {
 }
 
 // Begin implements Target.
-func (s *Server) Begin(ctx context.Context, c *Collection, how Conflict, begun *bool) (Writer, error) {
+func (s *ServerDatabase) Begin(ctx context.Context, c *Collection, how Conflict, begun *bool) (Writer, error) {
 	w := serverWriter{s: s, spec: c, name: c.Name, begun: begun, options: InsertOptions{
 		Merge: how == Merge || how == FreeOrMerge,
 		// What a validator says now does not matter: the source has these documents.
@@ -165,7 +165,7 @@ func (s *Server) Begin(ctx context.Context, c *Collection, how Conflict, begun *
 
 // serverWriter writes a collection.
 type serverWriter struct {
-	s       *Server
+	s       *ServerDatabase
 	spec    *Collection
 	name    string
 	options InsertOptions

@@ -118,7 +118,7 @@ func move1(t *testing.T, from, to *memory, o Options) Result {
 	t.Helper()
 	o.Verb = "copied"
 	tr := New(o)
-	if _, err := tr.Add(t.Context(), &Server{Database: from}, &Server{Database: to}, ""); err != nil {
+	if _, err := tr.Add(t.Context(), &ServerDatabase{Database: from}, &ServerDatabase{Database: to}, ""); err != nil {
 		t.Fatal(err)
 	}
 	return tr.Run(t.Context())

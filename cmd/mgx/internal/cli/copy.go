@@ -91,8 +91,8 @@ func (a *app) copyBetween(ctx context.Context, source *mgx.Client, from place, t
 	m := a.newMover("copied", &flags.moveFlags)
 	m.options.Drop, m.options.Merge = flags.drop, flags.merge
 	t := transfer.New(m.options)
-	read := transfer.Server{Database: transfer.Handle(source.Database(from.database))}
-	write := transfer.Server{Database: transfer.Handle(target.Database(to.database))}
+	read := transfer.ServerDatabase{Database: transfer.Handle(source.Database(from.database))}
+	write := transfer.ServerDatabase{Database: transfer.Handle(target.Database(to.database))}
 	if _, err := t.Add(ctx, &read, &write, ""); err != nil {
 		return fmt.Errorf("copy database %s: %w", from.database, m.explain(err))
 	}

@@ -71,7 +71,7 @@ func (a *app) runDump(ctx context.Context, client *mgx.Client, database string, 
 	m := a.newMover("dumped", &flags.moveFlags)
 	t := transfer.New(m.options)
 	for _, name := range names {
-		from := transfer.Server{Database: transfer.Handle(client.Database(name)), Buckets: true}
+		from := transfer.ServerDatabase{Database: transfer.Handle(client.Database(name)), Buckets: true}
 		to := dumpdir.Target{Dir: filepath.Join(flags.dir, name), Gzip: flags.gzip}
 		_, err := t.Add(ctx, &from, &to, name+".")
 		var refused *transfer.Refusal

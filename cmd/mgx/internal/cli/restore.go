@@ -209,7 +209,7 @@ func (a *app) runRestore(ctx context.Context, client *mgx.Client, dir string, da
 	for i := range databases {
 		from := &databases[i]
 		name := cmp.Or(flags.to, from.Name)
-		to := transfer.Server{Database: transfer.Handle(client.Database(name))}
+		to := transfer.ServerDatabase{Database: transfer.Handle(client.Database(name))}
 		if _, err := t.Add(ctx, from, &to, name+"."); err != nil {
 			return m.explain(err)
 		}
