@@ -64,7 +64,7 @@ func newKeys(o *Options) (*keys, error) {
 		return nil, errors.New("Options.Providers is needed: one key management service at least")
 	}
 	k := &keys{providers: make(map[string]kms.Provider, len(o.Providers)),
-		vault: o.KeyVault.With(mgx.WithReadConcern("majority"), mgx.WithWriteConcern(mgx.Majority()))}
+		vault: o.KeyVault.With(mgx.WithReadConcern(mgx.ReadConcernMajority), mgx.WithWriteConcern(mgx.Majority()))}
 	for _, name := range slices.Sorted(maps.Keys(o.TLS)) {
 		if o.Providers[name] == nil {
 			return nil, fmt.Errorf("Options.TLS has %q, which is no provider", name)
