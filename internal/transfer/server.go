@@ -67,7 +67,9 @@ func (s *ServerDatabase) Collections(ctx context.Context) ([]Collection, error) 
 }
 
 // Existing implements Target.
-func (s *ServerDatabase) Existing(ctx context.Context) ([]Collection, error) { return s.ListCollections(ctx) }
+func (s *ServerDatabase) Existing(ctx context.Context) ([]Collection, error) {
+	return s.ListCollections(ctx)
+}
 
 // Describe implements Source.
 func (s *ServerDatabase) Describe(ctx context.Context, c *Collection) (err error) {
