@@ -130,6 +130,7 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 	{"Credential.OIDCAllowedHosts", "", "MongoDB's own services and localhost", "", "The hosts that may get a token of OIDCHumanCallback."},
 	{"Credential.AWSProvider", "", "the environment", "", "Returns credentials for MONGODB-AWS."},
 	{"Credential.LoginProvider", "", "none", "", "Returns user name and password for each new connection, with SCRAM and PLAIN."},
+	{"ReadPreference.Hedge", "", "the mongos decides", "", "Whether a mongos sends a read to two members and takes the first answer. Servers deprecate it from 8.0 on."},
 	{"MaxConnectionAge", "", "no limit", "", "How old a connection may become before it is closed; each gets up to a tenth less."},
 	{"TLS.Config", "", "none", "", "A tls.Config to begin with."},
 	{"DialContext", "", "a net.Dialer", "", "Opens sockets."},
