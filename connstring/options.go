@@ -67,9 +67,9 @@ type OptionInfo struct {
 	Aliases []string
 	// ReplacedBy names the option to use instead of a deprecated one.
 	ReplacedBy string
-	// Secret tells that the value must not be shown.
+	// Secret reports whether the value must not be shown.
 	Secret bool
-	// Fatal tells that an unusable value is an error, not a warning, as are an
+	// Fatal reports whether an unusable value is an error, not a warning, as are an
 	// empty one and different ones.
 	Fatal bool
 }
@@ -91,9 +91,9 @@ type option struct {
 	OptionInfo
 	// parse replaces the parser of the type.
 	parse func(c *ConnString, value string) error
-	// decimal tells that a duration may have a fraction.
+	// decimal reports whether a duration may have a fraction.
 	decimal bool
-	// shared tells that an earlier row owns the field.
+	// shared reports whether an earlier row owns the field.
 	shared bool
 
 	index []int // of the field

@@ -178,7 +178,7 @@ type exchange interface {
 	finished() bool
 	// secrets are what the server has been told and must not get into errors.
 	secrets() []string
-	// failed tells that the attempt ended in an error.
+	// failed reports whether the attempt ended in an error.
 	failed()
 }
 

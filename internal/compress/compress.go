@@ -96,15 +96,6 @@ func NewList(names []string, levels map[string]int) ([]Compressor, error) {
 	return out, nil
 }
 
-// Names returns the names to offer in hello.
-func Names(list []Compressor) []string {
-	names := make([]string, len(list))
-	for i, c := range list {
-		names[i] = c.Name()
-	}
-	return names
-}
-
 // ByID returns the compressor that a message names. The noop compressor, 0, is
 // among them: servers use it in tests.
 func ByID(id byte) (Compressor, error) {

@@ -58,7 +58,7 @@ type Conn struct {
 // a reply that is never released is left to the garbage collector.
 type Reply struct {
 	Body []byte
-	// More tells that the server will send another reply by itself.
+	// More reports whether the server will send another reply by itself.
 	More bool
 	buf  *wire.Buffer
 }
@@ -91,7 +91,7 @@ func (c *Conn) Broken() error {
 	return c.broken
 }
 
-// Pending tells that a reply is outstanding, because the call that waited for
+// Pending reports whether a reply is outstanding, because the call that waited for
 // it was cut off. Drain reads it.
 func (c *Conn) Pending() bool { return c.awaiting && c.broken == nil }
 

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/auth"
 	"github.com/mgxdb/mgx/internal/compress"
 	"github.com/mgxdb/mgx/internal/sdam"
@@ -103,7 +103,7 @@ func dial(ctx context.Context, address string, cfg *Config, how opening) (*Conn,
 	c := &Conn{address: address, cfg: cfg, maxMessage: wire.DefaultMaxMessageSize, monitor: how.monitor, interrupted: make(chan struct{}, 1)}
 	c.interrupt = c.onInterrupt
 
-	nc, err := open(ctx, address, cfg)
+	nc, err := cfg.Open(ctx, address)
 	if err != nil {
 		e := c.dialError(ctx, outer, "dial", err)
 		if atProxy(err) {
@@ -185,13 +185,11 @@ func (c *Conn) dialError(ctx, outer context.Context, op string, err error) *Erro
 	return c.fail(op, SocketTimeout, false, fmt.Errorf("no answer within connectTimeoutMS (%v)", c.cfg.ConnectTimeout))
 }
 
-func open(ctx context.Context, address string, cfg *Config) (net.Conn, error) {
-	network := "tcp"
-	if IsUnix(address) {
-		network = "unix"
-	}
-	if cfg.DialContext != nil {
-		return cfg.DialContext(ctx, network, address)
+// Open opens a socket to the server at address, and nothing more.
+func (c *Config) Open(ctx context.Context, address string) (net.Conn, error) {
+	network, address := connstring.SplitHost(address)
+	if c.DialContext != nil {
+		return c.DialContext(ctx, network, address)
 	}
 	return OpenSocket(ctx, network, address)
 }
@@ -203,4 +201,7 @@ func OpenSocket(ctx context.Context, network, address string) (net.Conn, error) 
 }
 
 // IsUnix reports whether an address is the path of a Unix domain socket.
-func IsUnix(address string) bool { return strings.Contains(address, "/") }
+func IsUnix(address string) bool {
+	network, _ := connstring.SplitHost(address)
+	return network == "unix"
+}

@@ -36,11 +36,11 @@ type Error struct {
 	// "authenticate", "write", "read".
 	Op   string
 	Kind Kind
-	// Established tells that the failure came after the handshake.
+	// Established reports whether the failure came after the handshake.
 	Established bool
-	// Sent tells that the request may have reached the server.
+	// Sent reports whether the request may have reached the server.
 	Sent bool
-	// Overload tells that the server may have had no room for the connection.
+	// Overload reports whether the server may have had no room for the connection.
 	Overload bool
 	Err      error
 }

@@ -27,7 +27,7 @@ type Breakable interface {
 // Drainer is a connection that can outlive a call which was cut off by its
 // context before the reply came.
 type Drainer interface {
-	// Pending tells that a reply is outstanding.
+	// Pending reports whether a reply is outstanding.
 	Pending() bool
 	// Drain waits for the outstanding reply and drops it.
 	Drain(ctx context.Context) error

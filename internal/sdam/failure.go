@@ -29,14 +29,14 @@ type Failure struct {
 	// Err is the error itself; it becomes the server's last error.
 	Err   error
 	Class FailureClass
-	// HandshakeDone tells that the connection was ready for operations:
+	// HandshakeDone reports whether the connection was ready for operations:
 	// established, and authenticated if needed.
 	HandshakeDone bool
-	// Overloaded tells that the error carries the label SystemOverloadedError:
+	// Overloaded reports whether the error carries the label SystemOverloadedError:
 	// the server had no room for the new connection. It counts only before the
 	// handshake is done.
 	Overloaded bool
-	// Proven tells that the pool has other connections that are authenticated, and
+	// Proven reports whether the pool has other connections that are authenticated, and
 	// that nothing speaks against.
 	Proven bool
 	// Generation is the pool's generation when the connection was created.

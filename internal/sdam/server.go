@@ -70,7 +70,7 @@ type Server struct {
 	MaxMessageSizeBytes int32
 	MaxWriteBatchSize   int32
 
-	// HelloOK tells that the server knows the hello command, not just its legacy
+	// HelloOK reports whether the server knows the hello command, not just its legacy
 	// name.
 	HelloOK            bool
 	Compression        []string
@@ -85,7 +85,7 @@ type Server struct {
 	Hidden      bool
 	ArbiterOnly bool
 	Passive     bool
-	// IsCryptd tells that the server is mongocryptd.
+	// IsCryptd reports whether the server is mongocryptd.
 	IsCryptd bool
 }
 
@@ -201,7 +201,7 @@ func (v *TopologyVersion) Compare(o *TopologyVersion) int {
 // by: host name in lower case, port 27017 where there is none. The path of a
 // Unix domain socket stays as it is.
 func NormalizeAddress(address string) string {
-	if strings.Contains(address, "/") {
+	if network, _ := connstring.SplitHost(address); network == "unix" {
 		return address
 	}
 	address = strings.ToLower(address)

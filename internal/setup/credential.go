@@ -62,7 +62,7 @@ type Credential struct {
 	Password         string
 	PasswordSet      bool // tells an empty password from none
 	Properties       map[string]string
-	// LoginProvided tells that code supplies user name and password, for each
+	// LoginProvided reports whether code supplies user name and password, for each
 	// connection anew. Username is then a default.
 	LoginProvided bool
 }
@@ -270,7 +270,7 @@ func (c *Credential) checkKeys() *Error {
 // Callbacks are what code can supply for MONGODB-OIDC.
 type Callbacks struct {
 	Machine, Human bool
-	// AllowedHosts tells that hosts are named that may get a token of Human.
+	// AllowedHosts reports whether hosts are named that may get a token of Human.
 	AllowedHosts bool
 }
 

@@ -6,7 +6,7 @@ import "strings"
 type TLS struct {
 	// Enabled is tls=true or tls=false; nil leaves it to the other options.
 	Enabled *bool
-	// SRV tells that mongodb+srv asks for it.
+	// SRV reports whether mongodb+srv asks for it.
 	SRV bool
 
 	// CAFile has the authorities to trust, in PEM form; "" is the system's.

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 
+	"github.com/mgxdb/mgx/connstring"
 	"github.com/mgxdb/mgx/internal/setup"
 )
 
@@ -152,7 +152,7 @@ func (c *Client) Handshake(ctx context.Context, nc net.Conn, address string) (ne
 
 // serverName is the host of an address, or "" for a Unix socket.
 func serverName(address string) string {
-	if strings.Contains(address, "/") {
+	if network, _ := connstring.SplitHost(address); network == "unix" {
 		return ""
 	}
 	host, _, err := net.SplitHostPort(address)

@@ -28,7 +28,7 @@ type outcome struct {
 	desc  *sdam.Server
 	err   error
 	class sdam.FailureClass
-	// awaited tells that the server was asked to wait; took is how long the
+	// awaited reports whether the server was asked to wait; took is how long the
 	// check lasted.
 	awaited bool
 	took    time.Duration

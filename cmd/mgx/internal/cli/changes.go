@@ -65,35 +65,9 @@ func (a *app) prepareUpdate(ctx context.Context, rest []string, flags updateFlag
 	if change, err = parseUpdate("the update", rest[1]); err != nil {
 		return nil, err
 	}
-	var one []mgx.UpdateOption
-	var many []mgx.UpdateManyOption
-	add := func(o interface {
-		mgx.UpdateOption
-		mgx.UpdateManyOption
-	},
-	) {
-		one, many = append(one, o), append(many, o)
-	}
-	if flags.upsert {
-		add(mgx.Upsert())
-	}
-	if flags.arrayFilters != "" {
-		list, err := parseList("--array-filters", flags.arrayFilters, "filter")
-		if err != nil {
-			return nil, err
-		}
-		filters := make([]any, len(list))
-		for i := range list {
-			filters[i] = list[i]
-		}
-		add(mgx.ArrayFilters(filters...))
-	}
-	if flags.hint != "" {
-		hint, err := parseHint(flags.hint)
-		if err != nil {
-			return nil, err
-		}
-		add(mgx.Hint(hint))
+	one, many, err := flags.options()
+	if err != nil {
+		return nil, err
 	}
 	return func(c *mgx.Collection) error {
 		var res mgx.UpdateResult
@@ -112,6 +86,39 @@ func (a *app) prepareUpdate(ctx context.Context, rest []string, flags updateFlag
 		}
 		return a.say("%s", text)
 	}, nil
+}
+
+// options returns the options that the flags stand for, for one document and for many.
+func (u *updateFlags) options() (one []mgx.UpdateOption, many []mgx.UpdateManyOption, err error) {
+	add := func(o interface {
+		mgx.UpdateOption
+		mgx.UpdateManyOption
+	},
+	) {
+		one, many = append(one, o), append(many, o)
+	}
+	if u.upsert {
+		add(mgx.Upsert())
+	}
+	if u.arrayFilters != "" {
+		list, err := parseList("--array-filters", u.arrayFilters, "filter")
+		if err != nil {
+			return nil, nil, err
+		}
+		filters := make([]any, len(list))
+		for i := range list {
+			filters[i] = list[i]
+		}
+		add(mgx.ArrayFilters(filters...))
+	}
+	if u.hint != "" {
+		hint, err := parseHint(u.hint)
+		if err != nil {
+			return nil, nil, err
+		}
+		add(mgx.Hint(hint))
+	}
+	return one, many, nil
 }
 
 // parseUpdate reads a document of operators, or a pipeline.

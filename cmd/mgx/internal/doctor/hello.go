@@ -159,7 +159,7 @@ func unmannered(ctx context.Context, w *walk, s *server, waited time.Duration, e
 func (w *walk) speaksHTTP(ctx context.Context, address string) bool {
 	ctx, cancel := w.probe(ctx)
 	defer cancel()
-	nc, err := w.open(ctx, address)
+	nc, err := w.cfg.Open(ctx, address)
 	if err != nil {
 		return false
 	}

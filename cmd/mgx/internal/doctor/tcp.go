@@ -19,7 +19,7 @@ func dial(ctx context.Context, w *walk, s *server) *Finding {
 	limited, cancel := w.attempt(ctx)
 	defer cancel()
 	began := time.Now()
-	nc, err := w.open(limited, s.address)
+	nc, err := w.cfg.Open(limited, s.address)
 	s.dialled = time.Since(began)
 	if err != nil {
 		return unreachable(s.address, s.dialled, err)
@@ -32,17 +32,6 @@ func dial(ctx context.Context, w *walk, s *server) *Finding {
 		f.fact("remote", nc.RemoteAddr().String())
 	}
 	return f
-}
-
-func (w *walk) open(ctx context.Context, address string) (net.Conn, error) {
-	network := "tcp"
-	if conn.IsUnix(address) {
-		network = "unix"
-	}
-	if w.cfg.DialContext != nil {
-		return w.cfg.DialContext(ctx, network, address)
-	}
-	return conn.OpenSocket(ctx, network, address)
 }
 
 func unreachable(address string, took time.Duration, err error) *Finding {

@@ -200,7 +200,7 @@ func (w *walk) speaksPlainly(ctx context.Context, address string) bool {
 func (w *walk) speaksTLS(ctx context.Context, address string) bool {
 	ctx, cancel := w.probe(ctx)
 	defer cancel()
-	nc, err := w.open(ctx, address)
+	nc, err := w.cfg.Open(ctx, address)
 	if err != nil {
 		return false
 	}
