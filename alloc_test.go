@@ -44,26 +44,20 @@ func answering(t *testing.T, reply bson.D, interceptors ...*mgx.Interceptor) *mg
 	return client
 }
 
-// framed returns a document as the body of a message, for both of the opcodes
-// that a client asks with.
-func framed(t *testing.T, d bson.D) (frames [2][]byte) {
+// framed returns a document as the body of an OP_MSG.
+func framed(t *testing.T, d bson.D) []byte {
 	t.Helper()
 	doc, err := bson.Marshal(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, head := range []struct{ size, opcode int }{{21, 2013}, {36, 1}} {
-		f := make([]byte, head.size, head.size+len(doc))
-		f = append(f, doc...)
-		binary.LittleEndian.PutUint32(f, uint32(len(f)))
-		binary.LittleEndian.PutUint32(f[12:], uint32(head.opcode))
-		frames[i] = f
-	}
-	binary.LittleEndian.PutUint32(frames[1][32:], 1)
-	return frames
+	f := append(make([]byte, 21, 21+len(doc)), doc...)
+	binary.LittleEndian.PutUint32(f, uint32(len(f)))
+	binary.LittleEndian.PutUint32(f[12:], 2013)
+	return f
 }
 
-func answer(c net.Conn, hello, other [2][]byte) {
+func answer(c net.Conn, hello, other []byte) {
 	defer c.Close()
 	r := bufio.NewReader(c)
 	var out []byte
@@ -72,14 +66,9 @@ func answer(c net.Conn, hello, other [2][]byte) {
 		if err != nil {
 			return
 		}
-		frame := other[0]
-		switch binary.LittleEndian.Uint32(head[12:]) {
-		case 2004:
-			frame = hello[1]
-		default:
-			if string(head[26:31]) == "hello" {
-				frame = hello[0]
-			}
+		frame := other
+		if name := string(head[26:31]); name == "hello" || name == "isMas" {
+			frame = hello
 		}
 		out = append(out[:0], frame...)
 		copy(out[8:12], head[4:8])

@@ -137,6 +137,7 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 	{"ServerAPI.Version", "", "none", "", "The version of the Stable API to declare: 1."},
 	{"ServerAPI.Strict", "", "false", "", "Whether commands outside of that version are refused."},
 	{"ServerAPI.DeprecationErrors", "", "false", "", "Whether commands that the version deprecates are refused."},
+	{"ReadPreference.Hedge", "", "the mongos decides", "", "Whether a mongos sends a read to two members. Servers deprecate it from 8.0 on."},
 	{"DocumentType", "document_class", "bson.D", "", "The type of documents decoded into an any."},
 	{"StrictUTF8", "unicode_decode_error_handler", "false", "", "Whether text in documents that is not UTF-8 is an error. It is decoded as it is otherwise."},
 	{"Encryption", "auto_encryption_opts", "none", "", "Encrypts commands and decrypts replies: the module `encryption` makes them."},

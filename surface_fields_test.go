@@ -77,6 +77,7 @@ func TestEveryFieldIsSent(t *testing.T) {
 		"Mode":         {Nearest, preference("mode", "nearest")},
 		"TagSets":      {[]map[string]string{{"a": "b"}}, preference("tags.0.a", "b")},
 		"MaxStaleness": {100 * time.Second, preference("maxStalenessSeconds", "100")},
+		"Hedge":        {ptr(true), preference("hedge.enabled", "true")},
 	}, func(p ReadPreference) error { return s.c.FindOne(ctx, nil, WithReadPreference(p)).Err() })
 }
 

@@ -58,22 +58,30 @@ func TestHandshake(t *testing.T) {
 			return
 		}
 		requests <- r
-		_ = p.Answer(r, scripted.Hello(bson.E{Key: "maxWireVersion", Value: 25}, bson.E{Key: "connectionId", Value: 17}))
+		_ = p.Answer(r, scripted.Hello(bson.E{Key: "maxWireVersion", Value: 25}, bson.E{Key: "connectionId", Value: 17},
+			bson.E{Key: "serviceId", Value: bson.ObjectID{1}}))
 	})
 	for name, tt := range map[string]struct {
-		cfg    Config
-		opcode wire.OpCode
-		hello  string
+		cfg   Config
+		hello string
 	}{
-		"legacy": {Config{}, wire.OpQuery, "isMaster"},
-		"api":    {Config{API: &API{Version: "1"}}, wire.OpMsg, "hello"},
+		"legacy":        {Config{}, "isMaster"},
+		"api":           {Config{API: &API{Version: "1"}}, "hello"},
+		"load balancer": {Config{LoadBalanced: true}, "hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.cfg.Metadata = func() []byte { return Metadata("app", "1.2", nil) }
 			c := connect(t, s, &tt.cfg)
 			r := <-requests
-			if r.OpCode != tt.opcode || r.Name != tt.hello {
+			if r.OpCode != wire.OpMsg || r.Name != tt.hello {
 				t.Errorf("the first message is %v %s", r.OpCode, r.Name)
+			}
+			// Test 9 of the specification "MongoDB Handshake": a string, no number.
+			if v, _ := r.Document.Lookup("backpressure").StringValueOK(); v != "2" {
+				t.Errorf("the hello is %v", r.Document)
+			}
+			if ok, _ := r.Document.Lookup("helloOk").BooleanOK(); !ok {
+				t.Errorf("the hello is %v", r.Document)
 			}
 			if app, _ := r.Document.Lookup("client", "application", "name").StringValueOK(); app != "app" {
 				t.Errorf("the hello is %v", r.Document)

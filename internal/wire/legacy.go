@@ -9,7 +9,7 @@ const (
 )
 
 // AppendQuery appends a whole OP_QUERY that runs cmd against db's $cmd
-// collection. Only the legacy hello of a new connection is sent so.
+// collection.
 func AppendQuery(dst []byte, requestID int32, db string, cmd []byte) []byte {
 	dst, start := Begin(dst, requestID, 0, OpQuery)
 	dst = binary.LittleEndian.AppendUint32(dst, querySecondaryOK)

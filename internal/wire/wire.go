@@ -1,6 +1,6 @@
 // Package wire frames and parses the messages of the MongoDB wire protocol:
-// OP_MSG, OP_COMPRESSED, and the OP_QUERY/OP_REPLY pair that only the first
-// hello of a connection uses.
+// OP_MSG, OP_COMPRESSED, and the OP_QUERY/OP_REPLY pair in which other clients may
+// greet a server.
 //
 // It moves bytes and knows no sockets. Parsed messages alias the frame they
 // were parsed from.

@@ -42,7 +42,7 @@ func (c *recorded) Write(b []byte) (int, error) {
 
 // isHello tells a monitor's messages apart.
 func isHello(b []byte) bool {
-	return len(b) < 32 || string(b[26:31]) == "hello" || binary.LittleEndian.Uint32(b[12:]) != 2013
+	return len(b) < 32 || string(b[26:31]) == "hello" || string(b[26:31]) == "isMas" || binary.LittleEndian.Uint32(b[12:]) != 2013
 }
 
 // record returns the frames that run sends.
