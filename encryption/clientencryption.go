@@ -28,7 +28,7 @@ func New(options *Options) (*ClientEncryption, error) {
 	return &ClientEncryption{keys: k}, nil
 }
 
-// Close wipes the data keys and local master keys in memory. The ClientEncryption is of no use afterwards; the client
+// Close wipes the data keys and local master keys in memory. What needs them afterwards is an mgx.ErrClosed; the client
 // of the key vault stays open.
 func (c *ClientEncryption) Close() { c.keys.forget() }
 
@@ -70,7 +70,7 @@ type (
 		// Endpoint is another host to ask than cloudkms.googleapis.com, with or without a port.
 		Endpoint string `bson:"endpoint,omitempty"`
 	}
-	// KMIPMasterKey is a key on a KMIP server. It is required, but may be empty.
+	// KMIPMasterKey is a key on a KMIP server. Without any, the server gets a new one.
 	KMIPMasterKey struct {
 		// KeyID is the Unique Identifier of a Secret Data object of 96 bytes, or, if Delegated, of an AES key. Without it
 		// the server gets a new one.
@@ -85,7 +85,7 @@ type (
 // DataKeyOptions are what a new data key has beside its provider.
 type DataKeyOptions struct {
 	// MasterKey is what the data key is encrypted under: an AWSMasterKey, AzureMasterKey, GCPMasterKey or KMIPMasterKey,
-	// or a document with the same fields. It is required for all providers but local, which has none.
+	// or a document with the same fields. It is required by AWS, Azure and GCP; local has none.
 	MasterKey any
 	// AltNames are names that the key can be found by beside its identifier.
 	AltNames []string
@@ -250,4 +250,7 @@ func (c *ClientEncryption) updateKey(ctx context.Context, op string, id bson.Bin
 }
 
 // kindNeedsMaster reports whether a provider's data keys name a master key.
-func kindNeedsMaster(provider string) bool { return kms.Kind(provider) != "local" }
+func kindNeedsMaster(provider string) bool {
+	kind := kms.Kind(provider)
+	return kind != "local" && kind != "kmip" // a KMIP server makes one
+}

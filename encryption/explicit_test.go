@@ -362,6 +362,26 @@ func TestDecryptRefuses(t *testing.T) {
 	}
 }
 
+// TestClosed uses what is closed: nothing is encrypted with keys of zeros.
+func TestClosed(t *testing.T) {
+	c := vectors(t)
+	o := EncryptOptions{KeyID: idOfKey(payloadtest.Key123), Algorithm: Random}
+	value, err := c.Encrypt(t.Context(), 1, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	c.Close()
+	_, err1 := c.Encrypt(t.Context(), 1, o)
+	_, err2 := c.Decrypt(t.Context(), value)
+	_, err3 := c.CreateDataKey(t.Context(), "local", DataKeyOptions{})
+	for _, err := range []error{err1, err2, err3} {
+		if !errors.Is(err, mgx.ErrClosed) || !errors.Is(err, mgx.ErrEncryption) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 func FuzzExpression(f *testing.F) {
 	for _, d := range []bson.D{{{"$and", bson.A{bson.D{{"a", bson.D{{"$gt", 1}}}}}}}, {{"$and", bson.A{bson.D{{"$lt", bson.A{"$a", 1}}}}}}} {
 		raw, err := bson.Marshal(d)

@@ -175,9 +175,9 @@ func uuid(id [16]byte) bson.Binary {
 	return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: id[:]}
 }
 
-// forget wipes decrypted keys and local master keys.
+// forget wipes decrypted keys and local master keys, for good.
 func (k *keys) forget() {
-	k.ring.Forget()
+	k.ring.Close()
 	for _, p := range k.providers {
 		if l, ok := p.(*kms.Local); ok {
 			l.Wipe()

@@ -12,6 +12,7 @@ import (
 	"github.com/mgxdb/mgx/encryption/internal/cipher"
 	"github.com/mgxdb/mgx/encryption/internal/kms"
 	"github.com/mgxdb/mgx/encryption/internal/placeholder"
+	"github.com/mgxdb/mgx/internal/fault"
 )
 
 // Options are how a Ring gets at keys.
@@ -35,7 +36,11 @@ type Ring struct {
 	keys map[placeholder.Key]*entry
 	// coming are closed when somebody else's request for a key has ended.
 	coming map[placeholder.Key]chan struct{}
+	closed bool
 }
+
+// ErrClosed is a key that is wanted from a Ring that is closed.
+var ErrClosed = fmt.Errorf("%w: the data keys were overwritten", fault.ErrClosed)
 
 type entry struct {
 	key     cipher.Key
@@ -52,8 +57,8 @@ func New(o Options) *Ring {
 
 // Keys is cipher.Keys.
 func (r *Ring) Keys(ctx context.Context, wanted []placeholder.Key) ([]*cipher.Key, error) {
-	if list := r.kept(wanted); list != nil {
-		return list, nil
+	if list, err := r.kept(wanted); list != nil || err != nil {
+		return list, err
 	}
 	got := make(map[placeholder.Key]*cipher.Key, len(wanted))
 	for len(got) < len(wanted) {
@@ -84,10 +89,13 @@ func (r *Ring) Keys(ctx context.Context, wanted []placeholder.Key) ([]*cipher.Ke
 }
 
 // kept returns copies of the keys if all are there, which is almost always.
-func (r *Ring) kept(wanted []placeholder.Key) []*cipher.Key {
+func (r *Ring) kept(wanted []placeholder.Key) ([]*cipher.Key, error) {
 	copies, list := make([]cipher.Key, len(wanted)), make([]*cipher.Key, len(wanted))
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
 	now := r.options.Now()
 	for i, k := range wanted {
 		e := r.keys[k]
@@ -95,12 +103,12 @@ func (r *Ring) kept(wanted []placeholder.Key) []*cipher.Key {
 			for i := range copies[:i] {
 				copies[i].Material.Wipe()
 			}
-			return nil
+			return nil, nil
 		}
 		copies[i] = e.key
 		list[i] = &copies[i]
 	}
-	return list
+	return list, nil
 }
 
 func wipeAll(keys map[placeholder.Key]*cipher.Key) {
@@ -160,9 +168,11 @@ func (r *Ring) fetch(ctx context.Context, mine []placeholder.Key, got map[placeh
 	for _, k := range mine {
 		d := documents[k]
 		if opened[d.ID] == nil {
-			if opened[d.ID], err = r.open(ctx, d); err != nil {
+			key, err := r.open(ctx, d)
+			if err != nil {
 				return err
 			}
+			opened[d.ID] = key
 		}
 		copied := *opened[d.ID]
 		got[k] = &copied
@@ -185,6 +195,9 @@ func (r *Ring) done(mine []placeholder.Key) {
 func (r *Ring) keep(k placeholder.Key, key cipher.Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
 	now := r.options.Now()
 	for old, e := range r.keys {
 		if !e.expires.IsZero() && !now.Before(e.expires) || old == k {
@@ -291,4 +304,12 @@ func (r *Ring) Forget() {
 		e.key.Material.Wipe()
 		delete(r.keys, k)
 	}
+}
+
+// Close wipes all keys for good.
+func (r *Ring) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.Forget()
 }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/mgxdb/mgx/bson"
+	"github.com/mgxdb/mgx/encryption/internal/aead"
 	"github.com/mgxdb/mgx/encryption/internal/kms"
 	"github.com/mgxdb/mgx/encryption/internal/placeholder"
+	"github.com/mgxdb/mgx/internal/fault"
 	"github.com/mgxdb/mgx/internal/leaktest"
 )
 
@@ -128,6 +130,43 @@ func TestKeys(t *testing.T) {
 	r.Forget()
 	if _, err := r.Keys(t.Context(), byID(2)); err != nil || v.finds != 2 {
 		t.Errorf("%d queries (%v), want another one after Forget", v.finds, err)
+	}
+}
+
+func TestClose(t *testing.T) {
+	v := newVault(t, nil)
+	r := v.ring(time.Minute)
+	if _, err := r.Keys(t.Context(), byID(1)); err != nil {
+		t.Fatal(err)
+	}
+	kept := r.keys[byID(1)[0]]
+	r.Close()
+	if kept.key.Material != (aead.Key{}) {
+		t.Error("a key is still in memory")
+	}
+	if _, err := r.Keys(t.Context(), byID(1)); !errors.Is(err, fault.ErrClosed) {
+		t.Errorf("a key of a closed ring: %v", err)
+	}
+	v.local.Wipe()
+	if _, err := v.local.Unwrap(t.Context(), nil, make([]byte, 200)); !errors.Is(err, fault.ErrClosed) {
+		t.Errorf("an overwritten master key decrypts: %v", err)
+	}
+	if _, _, err := v.local.Wrap(t.Context(), nil, make([]byte, 96)); !errors.Is(err, fault.ErrClosed) {
+		t.Errorf("an overwritten master key encrypts: %v", err)
+	}
+}
+
+// TestDamagedMaterial fails for one of two keys.
+func TestDamagedMaterial(t *testing.T) {
+	v := newVault(t, nil)
+	damaged := id(2)
+	raw, err := bson.Marshal(bson.D{{"_id", bson.Binary{Subtype: 4, Data: damaged[:]}}, {"keyMaterial", bson.Binary{Data: make([]byte, 160)}}, {"masterKey", bson.D{{"provider", "local"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.docs = append(v.docs, raw)
+	if _, err := v.ring(0).Keys(t.Context(), byID(1, 2)); !errors.Is(err, aead.ErrForged) {
+		t.Errorf("damaged material: %v", err)
 	}
 }
 
