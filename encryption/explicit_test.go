@@ -388,7 +388,7 @@ func FuzzExpression(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add([]byte(raw))
+		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := parseExpression(data)

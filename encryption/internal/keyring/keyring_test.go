@@ -292,6 +292,6 @@ func FuzzParseDocument(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add([]byte(raw))
+	f.Add(raw)
 	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = ParseDocument(data) })
 }

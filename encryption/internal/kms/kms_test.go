@@ -43,7 +43,6 @@ type cloud struct {
 	bodies   []string
 	// answer, if it is not nil, answers instead: a status, and a body.
 	answer func(path string) (int, string)
-	plain  bool
 }
 
 func startCloud(t *testing.T) *cloud {
@@ -337,6 +336,33 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// TestCertificates are the specification's prose tests of KMS TLS: a server with a wrong certificate is not asked, and
+// not tried again.
+func TestCertificates(t *testing.T) {
+	c := startCloud(t)
+	pool := x509.NewCertPool()
+	pool.AddCert(c.Certificate())
+	for name, config := range map[string]*tls.Config{"an unknown authority": {}, "another host": {RootCAs: pool, ServerName: "other.org"}} {
+		s := c.service(t, "azure")
+		var err error
+		if s.TLS, err = tlsclient.New(tlsclient.Options{Config: config}); err != nil {
+			t.Fatal(err)
+		}
+		dialled := 0
+		dial := s.Dial
+		s.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialled++
+			return dial(ctx, network, address)
+		}
+		a := &Azure{Service: s, Token: func(context.Context) (Token, error) { return Token{AccessToken: "x"}, nil }}
+		_, _, err = a.Wrap(t.Context(), raw(t, bson.D{{"keyVaultEndpoint", "v.azure.net"}, {"keyName", "k"}}), []byte("m"))
+		var certificate *tlsclient.CertificateError
+		if !errors.As(err, &certificate) || len(c.requests) != 0 || dialled != 1 {
+			t.Errorf("%s: %v after %d connections, asked %q", name, err, dialled, c.requests)
+		}
+	}
+}
+
 func TestTokensAreKept(t *testing.T) {
 	now, asked := time.Now(), 0
 	var kept tokens
@@ -350,8 +376,10 @@ func TestTokensAreKept(t *testing.T) {
 		}
 		return s
 	}
-	if get() != "t1" || get() != "t1" {
-		t.Error("a token that is still good is asked for again")
+	for range 2 {
+		if got := get(); got != "t1" {
+			t.Errorf("token %s: one that is still good is asked for again", got)
+		}
 	}
 	now = now.Add(9*time.Minute + time.Second) // less than a minute is left
 	if get() != "t2" {

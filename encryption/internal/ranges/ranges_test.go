@@ -81,7 +81,8 @@ func (v *vector) domain(t *testing.T, kind string) (*Domain, error) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Precision = new(int32(p))
+		precision := int32(p)
+		o.Precision = &precision
 	}
 	if v.Min.Set && (v.Precision.Set || strings.HasPrefix(kind, "int")) {
 		o.Min, o.Max = number(t, kind, v.Min.Value), number(t, kind, v.Max.Value)
