@@ -183,7 +183,7 @@ func normal(json string) string { return shown(raw(json)) }
 func TestAnalysis(t *testing.T) {
 	for _, tt := range []struct{ name, command, want string }{
 		// Filters.
-		{"equality", `{"find": "f", "filter": {"ssn": "1", "a": 2}}`, `{"find": "f", "filter": {"ssn": {"$eq": "«det ssn \"1\"»"}, "a": 2}}`},
+		{"equality", `{"find": "f", "filter": {"ssn": "1", "a": 2}}`, `{"find": "f", "filter": {"ssn": {"$eq": "«det ssn \"1\"»"}, "a": {"$eq": 2}}}`},
 		{"operators", `{"find": "f", "filter": {"ssn": {"$eq": "1", "$ne": "2", "$in": ["3"], "$nin": ["4"], "$exists": true, "$not": {"$eq": "5"}}}}`,
 			`{"find": "f", "filter": {"ssn": {"$eq": "«det ssn \"1\"»", "$ne": "«det ssn \"2\"»", "$in": ["«det ssn \"3\"»"], "$nin": ["«det ssn \"4\"»"], "$exists": true, "$not": {"$eq": "«det ssn \"5\"»"}}}}`},
 		{"logic", `{"find": "f", "filter": {"$and": [{"$or": [{"ssn": "1"}]}, {"$nor": [{"user.n": 2}]}]}}`,
@@ -286,6 +286,8 @@ func TestAnalysis(t *testing.T) {
 		{"schema with a value", `{"collMod": "f", "validator": {"$jsonSchema": {"properties": {"ssn": {"enum": ["1"]}}}}}`, "!Comparison to encrypted fields not supported"},
 		{"create", `{"create": "f", "validator": {"ssn": "1"}}`, "!Comparison to encrypted fields not supported"},
 		{"create with its own fields", `{"create": "new", "encryptedFields": {"fields": [{"path": "x", "bsonType": "string", "keyId": ` + key + `, "queries": {"queryType": "equality"}}]}, "validator": {"x": "1"}}`, "!Comparison to encrypted fields not supported"},
+		{"create with named keys", `{"create": "new", "encryptedFields": {"fields": [{"path": "x", "bsonType": "string", "keyAltName": "mine"}]}}`,
+			`{"create": "new", "encryptedFields": {"fields": [{"path": "x", "bsonType": "string", "keyId": {"$binary": {"base64": "bWluZSAgICAgICAgICAgIA==", "subType": "04"}}}]}}`},
 		{"view's pipeline", `{"create": "new", "viewOn": "f", "pipeline": [{"$match": {"ssn": "1"}}]}`, "!Comparison to encrypted fields not supported"},
 		{"index", `{"createIndexes": "f", "indexes": [{"key": {"ssn": 1}, "name": "s"}]}`, `{"createIndexes": "f", "indexes": [{"key": {"ssn": 1}, "name": "s"}]}`},
 		{"partial index", `{"createIndexes": "f", "indexes": [{"key": {"a": 1}, "name": "s", "partialFilterExpression": {"ssn": "1"}}]}`, "!Comparison to encrypted fields not supported"},
@@ -321,12 +323,12 @@ func TestAnalysis(t *testing.T) {
 		{"bulk of both kinds", `{"bulkWrite": 1, "ops": [], "nsInfo": [{"ns": "db.q"}, {"ns": "db.f"}]}`, "!cannot have collections with field level encryption and"},
 		// Aggregations.
 		{"match", `{"aggregate": "f", "pipeline": [{"$match": {"ssn": "1"}}, {"$limit": 1}], "cursor": {}}`, `{"aggregate": "f", "pipeline": [{"$match": {"ssn": {"$eq": "«det ssn \"1\"»"}}}, {"$limit": 1}], "cursor": {}}`},
-		{"project renames", `{"aggregate": "f", "pipeline": [{"$project": {"x": "$ssn"}}, {"$match": {"x": "1", "ssn": "1"}}]}`, `{"aggregate": "f", "pipeline": [{"$project": {"x": "$ssn"}}, {"$match": {"x": {"$eq": "«det x \"1\"»"}, "ssn": "1"}}]}`},
-		{"project excludes", `{"aggregate": "f", "pipeline": [{"$project": {"ssn": 0}}, {"$match": {"tin": "1", "ssn": "1"}}]}`, `{"aggregate": "f", "pipeline": [{"$project": {"ssn": 0}}, {"$match": {"tin": {"$eq": "«det tin \"1\"»"}, "ssn": "1"}}]}`},
+		{"project renames", `{"aggregate": "f", "pipeline": [{"$project": {"x": "$ssn"}}, {"$match": {"x": "1", "ssn": "1"}}]}`, `{"aggregate": "f", "pipeline": [{"$project": {"x": "$ssn"}}, {"$match": {"x": {"$eq": "«det x \"1\"»"}, "ssn": {"$eq": "1"}}}]}`},
+		{"project excludes", `{"aggregate": "f", "pipeline": [{"$project": {"ssn": 0}}, {"$match": {"tin": "1", "ssn": "1"}}]}`, `{"aggregate": "f", "pipeline": [{"$project": {"ssn": 0}}, {"$match": {"tin": {"$eq": "«det tin \"1\"»"}, "ssn": {"$eq": "1"}}}]}`},
 		{"project computes", `{"aggregate": "f", "pipeline": [{"$project": {"x": {"$concat": ["$ssn", "!"]}}}]}`, "!Invalid reference to an encrypted field"},
 		{"project chooses", `{"aggregate": "f", "pipeline": [{"$project": {"x": {"$ifNull": ["$ssn", "$tin"]}}}, {"$match": {"x": "1"}}]}`, `{"aggregate": "f", "pipeline": [{"$project": {"x": {"$ifNull": ["$ssn", "$tin"]}}}, {"$match": {"x": {"$eq": "«det x \"1\"»"}}}]}`},
 		{"project mixes", `{"aggregate": "f", "pipeline": [{"$project": {"x": {"$ifNull": ["$ssn", "$a"]}}}, {"$match": {"x": "1"}}]}`, "!Cannot tell whether the field 'x' is encrypted"},
-		{"addFields", `{"aggregate": "f", "pipeline": [{"$addFields": {"ssn": "$a", "y.z": "$tin"}}, {"$match": {"ssn": "1", "y.z": "2"}}]}`, `{"aggregate": "f", "pipeline": [{"$addFields": {"ssn": "$a", "y.z": "$tin"}}, {"$match": {"ssn": "1", "y.z": {"$eq": "«det y.z \"2\"»"}}}]}`},
+		{"addFields", `{"aggregate": "f", "pipeline": [{"$addFields": {"ssn": "$a", "y.z": "$tin"}}, {"$match": {"ssn": "1", "y.z": "2"}}]}`, `{"aggregate": "f", "pipeline": [{"$addFields": {"ssn": "$a", "y.z": "$tin"}}, {"$match": {"ssn": {"$eq": "1"}, "y.z": {"$eq": "«det y.z \"2\"»"}}}]}`},
 		{"group", `{"aggregate": "f", "pipeline": [{"$group": {"_id": "$ssn", "n": {"$sum": 1}, "all": {"$push": "$note"}}}, {"$match": {"_id": "1"}}]}`, `{"aggregate": "f", "pipeline": [{"$group": {"_id": "$ssn", "n": {"$sum": 1}, "all": {"$push": "$note"}}}, {"$match": {"_id": {"$eq": "«det _id \"1\"»"}}}]}`},
 		{"group random", `{"aggregate": "f", "pipeline": [{"$group": {"_id": "$note"}}]}`, "!cannot be grouped by"},
 		{"group max", `{"aggregate": "f", "pipeline": [{"$group": {"_id": 1, "m": {"$max": "$ssn"}}}]}`, "!Invalid reference to an encrypted field"},

@@ -45,6 +45,7 @@ type analysis struct {
 	root   *Node
 	vars   map[string]*Node
 
+	changed    bool // something is sent otherwise than it was given
 	unanalysed bool // values are left as they are
 
 	collation bool  // strings are compared by another than the simple collation
@@ -98,7 +99,7 @@ func (x *Analyser) Encrypt(ctx context.Context, database string, command bson.Ra
 		return nil, err
 	}
 	a.dst = bsonwire.End(a.dst, start)
-	if a.kind == NoEncryption {
+	if (a.kind == NoEncryption || a.kind == FieldLevel && len(a.places) == 0) && !a.changed {
 		return command, nil
 	}
 	return a.encrypted(ctx, x.Encrypter)
@@ -361,12 +362,27 @@ func (a *analysis) statements(key string, v bsonwire.Value) error {
 func (a *analysis) statement(key, of string, doc []byte) error {
 	vars, collation, places := a.vars, a.collation, len(a.places)
 	a.settings(doc)
-	err := a.document(key, func() error { return a.each(of, doc) })
+	err := a.document(key, func() error {
+		err := a.each(of, doc)
+		if err == nil && a.name == "update" && a.schema.Kind == Queryable && a.root.encrypted() {
+			a.defaults(doc, "multi", "upsert") // as query analysis writes them
+		}
+		return err
+	})
 	if err == nil {
 		err = a.upserts(isTrue(doc, "upsert"), places)
 	}
 	a.vars, a.collation = vars, collation
 	return err
+}
+
+// defaults appends booleans that a document does not have.
+func (a *analysis) defaults(doc []byte, keys ...string) {
+	for _, key := range keys {
+		if _, has := bsonwire.Lookup(doc, key); !has {
+			a.dst = bsonwire.AppendBoolean(a.dst, key, false)
+		}
+	}
 }
 
 // distinctKey appends the key of distinct, whose values must be seen to be equal.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/encryption/internal/placeholder"
 )
 
 // definition appends a command that defines a collection or its indexes. What it compares fields with is stored by the
@@ -30,6 +31,8 @@ func (a *analysis) definition(command []byte) error {
 			err = a.validator(key, v)
 		case key == "pipeline" && (a.name == "create" || a.name == "collMod"):
 			err = a.view(command, key, v)
+		case key == "encryptedFields" && a.name == "create":
+			err = a.namedKeys(key, v)
 		case key == "indexes" && a.name == "createIndexes":
 			err = a.indexes(key, v)
 		default:
@@ -65,6 +68,51 @@ func (a *analysis) defined(command []byte) (*Schema, error) {
 		}
 	}
 	return Plain(), nil
+}
+
+// namedKeys appends encryptedFields with the identifiers of keys that are named: servers know no names.
+func (a *analysis) namedKeys(key string, v bsonwire.Value) error {
+	doc, ok := v.AsDocument()
+	if !ok {
+		a.value(key, v)
+		return nil
+	}
+	field := func(key string, v bsonwire.Value) error {
+		doc, ok := v.AsDocument()
+		if !ok {
+			a.value(key, v)
+			return nil
+		}
+		return a.document(key, func() error {
+			for r := bsonwire.NewReader(doc); r.Next(); {
+				name, isName := r.Value().AsString()
+				if string(r.Key()) != "keyAltName" || !isName {
+					a.value(string(r.Key()), r.Value())
+					continue
+				}
+				id, err := a.encrypter.KeyID(a.ctx, placeholder.Key{AltName: name})
+				if err != nil {
+					return err
+				}
+				a.dst = bsonwire.AppendBinary(a.dst, "keyId", bson.TypeBinaryUUID, id[:])
+				a.changed = true
+			}
+			return nil
+		})
+	}
+	return a.document(key, func() error {
+		for r := bsonwire.NewReader(doc); r.Next(); {
+			list, isArray := r.Value().AsArray()
+			if string(r.Key()) != "fields" || !isArray {
+				a.value(string(r.Key()), r.Value())
+				continue
+			}
+			if err := a.array("fields", list, field); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // withKeys gives fields that have none the key of zeros: where there is nothing to encrypt, it does not matter.

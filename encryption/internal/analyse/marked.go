@@ -150,13 +150,13 @@ func (a *analysis) whole(doc []byte) error {
 // mark appends a placeholder.
 func (a *analysis) mark(key string, v bsonwire.Value, f *Field, path string, purpose placeholder.Purpose, whole []byte) error {
 	p := placeholder.Placeholder{Path: path, Value: v, Key: f.key, Algorithm: f.algorithm, Purpose: purpose}
-	if err := f.takes(v, path); err != nil {
-		return err
-	}
 	if purpose == placeholder.Insert {
 		if t, i, ok := v.AsTimestamp(); ok && t == 0 && i == 0 {
 			return refuse("A command that inserts cannot supply Timestamp(0, 0) for an encrypted field at path '%s'", path)
 		}
+	}
+	if err := f.takes(v, path); err != nil {
+		return err
 	}
 	if f.pointer != nil {
 		name, err := follow(whole, f.pointer, path)

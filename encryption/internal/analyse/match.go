@@ -68,7 +68,11 @@ func (a *analysis) logical(key string, v bsonwire.Value) error {
 // condition appends what is asked of a path.
 func (a *analysis) condition(path string, v bsonwire.Value) error {
 	p := a.root.follow(path)
+	_, isOps := operators(v)
 	if !p.touches() {
+		if a.root.encrypted() && !isOps && v.Type != bson.TypeRegex {
+			v = single("$eq", v) // as query analysis writes it
+		}
 		a.value(path, v)
 		return nil
 	}

@@ -70,6 +70,7 @@ func (a *analysis) changeOp(op, path string, v bsonwire.Value) error {
 		case p.beyond || p.inArray:
 			return errBelow(path)
 		case p.touches():
+			a.changed = true
 			a.dst = bsonwire.AppendString(a.dst, path, "") // the value means nothing, and may be the field's
 		default:
 			a.value(path, v)

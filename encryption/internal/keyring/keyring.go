@@ -177,6 +177,9 @@ func (r *Ring) fetch(ctx context.Context, mine []placeholder.Key, got map[placeh
 		copied := *opened[d.ID]
 		got[k] = &copied
 		r.keep(k, copied)
+		if k.AltName != "" { // its identifier is known now, and will be asked for
+			r.keep(placeholder.Key{ID: d.ID}, copied)
+		}
 	}
 	return nil
 }
