@@ -10,8 +10,6 @@ import (
 // What mgx, or this package, cannot do yet. Tests that need it are skipped. This
 // is the only list of such things; every entry is to go away.
 var missing = []struct{ what, reason string }{
-	{"entity clientEncryption", "client-side encryption is not part of the API"},
-	{"client autoEncryptOpts", "client-side encryption is not part of the API"},
 	{"option waitQueueSize", "waitQueueSize is no option of mgx; waitQueueMultiple is, but its test sets waitQueueSize, too"},
 	{"client storeEventsAsEntities", "events as entities are deprecated; no file of the suites needs them"},
 }
@@ -19,7 +17,7 @@ var missing = []struct{ what, reason string }{
 // incapable says why a test cannot run yet; "" if it can.
 func incapable(f *File, t *Test) string {
 	needs := map[string]bool{}
-	needsOfEntities(slices.DeleteFunc(slices.Clone(f.Entities), func(d bson.D) bool { return unused(d, t) }), needs)
+	needsOfEntities(f.Entities, needs)
 	needsOf(t.Operations, needs)
 	for _, m := range missing {
 		if needs[m.what] {
@@ -27,43 +25,6 @@ func incapable(f *File, t *Test) string {
 		}
 	}
 	return ""
-}
-
-// optional are the kinds of entities that files make for some of their tests only.
-// The others run without them.
-var optional = []string{"clientEncryption"}
-
-// unused reports whether a test does without an entity of a kind that is missing.
-func unused(entity bson.D, t *Test) bool {
-	spec, _ := entity[0].Value.(bson.D)
-	if !slices.Contains(optional, entity[0].Key) {
-		return false
-	}
-	id := get[string](spec, "id")
-	for _, op := range t.Operations {
-		if op.Object == id || mentions(op.Arguments, id) || mentions(op.ExpectError, id) {
-			return false
-		}
-		if v, said, err := toValue(op.ExpectResult); err != nil || said && mentions(v, id) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(t.ExpectEvents, func(e ExpectedEvents) bool {
-		return slices.ContainsFunc(e.Events, func(d bson.D) bool { return mentions(d, id) })
-	})
-}
-
-// mentions reports whether a name is somewhere in a value.
-func mentions(v any, name string) bool {
-	switch v := v.(type) {
-	case string:
-		return v == name
-	case bson.A:
-		return slices.ContainsFunc(v, func(item any) bool { return mentions(item, name) })
-	case bson.D:
-		return slices.ContainsFunc(v, func(e bson.E) bool { return mentions(e.Value, name) })
-	}
-	return false
 }
 
 func needsOfEntities(list []bson.D, needs map[string]bool) {

@@ -60,6 +60,11 @@ func (r *run) newClient(spec bson.D) (*client, error) {
 	if wanted, ok := lookup(spec, "observeTracingMessages"); ok {
 		c.traces = observeTraces(options, wanted)
 	}
+	if spec := get[bson.D](spec, "autoEncryptOpts"); spec != nil {
+		if options.Encryption, err = automatic(spec); err != nil {
+			return nil, err
+		}
+	}
 	if c.Client, err = mgx.New(options); err != nil {
 		return nil, err
 	}

@@ -119,18 +119,9 @@ func (r *run) createOne(kind string, spec bson.D) (any, error) {
 	case "session":
 		return r.newSession(spec)
 	case "clientEncryption":
-		return r.withoutUse(kind, get[string](get[bson.D](spec, "clientEncryptionOpts"), "keyVaultClient"))
+		return r.newClientEncryption(get[bson.D](spec, "clientEncryptionOpts"))
 	}
 	return nil, skipf("entities of the kind %s are not supported", kind)
-}
-
-// placeholder takes the name of an entity of one of the optional kinds: the test
-// does without it, or it would not run.
-type placeholder struct{ kind string }
-
-func (r *run) withoutUse(kind, ofClient string) (placeholder, error) {
-	_, err := entity[*client](&r.entities, ofClient)
-	return placeholder{kind}, err
 }
 
 // handle are the options of a database or collection.

@@ -5,6 +5,7 @@ go 1.26
 require (
 	github.com/mgxdb/mgx v0.0.0
 	github.com/mgxdb/mgx/embedded v0.0.0
+	github.com/mgxdb/mgx/encryption v0.0.0
 	github.com/mgxdb/mgx/mgxtest v0.0.0
 )
 
@@ -84,6 +85,7 @@ require (
 replace (
 	github.com/mgxdb/mgx => ../
 	github.com/mgxdb/mgx/embedded => ../embedded
+	github.com/mgxdb/mgx/encryption => ../encryption
 	github.com/mgxdb/mgx/mgxotel => ../mgxotel
 	github.com/mgxdb/mgx/mgxtest => ../mgxtest
 )

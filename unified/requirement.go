@@ -57,9 +57,6 @@ func (d *Deployment) lacks(ctx context.Context, r *Requirement) string {
 	if r.Serverless == "require" {
 		return "needs a serverless deployment"
 	}
-	if r.CSFLE != nil && r.CSFLE != false {
-		return "needs client-side encryption"
-	}
 	return d.lacksParameter(ctx, r)
 }
 
