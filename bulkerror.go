@@ -58,7 +58,7 @@ type severalWrites struct {
 }
 
 func newSeveralWrites(total int) severalWrites {
-	return severalWrites{account: write.Account{Outcomes: make([]write.Outcome, total)}}
+	return severalWrites{account: write.NewAccount(total)}
 }
 
 // send sends the statements of one command, as write.Split has it.

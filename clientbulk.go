@@ -45,7 +45,7 @@ type ClientInsertResult struct {
 // ClientUpdateResult is what an update or a replacement of a Client.BulkWrite did.
 type ClientUpdateResult struct {
 	MatchedCount, ModifiedCount int64
-	// Upserted tells that a document was inserted instead, UpsertedID its _id.
+	// Upserted is true where a document was inserted instead; UpsertedID is its _id.
 	Upserted   bool
 	UpsertedID any
 }

@@ -42,7 +42,7 @@ type Cursor struct {
 	verify func(reply []byte) error
 	// missingIsEmpty makes a missing namespace an empty result.
 	missingIsEmpty bool
-	// tails reports whether the end of the results may not be the end of the cursor.
+	// tails is true where the end of the results need not be the end of the cursor.
 	tails bool
 
 	awaits bool // the server waits for documents
@@ -481,7 +481,7 @@ func (c *Cursor) decodeCurrent(v any) error {
 	return decodeDocument(c.dec, c.batches.Current(), v)
 }
 
-// decodeDocument decodes with the client's settings.
+// decodeDocument decodes with the options of the handle or the call.
 func decodeDocument(dec *bson.DecodeOptions, doc []byte, v any) error {
 	if err := dec.Unmarshal(doc, v); err != nil {
 		return fmt.Errorf("decode%s into a %T: %w", whichDocument(doc), v, err)

@@ -54,7 +54,7 @@ type Session struct {
 // sessionKey finds the session in a context.
 type sessionKey struct{}
 
-// anySession tells that a session was ever started: until then nobody looks for one.
+// anySession is true once a session was started: until then nobody looks for one.
 var anySession atomic.Bool
 
 // StartSession returns a context whose operations on this client are part of a new

@@ -110,8 +110,8 @@ func drop(res *Result) {
 	}
 }
 
-// tellsLess tells of a failed attempt that an earlier one is what the caller is to
-// hear of: nothing reached a server, or the server did nothing. See the
+// tellsLess reports whether, of a failed attempt and an earlier one, the caller is to
+// hear of the earlier one: nothing reached a server, or the server did nothing. See the
 // specification "Retryable Writes".
 func (r *run) tellsLess(f *failedAttempt) bool {
 	if f == nil {
@@ -168,7 +168,7 @@ func (e *RetryError) Unwrap() []error {
 	return []error{e.Err}
 }
 
-// Ended tells that the caller ended the retry: by its context, or by closing the
+// Ended reports whether the caller ended the retry: by its context, or by closing the
 // client.
 func (e *RetryError) Ended() bool { return e.ended }
 
@@ -250,8 +250,7 @@ func (r *run) avoid(server *Server, f *failedAttempt) {
 	}
 }
 
-// attaches tells of a write concern error in a reply that a newer server would
-// have labelled.
+// attaches reports whether the failure is one that a newer server would have labelled.
 func (r *run) attaches(f *failedAttempt) bool {
 	if f == nil || r.op.Access != Write || !r.op.Retryable || !r.op.Ends && (!r.x.RetryWrites || r.inTransaction) {
 		return false

@@ -23,7 +23,7 @@ type Binding struct {
 	// in a transaction, that says where commands go, and there is no Request.
 	Session *Session
 
-	// Cursor tells that the first command opens a cursor. Those that come after it are
+	// Cursor is true where the first command opens a cursor. Those that come after it are
 	// bound to its server and its session; behind a load balancer, and while the server
 	// sends by itself, to its connection too. End unbinds them.
 	Cursor bool

@@ -71,9 +71,9 @@ type Result struct {
 	conn.Reply
 	Server *Server
 	Desc   *sdam.Server
-	// Unacknowledged tells that the server was asked not to answer.
+	// Unacknowledged is true where the server was asked not to answer.
 	Unacknowledged bool
-	// Sent tells, beside an error, that a server may have got the command.
+	// Sent, beside an error, is true where a server may have got the command.
 	Sent bool
 
 	lease *Lease // still checked out, for the binding
@@ -179,7 +179,7 @@ type run struct {
 	txnNumber int64
 	opID      int64
 
-	// inTransaction tells that the command is part of the session's transaction, or
+	// inTransaction is true where the command is part of the session's transaction, or
 	// ends it; starts, that the server first hears of it with this command.
 	inTransaction, starts bool
 }

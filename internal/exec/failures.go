@@ -31,8 +31,8 @@ func (r *run) checkOutFailure(server *Server, err error) *failedAttempt {
 	return f
 }
 
-// notConnected tells of an operation without a connection whether another attempt
-// may get one. The error of the network comes with it, if it was one.
+// notConnected returns the facts of an operation that got no connection; nil: another
+// attempt gets none either. The error of the network comes with it, if it was one.
 func notConnected(err error) (*failedAttempt, *conn.Error) {
 	var cleared *pool.PoolClearedError
 	if errors.As(err, &cleared) {

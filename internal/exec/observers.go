@@ -59,7 +59,7 @@ func (o *Observers) watches() bool {
 	return o != nil && (len(o.Commands) > 0 || len(o.Operations) > 0 || o.Log.Debug())
 }
 
-// start tells that a command is about to be sent.
+// start has observers told that a command is about to be sent.
 func (o *Observers) start(ctx context.Context, r *run, f *frame, lease *Lease) watch {
 	if !o.watches() {
 		return watch{}
@@ -206,7 +206,7 @@ type Watched struct {
 	observers *Observers
 }
 
-// Begin tells that an operation begins, and returns it, and the context under which
+// Begin has observers told that an operation begins, and returns it, and the context under which
 // it is to run.
 func (o *Observers) Begin(ctx context.Context, info event.OperationInfo) (context.Context, *Watched) {
 	if o == nil || len(o.Operations) == 0 {
@@ -230,7 +230,7 @@ func (w *Watched) Context() context.Context {
 	return w.ctx
 }
 
-// End tells that the operation has ended.
+// End has observers told that the operation has ended.
 func (w *Watched) End(err error) {
 	if w == nil {
 		return

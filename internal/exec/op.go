@@ -59,17 +59,17 @@ type Op struct {
 	MoreDocuments func(dst []byte) []byte
 
 	Access Access
-	// Retryable tells that the command may be sent twice, as the specifications
+	// Retryable is true where the command may be sent twice, as the specifications
 	// "Retryable Reads" and "Retryable Writes" list. Documents may clear it: what fits
 	// in the message decides.
 	Retryable bool
 
 	ReadPreference *sdam.ReadPreference // nil: primary
 	ReadConcern    string               // "": the server's default
-	// ExplicitReadConcern tells that it was said for this very call.
+	// ExplicitReadConcern is true where it was given for this very call.
 	ExplicitReadConcern bool
 	WriteConcern        *WriteConcern // nil: the server's default
-	// ExplicitReadPreference tells that it was said for this very call.
+	// ExplicitReadPreference is true where it was given for this very call.
 	ExplicitReadPreference bool
 	// MaxTime bounds the server's work; 0: nothing does but the deadline.
 	MaxTime time.Duration
@@ -77,10 +77,10 @@ type Op struct {
 	AwaitMS int64
 	// Timeout is for who begins the operation.
 	Timeout Timeout
-	// Timed reports whether a timeoutMS bounds the operation: it is retried as often as
+	// Timed is true where a timeoutMS bounds the operation: it is retried as often as
 	// the context's deadline allows, and the older timeouts do not count.
 	Timed bool
-	// Ends tells that the command ends the session's transaction. It is retried
+	// Ends is true where the command ends the session's transaction. It is retried
 	// whatever the user says of retries, and Again, if any, is called before it is
 	// retried for another reason than an overloaded server.
 	Ends  bool
@@ -131,7 +131,7 @@ type WriteConcern struct {
 	Timeout time.Duration
 	Journal *bool
 	Fsync   *bool
-	// Explicit tells that it was said for this very call.
+	// Explicit is true where it was given for this very call.
 	Explicit bool
 	// Err is why no server would take it, for the first use to report.
 	Err error
@@ -408,7 +408,7 @@ func (op *Op) maxTimeMS(env *envelope) int64 {
 type Timeout struct {
 	// Limit is 0 where there is none, so that the client's counts.
 	Limit time.Duration
-	// Explicit tells that it was said for this very call.
+	// Explicit is true where it was given for this very call.
 	Explicit bool
 }
 

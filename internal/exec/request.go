@@ -22,7 +22,7 @@ type Request struct {
 	used   []string // addresses of the servers of leases, the first one first
 	ended  bool
 	bound  Binding
-	// left tells that a server of the request has left, or the client was closed.
+	// left is true once a server of the request has left, or the client was closed.
 	left atomic.Bool
 }
 

@@ -33,12 +33,12 @@ type Account struct {
 	// Refusals are the writes that could not be sent, in the order in which they were
 	// come to.
 	Refusals []Refusal
-	// Acknowledged tells that the server answered a message.
+	// Acknowledged is true where the server answered a message.
 	Acknowledged bool
 }
 
 // NewAccount is for an operation of a number of writes, none of which was attempted.
-func NewAccount(total int) *Account { return &Account{Outcomes: make([]Outcome, total)} }
+func NewAccount(total int) Account { return Account{Outcomes: make([]Outcome, total)} }
 
 // Unanswered is the index of the first write that was not attempted, or whose outcome
 // is not known; the number of writes, if there is none.

@@ -14,7 +14,7 @@ var errBad = errors.New("bad")
 // letters are statements of one letter each, repeated; one of size 0 cannot be encoded.
 func letters(sizes ...int) *Split {
 	return &Split{
-		Total: len(sizes), Account: NewAccount(len(sizes)), Ordered: true,
+		Total: len(sizes), Account: newAccount(len(sizes)), Ordered: true,
 		Append: func(dst []byte, i int) ([]byte, error) {
 			if sizes[i] == 0 {
 				return nil, errBad
@@ -110,10 +110,10 @@ func TestSplit(t *testing.T) {
 func TestPositions(t *testing.T) {
 	for _, ordered := range []bool{true, false} {
 		s := letters(1, 0, 1, 1, 1)
-		s.Account, s.Index, s.Ordered = NewAccount(10), func(i int) int { return 2 * i }, ordered
+		s.Account, s.Index, s.Ordered = newAccount(10), func(i int) int { return 2 * i }, ordered
 		if ordered {
 			s = letters(1, 1, 1, 1, 1)
-			s.Account, s.Index = NewAccount(10), func(i int) int { return 2 * i }
+			s.Account, s.Index = newAccount(10), func(i int) int { return 2 * i }
 		}
 		var said []int
 		s.sent(t, exec.Limits{MaxDocument: 10, MaxBatch: 10, Room: 20}, exec.Result{}, func(string) bool {
@@ -224,4 +224,9 @@ func TestCostAndPlace(t *testing.T) {
 	if _, err := s.Fill(nil, exec.Limits{MaxDocument: 10, MaxBatch: 10, Room: 5}); !errors.Is(err, errBad) || len(s.Account.Refusals) > 0 {
 		t.Error(err)
 	}
+}
+
+func newAccount(total int) *Account {
+	a := NewAccount(total)
+	return &a
 }
