@@ -40,7 +40,7 @@ next:
 
 // testSupport are the packages that tests alone import, and what generates code.
 var testSupport = []string{
-	"internal/certtest", "internal/leaktest", "internal/optiongen", "internal/scramtest", "internal/scripted", "internal/socks5test", "internal/spectest",
+	"internal/banktest", "internal/certtest", "internal/leaktest", "internal/optiongen", "internal/scramtest", "internal/scripted", "internal/socks5test", "internal/spectest",
 }
 
 // TestLayers compares the packages and their imports with docs/architecture.md: each is
