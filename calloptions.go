@@ -338,6 +338,18 @@ func WithStrictUTF8(strict bool) DecodeOption {
 	return decoding(func(d *bson.DecodeOptions) { d.StrictUTF8 = strict })
 }
 
+// WithDisallowUnknownFields makes it an error to decode a document into a struct that lacks a field for one of its
+// elements, or, if disallow is false, skips such elements, as by default. See Options.DisallowUnknownFields.
+func WithDisallowUnknownFields(disallow bool) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.DisallowUnknownFields = disallow })
+}
+
+// WithObjectIDAsHexString decodes ObjectIDs into strings, or, if hex is false, does not, as by default. See
+// Options.ObjectIDAsHexString.
+func WithObjectIDAsHexString(hex bool) DecodeOption {
+	return decoding(func(d *bson.DecodeOptions) { d.ObjectIDAsHexString = hex })
+}
+
 // WithTimeLocation makes dates that are decoded into an any come as time.Time in
 // a location, as Options.TimeLocation does for the client; nil leaves them
 // bson.DateTime.

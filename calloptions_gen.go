@@ -10,9 +10,9 @@ type (
 	// [Exhaust], [Hint], [Let], [Limit], [Max], [MaxAwaitTime], [MaxTime], [Min],
 	// [NoCursorTimeout], [Prefetch], [Projection], [RawData], [ReturnKey],
 	// [ShowRecordID], [Skip], [Sort], [SortBy], [Timeout], [WithCollation],
-	// [WithCursorType], [WithDocumentType], [WithReadConcern],
-	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
-	// [WithTimeoutMode].
+	// [WithCursorType], [WithDisallowUnknownFields], [WithDocumentType],
+	// [WithObjectIDAsHexString], [WithReadConcern], [WithReadPreference],
+	// [WithStrictUTF8], [WithTimeLocation], [WithTimeoutMode].
 	FindOption interface {
 		applier
 		findOption()
@@ -22,8 +22,9 @@ type (
 	// There are [AllowDiskUse], [AllowPartialResults], [Comment], [Hint], [Let],
 	// [Max], [MaxTime], [Min], [Projection], [RawData], [ReturnKey],
 	// [ShowRecordID], [Skip], [Sort], [SortBy], [Timeout], [WithCollation],
-	// [WithDocumentType], [WithReadConcern], [WithReadPreference],
-	// [WithStrictUTF8], [WithTimeLocation].
+	// [WithDisallowUnknownFields], [WithDocumentType], [WithObjectIDAsHexString],
+	// [WithReadConcern], [WithReadPreference], [WithStrictUTF8],
+	// [WithTimeLocation].
 	FindOneOption interface {
 		applier
 		findOneOption()
@@ -47,8 +48,9 @@ type (
 	// DistinctOption is an option of Distinct.
 	//
 	// There are [Comment], [Hint], [MaxTime], [RawData], [Timeout],
-	// [WithCollation], [WithDocumentType], [WithReadConcern],
-	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation].
+	// [WithCollation], [WithDisallowUnknownFields], [WithDocumentType],
+	// [WithObjectIDAsHexString], [WithReadConcern], [WithReadPreference],
+	// [WithStrictUTF8], [WithTimeLocation].
 	DistinctOption interface {
 		applier
 		distinctOption()
@@ -57,7 +59,8 @@ type (
 	//
 	// There are [AllowDiskUse], [BatchSize], [BypassDocumentValidation],
 	// [Comment], [Hint], [Let], [MaxAwaitTime], [MaxTime], [Prefetch], [RawData],
-	// [Timeout], [WithCollation], [WithDocumentType], [WithReadConcern],
+	// [Timeout], [WithCollation], [WithDisallowUnknownFields],
+	// [WithDocumentType], [WithObjectIDAsHexString], [WithReadConcern],
 	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
 	// [WithTimeoutMode], [WithWriteConcern].
 	AggregateOption interface {
@@ -116,8 +119,9 @@ type (
 	// FindOneAndDeleteOption is an option of FindOneAndDelete.
 	//
 	// There are [Comment], [Hint], [Let], [MaxTime], [Projection], [RawData],
-	// [Sort], [SortBy], [Timeout], [WithCollation], [WithDocumentType],
-	// [WithStrictUTF8], [WithTimeLocation], [WithWriteConcern].
+	// [Sort], [SortBy], [Timeout], [WithCollation], [WithDisallowUnknownFields],
+	// [WithDocumentType], [WithObjectIDAsHexString], [WithStrictUTF8],
+	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndDeleteOption interface {
 		applier
 		findOneAndDeleteOption()
@@ -126,8 +130,9 @@ type (
 	//
 	// There are [BypassDocumentValidation], [Comment], [Hint], [Let], [MaxTime],
 	// [Projection], [RawData], [ReturnAfter], [Sort], [SortBy], [Timeout],
-	// [Upsert], [WithCollation], [WithDocumentType], [WithStrictUTF8],
-	// [WithTimeLocation], [WithWriteConcern].
+	// [Upsert], [WithCollation], [WithDisallowUnknownFields], [WithDocumentType],
+	// [WithObjectIDAsHexString], [WithStrictUTF8], [WithTimeLocation],
+	// [WithWriteConcern].
 	FindOneAndReplaceOption interface {
 		applier
 		findOneAndReplaceOption()
@@ -136,7 +141,8 @@ type (
 	//
 	// There are [ArrayFilters], [BypassDocumentValidation], [Comment], [Hint],
 	// [Let], [MaxTime], [Projection], [RawData], [ReturnAfter], [Sort], [SortBy],
-	// [Timeout], [Upsert], [WithCollation], [WithDocumentType], [WithStrictUTF8],
+	// [Timeout], [Upsert], [WithCollation], [WithDisallowUnknownFields],
+	// [WithDocumentType], [WithObjectIDAsHexString], [WithStrictUTF8],
 	// [WithTimeLocation], [WithWriteConcern].
 	FindOneAndUpdateOption interface {
 		applier
@@ -243,8 +249,8 @@ type (
 	// ListIndexesOption is an option of ListIndexes.
 	//
 	// There are [BatchSize], [Comment], [Prefetch], [RawData], [Timeout],
-	// [WithDocumentType], [WithStrictUTF8], [WithTimeLocation],
-	// [WithTimeoutMode].
+	// [WithDisallowUnknownFields], [WithDocumentType], [WithObjectIDAsHexString],
+	// [WithStrictUTF8], [WithTimeLocation], [WithTimeoutMode].
 	ListIndexesOption interface {
 		applier
 		listIndexesOption()
@@ -253,8 +259,9 @@ type (
 	// ListCollectionNames.
 	//
 	// There are [AuthorizedOnly], [BatchSize], [Comment], [NameOnly], [Prefetch],
-	// [RawData], [Timeout], [WithDocumentType], [WithReadPreference],
-	// [WithStrictUTF8], [WithTimeLocation], [WithTimeoutMode].
+	// [RawData], [Timeout], [WithDisallowUnknownFields], [WithDocumentType],
+	// [WithObjectIDAsHexString], [WithReadPreference], [WithStrictUTF8],
+	// [WithTimeLocation], [WithTimeoutMode].
 	ListCollectionsOption interface {
 		applier
 		listCollectionsOption()
@@ -269,8 +276,9 @@ type (
 	}
 	// RunCommandOption is an option of RunCommand.
 	//
-	// There are [AsRead], [RawData], [Timeout], [WithDocumentType],
-	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation].
+	// There are [AsRead], [RawData], [Timeout], [WithDisallowUnknownFields],
+	// [WithDocumentType], [WithObjectIDAsHexString], [WithReadPreference],
+	// [WithStrictUTF8], [WithTimeLocation].
 	RunCommandOption interface {
 		applier
 		runCommandOption()
@@ -278,8 +286,9 @@ type (
 	// RunCursorOption is an option of RunCursorCommand.
 	//
 	// There are [BatchSize], [Comment], [MaxAwaitTime], [Prefetch], [Timeout],
-	// [WithDocumentType], [WithReadPreference], [WithStrictUTF8],
-	// [WithTimeLocation], [WithTimeoutMode].
+	// [WithDisallowUnknownFields], [WithDocumentType], [WithObjectIDAsHexString],
+	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
+	// [WithTimeoutMode].
 	RunCursorOption interface {
 		applier
 		runCursorOption()
@@ -289,7 +298,8 @@ type (
 	// There are [BatchSize], [Comment], [FullDocument],
 	// [FullDocumentBeforeChange], [MaxAwaitTime], [ResumeAfter],
 	// [ShowExpandedEvents], [SplitLargeEvents], [StartAfter],
-	// [StartAtOperationTime], [Timeout], [WithCollation], [WithDocumentType],
+	// [StartAtOperationTime], [Timeout], [WithCollation],
+	// [WithDisallowUnknownFields], [WithDocumentType], [WithObjectIDAsHexString],
 	// [WithReadConcern], [WithReadPreference], [WithStrictUTF8],
 	// [WithTimeLocation].
 	WatchOption interface {
@@ -299,9 +309,9 @@ type (
 	// HandleOption is an option of Client.Database, Database.Collection and the
 	// With of handles.
 	//
-	// There are [Timeout], [WithDocumentType], [WithReadConcern],
-	// [WithReadPreference], [WithStrictUTF8], [WithTimeLocation],
-	// [WithWriteConcern].
+	// There are [Timeout], [WithDisallowUnknownFields], [WithDocumentType],
+	// [WithObjectIDAsHexString], [WithReadConcern], [WithReadPreference],
+	// [WithStrictUTF8], [WithTimeLocation], [WithWriteConcern].
 	HandleOption interface {
 		applier
 		handleOption()
@@ -647,8 +657,9 @@ type (
 		DropIndexOption
 		HandleOption
 	}
-	// DecodeOption is what [WithDocumentType], [WithTimeLocation] and
-	// [WithStrictUTF8] return.
+	// DecodeOption is what [WithDocumentType], [WithTimeLocation],
+	// [WithStrictUTF8], [WithDisallowUnknownFields] and [WithObjectIDAsHexString]
+	// return.
 	DecodeOption interface {
 		FindOption
 		FindOneOption

@@ -102,7 +102,10 @@ func newClient(ctx context.Context, options *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.dec = bson.DecodeOptions{DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation, StrictUTF8: o.StrictUTF8}
+	c.dec = bson.DecodeOptions{
+		DocumentType: o.DocumentType, TimeAware: o.TimeLocation != nil, Location: o.TimeLocation, StrictUTF8: o.StrictUTF8,
+		DisallowUnknownFields: o.DisallowUnknownFields, ObjectIDAsHexString: o.ObjectIDAsHexString,
+	}
 	c.base = o.callDefaults()
 	c.writeConcern.Store(o.WriteConcern.internal())
 	if err := c.open(o); err != nil {

@@ -163,6 +163,12 @@ type Options struct {
 	// StrictUTF8 makes text in documents that is not UTF-8 an error of decoding them.
 	// Without it such text, which servers store and return, is decoded as it is.
 	StrictUTF8 bool
+	// DisallowUnknownFields makes it an error of decoding a document into a struct that the document has an element
+	// for which the struct has no field. Without it such elements are skipped. It counts for all structs, those of
+	// this package such as CollectionInfo included, so that one from a newer server may not be read.
+	DisallowUnknownFields bool
+	// ObjectIDAsHexString decodes ObjectIDs into strings, as 24 hexadecimal digits. Without it that is an error.
+	ObjectIDAsHexString bool
 
 	// Encryption encrypts what the client sends and decrypts what it gets; nil does
 	// neither. The module github.com/mgxdb/mgx/encryption makes them.

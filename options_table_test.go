@@ -139,6 +139,8 @@ var goOnly = []struct{ field, classic, byDefault, unit, meaning string }{
 	{"ServerAPI.DeprecationErrors", "", "false", "", "Whether commands that the version deprecates are refused."},
 	{"ReadPreference.Hedge", "", "the mongos decides", "", "Whether a mongos sends a read to two members. Servers deprecate it from 8.0 on."},
 	{"DocumentType", "document_class", "bson.D", "", "The type of documents decoded into an any."},
+	{"DisallowUnknownFields", "", "false", "", "Whether an element of a document that a struct has no field for is an error. It is skipped otherwise."},
+	{"ObjectIDAsHexString", "", "false", "", "Whether ObjectIDs are decoded into strings, as hexadecimal digits. It is an error otherwise."},
 	{"StrictUTF8", "unicode_decode_error_handler", "false", "", "Whether text in documents that is not UTF-8 is an error. It is decoded as it is otherwise."},
 	{"Encryption", "auto_encryption_opts", "none", "", "Encrypts commands and decrypts replies: the module `encryption` makes them."},
 	{"Interceptors", "", "none", "", "Stand around operations: refuse, bound, or explain them."},

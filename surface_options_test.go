@@ -139,7 +139,9 @@ func surfaceOtherOptions() []surfaceOption {
 			sent{"pipeline.0.$changeStream.startAtOperationTime": `{"$timestamp":{"t":1,"i":2}}`}),
 		choice("ShowExpandedEvents", ShowExpandedEvents(), sent{"pipeline.0.$changeStream.showExpandedEvents": "true"}),
 		choice("SplitLargeEvents", SplitLargeEvents(), sent{"pipeline.1.$changeStreamSplitLargeEvent": "{}"}),
-		choice("WithStrictUTF8", WithStrictUTF8(true), sent{}), // it needs other text: see TestTextThatIsNotUTF8
+		choice("WithDisallowUnknownFields", WithDisallowUnknownFields(true), sent{}), // it needs other documents: see TestDecodingSettings
+		choice("WithObjectIDAsHexString", WithObjectIDAsHexString(true), sent{}),     // the same
+		choice("WithStrictUTF8", WithStrictUTF8(true), sent{}),                       // it needs other text: see TestTextThatIsNotUTF8
 		choice("DropTarget", DropTarget(), sent{"dropTarget": "true"}),
 		choice("CommitQuorum", CommitQuorum("majority"), sent{"commitQuorum": "majority"}),
 		choice("Capped", Capped(100, 10), sent{"capped": "true", "size": "100", "max": "10"}),

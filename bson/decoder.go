@@ -39,6 +39,11 @@ type DecodeOptions struct {
 	// store what clients without a check have sent, and one such text should not make all the rest unreadable.
 	// strings.ToValidUTF8 replaces what is invalid.
 	StrictUTF8 bool
+	// DisallowUnknownFields makes an element of a document that becomes a struct an error, if the struct has no field and
+	// no inlined map for it. Without it, such elements are skipped.
+	DisallowUnknownFields bool
+	// ObjectIDAsHexString decodes ObjectIDs into strings, as their 24 hexadecimal digits. Without it, that is an error.
+	ObjectIDAsHexString bool
 	// ShareInput lets everything decoded (strings, keys, []byte, Binary, Raw, RawValue) be a view into the input, which
 	// must not be changed, nor used for something else, for as long as anything decoded from it lives. CopyStrings has
 	// no effect then.

@@ -225,7 +225,11 @@ func decodeString(rt reflect.Type) decodeFunc {
 			}
 		case TypeNull, TypeUndefined:
 		case TypeObjectID:
-			err = fmt.Errorf("cannot decode objectID into a %v (use bson.ObjectID)", rt)
+			if !d.opts.ObjectIDAsHexString {
+				err = fmt.Errorf("cannot decode objectID into a %v (use bson.ObjectID, or the option ObjectIDAsHexString)", rt)
+				break
+			}
+			s = ObjectID(d.src[start:end]).Hex()
 		default:
 			err = errMismatch(t, rt)
 		}

@@ -2,6 +2,7 @@ package bson
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/bits"
 	"reflect"
@@ -67,7 +68,7 @@ func (c decodeCompiler) structPlan(p *decodePlan) {
 		} else {
 			field.offset = path.offsets[0]
 		}
-		if _, exact := exactDecoders[f.typ]; !exact && !f.truncate && !hasDecodeMethod(f.typ) {
+		if _, exact := exactDecoders[f.typ]; fastPaths && !exact && !f.truncate && !hasDecodeMethod(f.typ) {
 			field.op = fieldOps[f.typ.Kind()]
 			field.structOp()
 		}
@@ -139,10 +140,14 @@ func (s *structDecoder) document(d *decoder, p pointer, start, end int) error {
 func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 	src, expected, begin := d.src[:last], s.layout.Load(), pos
 	next, surprises := 0, 0
+	strict := d.opts.DisallowUnknownFields && s.inline == nil
+	if !fastPaths {
+		next = len(expected.steps)
+	}
 	for pos < last {
 		var st *step
 		var val, end int
-		if st, pos, val, end, next = expected.follow(src, pos, next, s.inline != nil); st != nil {
+		if st, pos, val, end, next = expected.follow(src, pos, next, strict || s.inline != nil); st != nil {
 			if end > last {
 				return valueError(src, src[pos], pos+1, val-1)
 			}
@@ -154,6 +159,8 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 				if err := s.inline.decode(d, p, pos+1, src[pos], val, end); err != nil {
 					return err
 				}
+			} else if strict {
+				return s.unknown(src[pos+1 : val-1])
 			}
 			if st.head[0] == 0 {
 				surprises++ // its type was not known
@@ -167,7 +174,7 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 		if next < len(expected.steps) || !expected.full {
 			surprises++
 		}
-		f, at, val, end, err := s.find(src, pos)
+		f, at, val, end, err := s.find(src, pos, strict || s.inline != nil)
 		if err != nil {
 			return err
 		}
@@ -175,7 +182,7 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 			break
 		}
 		if f != nil {
-			if places := expected.places; places[f.number] > 0 {
+			if places := expected.places; fastPaths && places[f.number] > 0 {
 				next = places[f.number]
 			}
 			if err := f.decode(d, p, src[pos], val, end); err != nil {
@@ -185,6 +192,8 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 			if err := s.inline.decode(d, p, pos+1, src[pos], val, end); err != nil {
 				return err
 			}
+		} else if strict {
+			return s.unknown(src[pos+1 : val-1])
 		}
 		pos = end
 	}
@@ -192,6 +201,11 @@ func (s *structDecoder) elements(d *decoder, p pointer, pos, last int) error {
 		s.surprised(d, expected, src, begin)
 	}
 	return nil
+}
+
+// unknown is the error of an element that there is no field for.
+func (s *structDecoder) unknown(key []byte) error {
+	return decodeErrorAt(string(key), fmt.Errorf("%s has no field for it, and unknown fields are not allowed", s.typ))
 }
 
 // valueEnd returns the end of the value of type t at src[val:], which is beyond src if the value does not fit. Types
@@ -256,10 +270,10 @@ func findKeyEnd(src []byte, key int) (end int, ascii bool) {
 }
 
 // find returns the next element, from src[pos] on, that has to be looked at, and its field, nil if there is none: where it
-// is, its value, and its end. At the end of src, there is no such element.
-func (s *structDecoder) find(src []byte, pos int) (f *decodeField, at, val, end int, err error) {
+// is, its value, and its end. At the end of src, there is no such element. With all, every element has to be looked at.
+func (s *structDecoder) find(src []byte, pos int, all bool) (f *decodeField, at, val, end int, err error) {
 	keyEnd := 0
-	if s.inline == nil {
+	if !all {
 		pos, keyEnd = s.index.skip(src, pos)
 	}
 	if pos == len(src) {

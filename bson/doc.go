@@ -19,7 +19,7 @@
 //
 // The exported fields of a struct are its elements, under their names in lower case. The tag `bson:"name,options"`
 // changes that: "omitempty" leaves out a field that is zero (for types with IsZero, if that says so; structs without it
-// are never left out), "minsize" and "truncate" (for decoding numbers that would lose their fraction) are for numbers,
+// are never left out), "omitzero" one that has the zero value or whose IsZero says so, as in encoding/json, "minsize" and "truncate" (for decoding numbers that would lose their fraction) are for numbers,
 // "inline" puts the elements of a struct or map in place of the field, and the name "-" leaves the field out always.
 //
 // # From BSON to Go

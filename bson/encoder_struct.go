@@ -15,6 +15,7 @@ type encodeField struct {
 	op      fieldOp
 	minSize bool
 	empty   func(p pointer) bool // nil without omitempty
+	zero    func(p pointer) bool // nil without omitzero
 }
 
 // A fieldOp is a kind of field that is encoded without a call of its plan.
@@ -82,17 +83,20 @@ func (c encodeCompiler) field(t reflect.Type, f structField, addressable bool) e
 		field.offset = path.offsets[0]
 	}
 	field.plan = c.plan(f.typ, addressable)
-	if field.plan.shape == shapeData && field.plan.isKind() && !f.minSize {
+	if fastPaths && field.plan.shape == shapeData && field.plan.isKind() && !f.minSize {
 		field.op = fieldOps[f.typ.Kind()]
 	}
-	if p := field.plan; p.shape == shapePointer && p.elem != nil && p.elem.typ.Kind() == reflect.Struct && !f.minSize {
+	if p := field.plan; fastPaths && p.shape == shapePointer && p.elem != nil && p.elem.typ.Kind() == reflect.Struct && !f.minSize {
 		field.op = opPointer
 	}
 	if f.omitEmpty && field.plan.missing == nil {
 		field.empty = emptyFunc(f.typ)
 	}
+	if f.omitZero {
+		field.zero = zeroFunc(f.typ)
+	}
 	if !validKey(f.name) {
-		field.op, field.empty = opPlan, nil
+		field.op, field.empty, field.zero = opPlan, nil, nil
 		field.plan = &encodePlan{typ: f.typ}
 		field.plan.cannot(fmt.Errorf("field with the key %q: %w", f.name, errKeyZero))
 	}
@@ -117,7 +121,7 @@ func (f *encodeField) encode(e *encoder, p pointer) error {
 	} else if p = f.path.find(p); p == nil {
 		return nil
 	}
-	if f.empty != nil && f.empty(p) {
+	if f.empty != nil && f.empty(p) || f.zero != nil && f.zero(p) {
 		return nil
 	}
 	pos := e.n
@@ -193,6 +197,25 @@ func (c encodeCompiler) inlineMap(t reflect.Type, info *structInfo, names map[st
 }
 
 type encodeFuncNoType func(e *encoder, p pointer) error
+
+// zeroFunc returns a function that reports whether omitzero leaves out the value of type t at p, by the rules of
+// encoding/json: where the type or a pointer to it has a method IsZero, that says so; otherwise it is the zero value.
+func zeroFunc(t reflect.Type) func(p pointer) bool {
+	switch {
+	case t.Kind() == reflect.Interface && t.Implements(zeroerType):
+		return func(p pointer) bool {
+			v := reflect.NewAt(t, p).Elem()
+			return v.IsNil() || v.Elem().Kind() == reflect.Pointer && v.Elem().IsNil() || v.Interface().(Zeroer).IsZero()
+		}
+	case t.Kind() == reflect.Pointer && t.Implements(zeroerType):
+		return func(p pointer) bool {
+			return *at[pointer](p) == nil || reflect.NewAt(t, p).Elem().Interface().(Zeroer).IsZero()
+		}
+	case reflect.PointerTo(t).Implements(zeroerType) && t.Kind() != reflect.Interface:
+		return func(p pointer) bool { return reflect.NewAt(t, p).Interface().(Zeroer).IsZero() }
+	}
+	return func(p pointer) bool { return reflect.NewAt(t, p).Elem().IsZero() }
+}
 
 var zeroerType = reflect.TypeFor[Zeroer]()
 

@@ -14,6 +14,7 @@ type structField struct {
 	index     []int // path from the outer struct
 	typ       reflect.Type
 	omitEmpty bool
+	omitZero  bool
 	minSize   bool
 	truncate  bool
 }
@@ -26,9 +27,10 @@ type structInfo struct {
 
 // tagOptions are what a struct tag says.
 type tagOptions struct {
-	name                                 string
-	omitEmpty, minSize, truncate, inline bool
-	skip                                 bool
+	name                      string
+	omitEmpty, omitZero       bool
+	minSize, truncate, inline bool
+	skip                      bool
 }
 
 // parseTag reads a field's bson tag, or the whole tag if it is written without keys.
@@ -49,6 +51,8 @@ func parseTag(f reflect.StructField) tagOptions {
 		switch part {
 		case "omitempty":
 			o.omitEmpty = true
+		case "omitzero":
+			o.omitZero = true
 		case "minsize":
 			o.minSize = true
 		case "truncate":
@@ -81,7 +85,7 @@ func describeStruct(t reflect.Type, outer ...reflect.Type) (*structInfo, error) 
 		default:
 			info.fields = append(info.fields, structField{
 				name: tag.name, index: []int{i}, typ: f.Type,
-				omitEmpty: tag.omitEmpty, minSize: tag.minSize, truncate: tag.truncate,
+				omitEmpty: tag.omitEmpty, omitZero: tag.omitZero, minSize: tag.minSize, truncate: tag.truncate,
 			})
 		}
 	}

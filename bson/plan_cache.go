@@ -9,7 +9,7 @@ type planCache[P any] [8]struct {
 
 // get returns the plan that was put under typ, or nil if it is not known any more.
 func (c *planCache[P]) get(typ pointer) *P {
-	if e := &c[slotOf(typ, len(c))]; e.typ == typ {
+	if e := &c[slotOf(typ, len(c))]; fastPaths && e.typ == typ {
 		return e.plan
 	}
 	return nil

@@ -201,6 +201,8 @@ var options = []option{
 		{"WithDocumentType", decoding, on(nothing, "Database.ListCollectionNames")},
 		{"WithTimeLocation", decoding, on(nothing, "Database.ListCollectionNames")},
 		{name: "WithStrictUTF8", field: nothing},
+		{name: "WithDisallowUnknownFields", field: nothing},
+		{name: "WithObjectIDAsHexString", field: nothing},
 	}},
 	{"WatchOption", list("Watch"), []maker{
 		{name: "FullDocument", field: "`$changeStream`"},

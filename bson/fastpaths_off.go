@@ -1,0 +1,5 @@
+//go:build mgx_plain
+
+package bson
+
+const fastPaths = false
