@@ -28,6 +28,10 @@ type TransactionOptions struct {
 	ReadPreference *ReadPreference
 	// MaxCommitTime bounds the server's work for a commit (maxTimeMS); 0 does not.
 	MaxCommitTime time.Duration
+	// Timeout bounds a WithTransaction as a whole, and each commit and abort
+	// (timeoutMS), in the place of SessionOptions.Timeout; 0 does not. A negative one is
+	// an ErrInvalidArgument.
+	Timeout time.Duration
 }
 
 // resolve adds what the session and the client say.
@@ -35,8 +39,8 @@ func (o TransactionOptions) resolve(s *Session) exec.TransactionOptions {
 	c, d := s.client, &s.options.Transactions
 	out := exec.TransactionOptions{
 		ReadConcern:   cmp.Or(o.ReadConcern, d.ReadConcern, c.options.ReadConcern).level(),
-		MaxCommitTime: cmp.Or(o.MaxCommitTime, d.MaxCommitTime),
-		WriteConcern:  c.writeConcern.Load(), ReadPreference: c.base.readPreference,
+		MaxCommitTime: cmp.Or(o.MaxCommitTime, d.MaxCommitTime), Timeout: o.timeout(s),
+		WriteConcern: c.writeConcern.Load(), ReadPreference: c.base.readPreference,
 	}
 	if w := cmp.Or(o.WriteConcern, d.WriteConcern); w != nil {
 		out.WriteConcern = w.internal()
@@ -45,6 +49,11 @@ func (o TransactionOptions) resolve(s *Session) exec.TransactionOptions {
 		out.ReadPreference = p.internal()
 	}
 	return out
+}
+
+// timeout is what bounds the transaction, beside the client's timeout; 0: nothing.
+func (o TransactionOptions) timeout(s *Session) time.Duration {
+	return cmp.Or(o.Timeout, s.options.Transactions.Timeout, s.options.Timeout)
 }
 
 // StartTransaction starts a transaction: the session's operations are part of it until
@@ -66,6 +75,9 @@ func (s *Session) StartTransaction(options *TransactionOptions) error {
 		options = &TransactionOptions{}
 	}
 	o := options.resolve(s)
+	if o.Timeout < 0 {
+		return failure(ErrInvalidArgument, "start transaction: a timeout must not be negative; 0 is none")
+	}
 	if err := o.WriteConcern.Err; err != nil {
 		return err
 	}
@@ -209,7 +221,7 @@ func (s *Session) finish(ctx context.Context, op *exec.Op) error {
 
 // send is finish. It also reports whether a server may have got the command.
 func (s *Session) send(ctx context.Context, op *exec.Op) (sent bool, err error) {
-	op.Timeout = exec.Timeout{Limit: s.options.Timeout}
+	op.Timeout = exec.Timeout{Limit: s.inner.Options().Timeout}
 	op.Database, op.Access, op.Retryable, op.Ends = "admin", exec.Write, true, true
 	name := op.Name
 	op.Body = func(dst []byte) ([]byte, error) {

@@ -35,8 +35,8 @@ const (
 // and the error is that of the refused operation. Who wants to handle such errors and go
 // on uses StartTransaction.
 //
-// Repeating ends at the context's deadline, or when the timeout of the session or the
-// client has passed, or without both after 120 seconds: the error is then an ErrTimeout
+// Repeating ends at the context's deadline, or when the timeout of the options, the session
+// or the client has passed, or without both after 120 seconds: the error is then an ErrTimeout
 // that wraps the last one. Such a timeout bounds all operations with the session, in the
 // place of those of handles; the option Timeout of one is an ErrInvalidArgument. After f
 // has failed, the abort has the timeout anew. At most one of options counts.
@@ -61,8 +61,12 @@ func (c *Client) WithTransaction(ctx context.Context, f func(ctx context.Context
 	if len(options) > 0 {
 		t.options = options[len(options)-1]
 	}
-	if limit := cmp.Or(s.options.Timeout, c.options.Timeout); limit > 0 {
-		if _, ok := ctx.Deadline(); !ok || s.options.Timeout > 0 {
+	own := TransactionOptions{}.timeout(s)
+	if t.options != nil {
+		own = t.options.timeout(s)
+	}
+	if limit := cmp.Or(own, c.options.Timeout); limit > 0 {
+		if _, ok := ctx.Deadline(); !ok || own > 0 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, limit)
 			defer cancel()

@@ -212,3 +212,24 @@ func TestWithTransactionIsCancelledInAPause(t *testing.T) {
 		t.Errorf("%d calls: %v", calls, err)
 	}
 }
+
+// The timeout of a call counts before that of the session.
+func TestTimeoutOfAWithTransaction(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	s := newSlow(t, map[string]time.Duration{"insert": 10 * timeout, "abortTransaction": 10 * timeout}, func(*Options) {})
+	ctx, session, err := s.client.StartSession(t.Context(), &SessionOptions{Timeout: time.Hour, Transactions: TransactionOptions{Timeout: time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.End(ctx)
+	began := time.Now()
+	err = s.client.WithTransaction(ctx, func(ctx context.Context) error {
+		_, err := s.client.Database("db").Collection("c").InsertOne(ctx, bson.D{})
+		return err
+	}, &TransactionOptions{Timeout: timeout})
+	is(t, err, []error{ErrTimeout})
+	if took := time.Since(began); took < 2*timeout-40*time.Millisecond || took > 8*timeout {
+		t.Errorf("it took %v", took)
+	}
+	is(t, session.StartTransaction(&TransactionOptions{Timeout: -1}), []error{ErrInvalidArgument}, "negative")
+}

@@ -87,6 +87,12 @@ func transactionOptions(d bson.D) (o mgx.TransactionOptions, err error) {
 				return o, malformedf("maxCommitTimeMS: %s is no number", show(e.Value))
 			}
 			o.MaxCommitTime = time.Duration(ms) * time.Millisecond
+		case "timeoutMS":
+			ms, ok := integer(e.Value)
+			if !ok {
+				return o, malformedf("timeoutMS: %s is no number", show(e.Value))
+			}
+			o.Timeout = time.Duration(ms) * time.Millisecond
 		default:
 			return o, malformedf("a transaction has no option %q", e.Key)
 		}

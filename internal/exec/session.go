@@ -46,6 +46,7 @@ type TransactionOptions struct {
 	WriteConcern   *WriteConcern
 	ReadPreference *sdam.ReadPreference
 	MaxCommitTime  time.Duration
+	Timeout        time.Duration // timeoutMS: see Op
 }
 
 // pin is where all commands of a transaction go: to one mongos, behind a load balancer
