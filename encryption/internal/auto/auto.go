@@ -200,6 +200,9 @@ func isText(v bsonwire.Value, s string) bool {
 
 // siblings reports whether a document has more than one field.
 func siblings(doc []byte) bool {
-	r := bsonwire.NewReader(doc)
-	return r.Next() && r.Next()
+	n := 0
+	for r := bsonwire.NewReader(doc); r.Next(); {
+		n++
+	}
+	return n > 1
 }
