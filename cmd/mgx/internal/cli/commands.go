@@ -20,7 +20,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		{"change", "To change data:", []*cobra.Command{a.update(), a.remove(), a.bulk(), a.drop(), a.createIndex(), a.dropIndex()}},
 		{"move", "To move databases:", []*cobra.Command{a.copy(), a.dump(), a.restore()}},
 		{"program", "To look after a program:", []*cobra.Command{a.migrate()}},
-		{"serve", "To look after a server:", []*cobra.Command{a.run(), a.fsync(), a.unlock(), a.killCursors()}},
+		{"serve", "To look after a server:", []*cobra.Command{a.top(), a.run(), a.fsync(), a.unlock(), a.killCursors()}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -42,6 +42,9 @@ func checkURIs(command string, args []string) error {
 		return nil
 	}
 	for i, arg := range args[:min(places, len(args))] {
+		if command == "top" && isPage(arg) {
+			continue
+		}
 		if !isURI(arg) && nearlyURI.MatchString(arg) {
 			return fmt.Errorf("argument %d looks like a connection string (not shown, for it may have a password), but begins with neither mongodb:// nor mongodb+srv://", i+1)
 		}
@@ -79,6 +82,15 @@ func takeNamespace(uri string, args []string) (database, collection string, rest
 
 // connect opens a client and waits until a server answers.
 func (a *app) connect(ctx context.Context, uri string) (*mgx.Client, error) {
+	options, err := a.clientOptions(uri)
+	if err != nil {
+		return nil, err
+	}
+	return mgx.Open(ctx, options)
+}
+
+// clientOptions are those of the tool's clients.
+func (a *app) clientOptions(uri string) (*mgx.Options, error) {
 	options, err := mgx.ParseURI(uri)
 	if err != nil {
 		return nil, usageError{err}
@@ -93,7 +105,7 @@ func (a *app) connect(ctx context.Context, uri string) (*mgx.Client, error) {
 		options.WriteConcern.W = 1 // what became of writes is to be told
 	}
 	options.Logger = slog.New(warnings{a})
-	return mgx.Open(ctx, options)
+	return options, nil
 }
 
 // closeTimeout bounds the word to the server at the end, where the command's own
