@@ -1,5 +1,3 @@
-// Package prose has tests that the specifications describe in words, by their numbers,
-// on simulated deployments.
 package prose
 
 import (
@@ -14,11 +12,8 @@ import (
 	"github.com/mgxdb/mgx"
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
-	"github.com/mgxdb/mgx/internal/leaktest"
 	"github.com/mgxdb/mgx/mgxtest"
 )
-
-func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // commands are those that a client sent, and what became of them.
 type commands struct {
@@ -65,8 +60,8 @@ func (c *commands) named(name string) []*event.CommandStarted {
 	return slices.DeleteFunc(slices.Clone(c.started), func(e *event.CommandStarted) bool { return e.CommandName != name })
 }
 
-// connect opens a client that is observed.
-func connect(t *testing.T, uri string, change ...func(*mgx.Options)) (*mgx.Client, *commands) {
+// connectTo opens a client that is observed.
+func connectTo(t *testing.T, uri string, change ...func(*mgx.Options)) (*mgx.Client, *commands) {
 	t.Helper()
 	o, err := mgx.ParseURI(uri)
 	if err != nil {
@@ -99,7 +94,7 @@ func code(err error) int32 {
 // CRUD, 1 and 2: what servers add to their errors is there.
 func TestCRUD1And2Details(t *testing.T) {
 	dep := mgxtest.ReplicaSet(t, 1)
-	client, seen := connect(t, dep.URI())
+	client, seen := connectTo(t, dep.URI())
 	ctx, c := t.Context(), client.Database("db").Collection("c")
 	info := bson.D{{Key: "writeConcern", Value: bson.D{{Key: "w", Value: int32(2)}, {Key: "wtimeout", Value: int32(0)}, {Key: "provenance", Value: "clientSupplied"}}}}
 	point := bson.D{{Key: "configureFailPoint", Value: "failCommand"}, {Key: "mode", Value: bson.D{{Key: "times", Value: 1}}}, {Key: "data", Value: bson.D{
@@ -131,7 +126,7 @@ func TestCRUD1And2Details(t *testing.T) {
 
 // CRUD, 14: a find that is explained, with a limit for the explanation.
 func TestCRUD14ExplainWithMaxTime(t *testing.T) {
-	client, seen := connect(t, mgxtest.ReplicaSet(t, 1).URI())
+	client, seen := connectTo(t, mgxtest.ReplicaSet(t, 1).URI())
 	c := client.Database("explain-test").Collection("collection")
 	if _, err := c.InsertOne(t.Context(), bson.D{{Key: "name", Value: "jane"}}); err != nil {
 		t.Fatal(err)
@@ -147,7 +142,7 @@ func TestCRUD14ExplainWithMaxTime(t *testing.T) {
 
 // CRUD, 16: an identifier that the client makes comes first in its document.
 func TestCRUD16GeneratedIdentifiersComeFirst(t *testing.T) {
-	client, seen := connect(t, mgxtest.ReplicaSet(t, 1, mgxtest.ServerVersion("8.0.4")).URI())
+	client, seen := connectTo(t, mgxtest.ReplicaSet(t, 1, mgxtest.ServerVersion("8.0.4")).URI())
 	ctx, c := t.Context(), client.Database("db").Collection("c")
 	doc := bson.D{{Key: "x", Value: 1}}
 	for name, err := range map[string]error{
@@ -206,7 +201,7 @@ func TestRetryableWrites3OriginalError(t *testing.T) {
 	once := sync.OnceFunc(func() {
 		dep.Primary().FailCommand(mgxtest.FailCommand{Commands: []string{"insert"}, Times: 1, ErrorCode: 10107, ErrorLabels: []string{"RetryableWriteError", "NoWritesPerformed"}})
 	})
-	client, _ := connect(t, dep.URI(), func(o *mgx.Options) {
+	client, _ := connectTo(t, dep.URI(), func(o *mgx.Options) {
 		o.CommandMonitors = append(o.CommandMonitors, &event.CommandMonitor{Succeeded: func(_ context.Context, e *event.CommandSucceeded) {
 			if e.CommandName == "insert" {
 				once()
@@ -225,7 +220,7 @@ func TestRetryableWrites4And5Mongos(t *testing.T) {
 	for _, m := range dep.Mongoses() {
 		defer m.FailCommand(point)()
 	}
-	client, seen := connect(t, dep.URI())
+	client, seen := connectTo(t, dep.URI())
 	for known := 0; known < len(dep.Mongoses()); {
 		known = 0
 		for _, s := range client.Topology().Servers {
@@ -246,7 +241,7 @@ func TestRetryableWrites4And5Mongos(t *testing.T) {
 	one := dep.Mongoses()[0]
 	point.CloseConnection = true
 	one.FailCommand(point)
-	client, seen = connect(t, strings.Replace(one.URI(), "directConnection=true", "directConnection=false", 1))
+	client, seen = connectTo(t, strings.Replace(one.URI(), "directConnection=true", "directConnection=false", 1))
 	if _, err := client.Database("db").Collection("c").InsertOne(t.Context(), bson.D{}); err != nil {
 		t.Error(err)
 	}
@@ -271,7 +266,7 @@ func TestRetryableWrites6SeveralErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dep := mgxtest.ReplicaSet(t, 1)
-			client, seen := connect(t, dep.URI())
+			client, seen := connectTo(t, dep.URI())
 			dep.Primary().FailCommand(mgxtest.FailCommand{Commands: []string{"insert"}, Times: 1, ErrorCode: 91, ErrorLabels: c.first})
 			seen.onFailed = func(n int) {
 				if n == 1 {
@@ -295,7 +290,7 @@ func TestRetryableWrites6SeveralErrors(t *testing.T) {
 // Retryable reads, 4: once a server was overloaded, its limit counts for all that follows.
 func TestRetryableReads4MostRetries(t *testing.T) {
 	dep := mgxtest.ReplicaSet(t, 1)
-	client, seen := connect(t, dep.URI())
+	client, seen := connectTo(t, dep.URI())
 	dep.Primary().FailCommand(mgxtest.FailCommand{Commands: []string{"find"}, Times: 1, ErrorCode: 91, ErrorLabels: overloaded})
 	seen.onFailed = func(n int) {
 		if n == 1 {
@@ -327,7 +322,7 @@ func TestHandshake9Backpressure(t *testing.T) {
 		}
 	})
 	defer remove()
-	client, _ := connect(t, dep.URI())
+	client, _ := connectTo(t, dep.URI())
 	if err := client.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
