@@ -71,13 +71,7 @@ const maxAnnounced = 4 * wire.DefaultMaxMessageSize
 func (c *Conn) greet(ctx context.Context, authn *auth.Authenticator, speculative []byte) (Reply, error) {
 	buf := wire.GetBuffer(1024 + len(speculative))
 	defer buf.Release()
-	fields := func(b []byte) []byte { return c.appendFirst(b, authn, speculative) }
-	if c.cfg.declared() {
-		buf.B = c.cfg.message(buf.B, 0, "admin", fields)
-	} else {
-		doc, start := bsonwire.Begin(nil)
-		buf.B = wire.AppendQuery(buf.B, wire.NextRequestID(), "admin", bsonwire.End(fields(doc), start))
-	}
+	buf.B = c.cfg.message(buf.B, 0, "admin", func(b []byte) []byte { return c.appendFirst(b, authn, speculative) })
 	began := time.Now()
 	step, cancel := c.step(ctx)
 	defer cancel()
@@ -135,7 +129,7 @@ func appendHello(dst []byte, known bool) []byte {
 func (c *Conn) appendFirst(doc []byte, authn *auth.Authenticator, speculative []byte) []byte {
 	doc = appendHello(doc, c.cfg.declared())
 	doc = bsonwire.AppendBoolean(doc, "helloOk", true)
-	doc = bsonwire.AppendBoolean(doc, "backpressure", true) // this client slows down when asked to
+	doc = bsonwire.AppendString(doc, "backpressure", "2") // the version of how this client slows down when asked to
 	if c.cfg.Metadata != nil {
 		if m := c.cfg.Metadata(); m != nil {
 			doc = bsonwire.AppendDocument(doc, "client", m)
