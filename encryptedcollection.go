@@ -120,8 +120,7 @@ func (db *Database) several(ctx context.Context, ops ...exec.Op) error {
 			break
 		}
 	}
-	o.end(err)
-	return err
+	return o.end(err)
 }
 
 // runOnly runs a command whose reply does not matter beyond its errors.
@@ -164,8 +163,7 @@ func (db *Database) drop(ctx context.Context, name string, s *callOptions) error
 		op := drop(name)
 		err = ignore(o.runOnly(&op), ErrNamespaceNotFound)
 	}
-	o.end(err)
-	return err
+	return o.end(err)
 }
 
 // storedFields asks the server for the encrypted fields of a collection; nil: it has none.

@@ -125,10 +125,11 @@ func (c *Cursor) Close(ctx context.Context) error {
 		return nil
 	}
 	failed := c.mgx.Err() != nil
-	if err := c.mgx.CloseContext(c.given(ctx)); !failed {
-		return convert(err)
+	err := c.mgx.CloseContext(c.given(ctx))
+	if failed {
+		err = nil // it is the cursor's error, which Err has
 	}
-	return nil // what CloseContext returns is the cursor's error, which Err has
+	return convert(err)
 }
 
 // All decodes the remaining documents into the slice that results points to, and closes

@@ -153,7 +153,7 @@ func Havoc[S Server](ctx context.Context, d Deployment[S], rest time.Duration) e
 	for i := 0; ctx.Err() == nil; i++ {
 		p, err := d.WaitPrimary(ctx)
 		if err != nil {
-			return nil // the context has ended
+			return nil //nolint:nilerr // the context has ended
 		}
 		switch i % 6 {
 		case 0:

@@ -45,7 +45,7 @@ func read(path string) (*file, error) {
 	r.syntax, err = parser.ParseFile(r.set, path, source, parser.ParseComments)
 	if err != nil {
 		f.findings = append(f.findings, Finding{Path: path, Text: "it cannot be read: " + err.Error(), Left: true})
-		return f, nil
+		return f, nil //nolint:nilerr // it is among the findings
 	}
 	r.imports()
 	ast.Inspect(r.syntax, r.look)
