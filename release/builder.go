@@ -51,6 +51,9 @@ func newBuilder(ctx context.Context, root, version, proxy string) (*builder, err
 		*v.to = strings.TrimSpace(string(out))
 	}
 	b.env = append(os.Environ(), proxyEnv(proxy, upstream)...)
+	// What go commands know of a version's packages they keep for good in the build
+	// cache, but v0.0.0 is another one each time.
+	b.env = append(b.env, "GODEBUG=goindex=0")
 	b.clean() // of an earlier run with the same version
 	return b, nil
 }

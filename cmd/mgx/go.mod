@@ -4,10 +4,10 @@ go 1.26
 
 require (
 	github.com/mgxdb/mgx/embedded v0.0.0
+	github.com/pmezard/go-difflib v1.0.0
 	github.com/spf13/cobra v1.10.2
 	github.com/vbauerster/mpb/v8 v8.11.3
 	go.mongodb.org/mongo-driver/v2 v2.10.0
-	github.com/pmezard/go-difflib v1.0.0
 	golang.org/x/mod v0.38.0
 	golang.org/x/term v0.45.0
 )
