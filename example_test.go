@@ -32,7 +32,20 @@ func shop() (uri string, stop func()) {
 			reply = append(reply, bson.E{Key: "writeErrors", Value: bson.A{
 				bson.D{{"index", 1}, {"code", 11000}, {"errmsg", "E11000 duplicate key error: item \"tea\""}},
 			}})
+		case "findAndModify":
+			reply = bson.D{{"ok", 1}, {"value", found(r.Document, orders)}}
+		case "dropIndexes":
+			if direction, _ := r.Document.Lookup("index", "qty").AsInt64OK(); direction != -1 {
+				reply = bson.D{{"ok", 0}, {"code", 27}, {"codeName", "IndexNotFound"}, {"errmsg", "can't find index with key"}}
+			}
 		case "aggregate":
+			if _, err := r.Document.LookupErr("pipeline", "0", "$changeStream"); err == nil {
+				sold := bson.D{{"_id", bson.D{{"_data", "01"}}}, {"operationType", "update"},
+					{"ns", bson.D{{"db", "shop"}, {"coll", "orders"}}}, {"documentKey", bson.D{{"_id", 2}}},
+					{"fullDocument", bson.D{{"_id", 2}, {"item", "rum"}, {"qty", 8}}}}
+				reply = bson.D{{"ok", 1}, {"cursor", bson.D{{"id", int64(7)}, {"ns", "shop.orders"}, {"firstBatch", bson.A{sold}}}}}
+				break
+			}
 			totals := bson.A{bson.D{{"_id", "tea"}, {"qty", 2}}, bson.D{{"_id", "rum"}, {"qty", 9}}}
 			reply = bson.D{{"ok", 1}, {"cursor", bson.D{{"id", int64(0)}, {"ns", "shop.orders"}, {"firstBatch", totals}}}}
 		case "update":
