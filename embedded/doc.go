@@ -14,9 +14,11 @@
 // reaches the address may do everything. So it listens on the loopback
 // interface unless it is told otherwise.
 //
-// What FerretDB does not know it refuses, mostly as NotImplemented (code 238):
+// Most of what FerretDB lacks it refuses, mostly as NotImplemented (code 238):
 // $lookup, $facet and $sample, pipelines as updates, array filters,
-// partial indexes and those that expire documents, collMod and fsync.
+// partial indexes and those that expire documents, collMod and fsync. But it
+// ignores hints, min and max, read concerns and the strict Stable API, and it
+// notices an unknown operator of a query only once there is a document to look at.
 //
 // # Several servers
 //

@@ -24,8 +24,10 @@ do everything, so it listens on this machine only, unless told otherwise.
 
 It is not MongoDB, and does less: there are no replica sets, transactions, change
 streams, retryable writes, expiring documents, partial indexes, array filters or
-pipelines as updates; nor $lookup, $facet and $sample. What it does not know it refuses with
-an error.
+pipelines as updates; nor $lookup, $facet and $sample. It ignores some
+options that MongoDB heeds: hints, min and max, read concerns, the strict Stable API.
+Commands, stages, operators and other options that it does not know it refuses with an
+error, operators only once there is a document to look at.
 
 Clients that are still connected at the end have three seconds to finish; a second
 Ctrl-C ends the process at once.
