@@ -108,8 +108,9 @@ func markings(v bsonwire.Value) (list []bson.D) {
 	return list
 }
 
-// comparableMarking is a marking without what query analysis is free in, or was made up in the vectors: the second key, the
-// order of fields, a payload's number, a trim factor that was not given.
+// comparableMarking is a marking without the fields that TestMarkings does not compare, at any depth, and without the order
+// of the others: the user key's id ("ku"), which the vectors' replies choose as they like, the number of a payload
+// ("payloadId"), and the trim factor ("trimFactor"), which they have where the schema gives none.
 func comparableMarking(d bson.D) map[string]any {
 	m := map[string]any{}
 	for _, e := range d {
@@ -126,7 +127,9 @@ func comparableMarking(d bson.D) map[string]any {
 	return m
 }
 
-// The markings are those of libmongocrypt's vectors, where these are what query analysis really answered.
+// The markings are those in the replies of libmongocrypt's vectors. Nothing says where a reply comes from: it may be of any
+// version of query analysis, or written by hand. So this compares with what libmongocrypt takes, not with what a server
+// answers today, and leaves out the fields that comparableMarking names. What stands around the markings is not compared.
 func TestMarkings(t *testing.T) {
 	dir := os.Getenv("MGX_CRYPT_DATA")
 	if dir == "" {
