@@ -170,7 +170,10 @@ func (s *Session) CommitTransaction(ctx context.Context) error {
 	if again {
 		op.Again()
 	}
-	err = labelCommit(s.finish(ctx, &op))
+	begun, _, err := s.finish(ctx, &op)
+	if begun || again || ctx.Err() != nil {
+		err = labelCommit(err)
+	}
 	if HasErrorLabel(err, fault.LabelTransientTransaction) || HasErrorLabel(err, fault.LabelUnknownTransactionCommit) {
 		s.inner.Unpin()
 	}
@@ -201,7 +204,8 @@ func (s *Session) AbortTransaction(ctx context.Context) error {
 // its own: the server would keep the transaction's locks for a minute.
 func (s *Session) abort(ctx context.Context) {
 	tell := func(ctx context.Context) (sent bool, err error) {
-		return s.send(ctx, &exec.Op{Name: "abortTransaction", WriteConcern: s.inner.Options().WriteConcern})
+		_, sent, err = s.finish(ctx, &exec.Op{Name: "abortTransaction", WriteConcern: s.inner.Options().WriteConcern})
+		return sent, err
 	}
 	if ctx.Err() == nil {
 		if sent, err := tell(ctx); sent || !errors.Is(err, ErrTimeout) && ctx.Err() == nil {
@@ -213,14 +217,9 @@ func (s *Session) abort(ctx context.Context) {
 	_, _ = tell(ctx) // servers abort by themselves what nobody ends
 }
 
-// finish runs a command that ends the transaction.
-func (s *Session) finish(ctx context.Context, op *exec.Op) error {
-	_, err := s.send(ctx, op)
-	return err
-}
-
-// send is finish. It also reports whether a server may have got the command.
-func (s *Session) send(ctx context.Context, op *exec.Op) (sent bool, err error) {
+// finish runs a command that ends the transaction. It also reports whether the operation
+// began, which an interceptor may refuse, and whether a server may have got the command.
+func (s *Session) finish(ctx context.Context, op *exec.Op) (begun, sent bool, err error) {
 	op.Timeout = exec.Timeout{Limit: s.inner.Options().Timeout}
 	op.Database, op.Access, op.Retryable, op.Ends = "admin", exec.Write, true, true
 	name := op.Name
@@ -233,15 +232,15 @@ func (s *Session) send(ctx context.Context, op *exec.Op) (sent bool, err error) 
 	}
 	o, err := s.client.beginIn(ctx, op, s)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	defer func() { err = o.end(err) }()
 	res, err := o.run(op)
 	if err != nil {
-		return res.Sent, err
+		return true, res.Sent, err
 	}
 	defer res.Release()
-	return true, writeConcernErrorIn(res.Body)
+	return true, true, writeConcernErrorIn(res.Body)
 }
 
 // commitTimeout is how long a repeated commit waits for its majority, unless the write
@@ -272,13 +271,6 @@ func (e *labelled) Unwrap() error { return e.error }
 
 func (e *labelled) HasLabel(label string) bool { return label == e.label }
 
-// Codes that are about a write concern that cannot be, and one about time.
-const (
-	unsatisfiableWriteConcern = 100
-	unknownReplWriteConcern   = 79
-	maxTimeMSExpired          = 50
-)
-
 // labelCommit attaches UnknownTransactionCommitResult to the error of a commit that may
 // have taken effect.
 func labelCommit(err error) error {
@@ -290,9 +282,9 @@ func labelCommit(err error) error {
 	var unknown bool
 	switch {
 	case errors.As(err, &concern):
-		unknown = concern.Code != unsatisfiableWriteConcern && concern.Code != unknownReplWriteConcern
+		unknown = concern.Code != fault.UnsatisfiableWriteConcern && concern.Code != fault.UnknownReplWriteConcern
 	case errors.As(err, &server) && !errors.Is(err, ErrConnectionFailure):
-		unknown = server.Code == maxTimeMSExpired || server.HasLabel(fault.LabelRetryableWrite)
+		unknown = server.Code == fault.MaxTimeMSExpired || server.HasLabel(fault.LabelRetryableWrite)
 	default:
 		unknown = !errors.Is(err, ErrInvalidArgument) && !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrConfiguration)
 	}

@@ -254,12 +254,12 @@ func TestLabelsOfCommits(t *testing.T) {
 	}{
 		"network":             {category(errors.New("gone"), ErrConnectionFailure, ErrAutoReconnect), true},
 		"no server":           {category(errors.New("none"), ErrServerSelection, ErrConnectionFailure), true},
-		"MaxTimeMSExpired":    {&ServerError{Code: maxTimeMSExpired}, true},
+		"MaxTimeMSExpired":    {&ServerError{Code: fault.MaxTimeMSExpired}, true},
 		"retryable":           {&ServerError{Code: 91, Labels: []string{fault.LabelRetryableWrite}}, true},
 		"another":             {&ServerError{Code: 251}, false},
 		"wtimeout":            {&WriteConcernError{Code: 64}, true},
-		"unsatisfiable":       {&WriteConcernError{Code: unsatisfiableWriteConcern}, false},
-		"unknown concern":     {&WriteConcernError{Code: unknownReplWriteConcern}, false},
+		"unsatisfiable":       {&WriteConcernError{Code: fault.UnsatisfiableWriteConcern}, false},
+		"unknown concern":     {&WriteConcernError{Code: fault.UnknownReplWriteConcern}, false},
 		"of the client's own": {failure(ErrInvalidArgument, "no"), false},
 	} {
 		if got := HasErrorLabel(labelCommit(c.err), fault.LabelUnknownTransactionCommit); got != c.want {

@@ -208,8 +208,8 @@ func (t *transacting) commit(ctx context.Context) error {
 func isMaxTimeExpired(err error) bool {
 	var server *ServerError
 	var concern *WriteConcernError
-	return errors.As(err, &server) && server.Code == maxTimeMSExpired ||
-		errors.As(err, &concern) && concern.Code == maxTimeMSExpired
+	return errors.As(err, &server) && server.Code == fault.MaxTimeMSExpired ||
+		errors.As(err, &concern) && concern.Code == fault.MaxTimeMSExpired
 }
 
 // over reports whether there is no time for another attempt after a pause.

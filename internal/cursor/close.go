@@ -78,6 +78,9 @@ func (b *Batches) kill(ctx context.Context, timeout time.Duration) {
 		w.sendLate(ctx, b.Runner, &b.Binding)
 		return
 	}
+	if b.Binding.InTransaction() {
+		return // whose commands follow each other; its end is that of its cursors
+	}
 	// Whose time is over does not wait for this word either, nor for the late
 	// reply that may come before it on a connection of the cursor's own.
 	bound, runner := b.Binding, b.Runner

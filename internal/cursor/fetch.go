@@ -16,7 +16,7 @@ import (
 // Where that is not the cursor's own context, its end loses nothing: the batch stays
 // on its way, Waiting reports true, and the next call goes on to wait for it.
 func (b *Batches) More(ctx context.Context) error {
-	if b.ahead == nil && ctx.Done() != nil && ctx != b.Context {
+	if b.ahead == nil && ctx.Done() != nil && ctx != b.Context && !b.Binding.InTransaction() {
 		b.fetchAhead()
 	}
 	res, err := b.fetched(ctx)

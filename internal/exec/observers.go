@@ -111,16 +111,7 @@ func commandDocument(body []byte, sequences []wire.Sequence) bson.Raw {
 	b, at := bsonwire.Begin(make([]byte, 0, size))
 	b = append(b, body[4:len(body)-1]...)
 	for _, s := range sequences {
-		var array int
-		b, array = bsonwire.BeginArray(b, s.Identifier)
-		for i := 0; ; i++ {
-			doc, ok := s.Next()
-			if !ok {
-				break
-			}
-			b = bsonwire.AppendDocument(b, bsonwire.Index(i), doc)
-		}
-		b = bsonwire.End(b, array)
+		b = appendArrayOf(b, s)
 	}
 	return bsonwire.End(b, at)
 }

@@ -204,11 +204,15 @@ func (s *Session) Refused() *ServerError {
 	return s.refused
 }
 
-// sawRefusal notes what the server says to a command of the transaction, unless that
-// could be repeated.
+// sawRefusal notes what the server says to a command of the transaction, unless the
+// transaction may be repeated, or the server has not run the command and may be asked
+// again.
 func (s *Session) sawRefusal(command, address string, d fault.Document, labels []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.Code == fault.ReauthenticationRequired || slices.Contains(labels, fault.LabelOverloaded) {
+		return
+	}
 	if s.refused == nil && !slices.Contains(labels, fault.LabelTransientTransaction) {
 		d.Labels = labels
 		s.refused = &ServerError{Address: address, Command: command, Document: d}
