@@ -45,8 +45,8 @@ func (c *Conn) hello(ctx, outer context.Context, how opening) error {
 	if how.greeted != nil {
 		how.greeted(desc)
 	}
-	if authn != nil && authn.Interactive() {
-		ctx = outer // a person is slow, and the server has its time for each command
+	if c.timed() || authn != nil && authn.Interactive() {
+		ctx = outer // each step has its own time, or a person is slow
 	}
 	if err := c.authenticate(ctx, authn, desc, speculative, r.Body); err != nil {
 		return err
@@ -73,11 +73,9 @@ func (c *Conn) greet(ctx context.Context, authn *auth.Authenticator, speculative
 	defer buf.Release()
 	buf.B = c.cfg.message(buf.B, 0, "admin", func(b []byte) []byte { return c.appendFirst(b, authn, speculative) })
 	began := time.Now()
-	step, cancel := c.step(ctx)
-	defer cancel()
-	r, err := c.RoundTrip(step, buf.B, false)
+	r, err := c.RoundTrip(ctx, buf.B, false)
 	if err != nil {
-		e := c.late(ctx, err).(*Error)
+		e := err.(*Error)
 		e.Op = "hello"
 		if c.cfg.Secure == nil && errors.Is(e.Err, io.EOF) {
 			e.Err = fmt.Errorf("%w; a server that asks for TLS does that (then set tls=true)", e.Err)

@@ -147,9 +147,9 @@ func TestHelloRefusalHidesTokens(t *testing.T) {
 	}
 }
 
-// timeoutMS bounds each command of the handshake by itself, and connectTimeoutMS none of
-// them: but that of monitors, which have no timeoutMS.
-func TestTimeoutOfEachCommandOfTheHandshake(t *testing.T) {
+// timeoutMS bounds each command of the login by itself, connectTimeoutMS the hello, and
+// all of monitors, which have no timeoutMS.
+func TestTimeoutOfEachCommandOfALogin(t *testing.T) {
 	authn, err := auth.New(auth.Credential{Static: auth.Static{Mechanism: auth.OIDC}, OIDCCallback: func(context.Context, auth.OIDCArgs) (auth.OIDCToken, error) {
 		time.Sleep(700 * time.Millisecond)
 		return auth.OIDCToken{AccessToken: "token"}, nil
@@ -161,8 +161,8 @@ func TestTimeoutOfEachCommandOfTheHandshake(t *testing.T) {
 		hello, login time.Duration
 		text         string
 	}{
-		"in time":   {900 * time.Millisecond, 900 * time.Millisecond, ""},
-		"the hello": {1100 * time.Millisecond, 0, "hello localhost:27017: no answer within timeoutMS (1s)"},
+		"in time":   {1100 * time.Millisecond, 900 * time.Millisecond, ""},
+		"the hello": {1600 * time.Millisecond, 0, "no answer within connectTimeoutMS (1.5s)"},
 		"the login": {900 * time.Millisecond, 1100 * time.Millisecond, "no answer within timeoutMS (1s)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,10 +197,11 @@ func TestTimeoutOfEachCommandOfTheHandshake(t *testing.T) {
 					t.Error(err)
 				}
 				monitor, err := DialMonitor(t.Context(), "localhost:27017", cfg)
-				if err != nil {
-					t.Errorf("a monitor: %v", err)
-				} else {
+				if err == nil {
 					_ = monitor.Close()
+				}
+				if late := c.hello > cfg.ConnectTimeout; late != (err != nil) {
+					t.Errorf("a monitor: %v", err)
 				}
 				servers.Wait()
 			})
