@@ -228,7 +228,7 @@ func (s *ChangeStream) Next(ctx context.Context) bool {
 	}
 }
 
-// TryNext is Next for who does not want to wait for an event: it returns false after one
+// TryNext is Next for callers that do not want to wait for an event: it returns false after one
 // answer of the server without one, which that gives after MaxAwaitTime. To store every
 // resume token there is, call it in a loop and take ResumeToken each time: the token
 // moves on also where no event matches.

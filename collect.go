@@ -56,8 +56,8 @@ func Collect[T any](c *Cursor) ([]T, error) {
 
 // Each goes through the cursor's remaining documents, and closes it, however
 // the loop ends. An error comes as the last value. Documents as bson.Raw may be kept,
-// and share the memory of their batch; who only looks at each saves the copy with
-// Next and Current.
+// and share the memory of their batch; a loop that only looks at each saves the copy
+// with Next and Current.
 func Each[T any](c *Cursor) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer c.finish(c.ctx)

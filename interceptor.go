@@ -27,8 +27,7 @@ type Interceptor struct {
 	// After is called when an operation has ended that Before let pass, with the
 	// context that Before returned. Of one that has failed, it returns the error that
 	// the caller gets; nil keeps e.Err, as what failed has no result to go on with. Of
-	// one that has succeeded, nothing is made of what it returns. Of several
-	// interceptors, the last is asked first.
+	// one that has succeeded, its result is ignored. Of several interceptors, the last is asked first.
 	After func(context.Context, *event.OperationEnded) error
 }
 

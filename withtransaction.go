@@ -32,8 +32,8 @@ const (
 //
 // f must return the errors of its operations: a server that refuses one, for a duplicate
 // key, say, aborts the transaction. Where f goes on all the same, nothing is repeated,
-// and the error is that of the refused operation. Who wants to handle such errors and go
-// on uses StartTransaction.
+// and the error is what the server said to the refused operation. To handle such errors
+// and go on, use StartTransaction.
 //
 // Repeating ends at the context's deadline, or when the timeout of the options, the session
 // or the client has passed, or without both after 120 seconds: the error is then an ErrTimeout

@@ -43,7 +43,7 @@ type AutoOptions struct {
 	// other rules of validation are not enforced, and are errors.
 	SchemaMap map[string]any
 	// EncryptedFieldsMap has encryptedFields by database.collection, for Queryable Encryption. It is more secure than
-	// what the server says, as SchemaMap is, and has none of the namespaces of that.
+	// what the server says, as SchemaMap is; the two must not share a namespace.
 	EncryptedFieldsMap map[string]any
 	// BypassAutoEncryption only decrypts.
 	BypassAutoEncryption bool

@@ -8,6 +8,7 @@ import (
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/bson/bsonwire"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/sdam"
 	"github.com/mgxdb/mgx/internal/wire"
 )
 
@@ -28,15 +29,6 @@ type Cipher interface {
 // splitSize is where the writes of an operation that is encrypted are split, because
 // they grow: see the specification "Client Side Encryption", on size limits.
 const splitSize = 2 << 20
-
-// Limits of servers that are not known yet; since MongoDB 3.6 all have the same.
-const (
-	usualDocument = 16 << 20
-	usualMessage  = 48_000_000
-	usualBatch    = 100_000
-	// internalOverhead is what servers accept around a command of maximum size.
-	internalOverhead = 16 << 10
-)
 
 // CipherError is a command that could not be encrypted, and was not sent, or a reply that
 // could not be decrypted.
@@ -102,7 +94,7 @@ func (x *Executor) encrypt(ctx context.Context, op *Op) (Op, error) {
 	if err != nil {
 		return Op{}, &CipherError{Command: op.Name, Err: err}
 	}
-	if limit := x.cipherLimits().MaxDocument + internalOverhead; len(command) > limit {
+	if limit := x.cipherLimits().MaxDocument + sdam.CommandOverhead; len(command) > limit {
 		return Op{}, fmt.Errorf("%w: %s takes %d bytes when it is encrypted, the server accepts %d", ErrTooLarge, op.Name, len(command), limit)
 	}
 	if len(plain) > 0 && &command[0] == &plain[0] {
@@ -162,7 +154,7 @@ func appendArrayOf(b []byte, s wire.Sequence) []byte {
 
 // cipherLimits are the least ones of the servers that are known.
 func (x *Executor) cipherLimits() Limits {
-	l := Limits{MaxDocument: usualDocument, MaxMessage: usualMessage, MaxBatch: usualBatch}
+	l := Limits{MaxDocument: sdam.DefaultMaxBSONObjectSize, MaxMessage: sdam.DefaultMaxMessageSizeBytes, MaxBatch: sdam.DefaultMaxWriteBatchSize}
 	for _, s := range x.Topology.Description().Servers {
 		if s.MaxBSONObjectSize > 0 && s.MaxMessageSizeBytes > 0 && s.MaxWriteBatchSize > 0 {
 			l.MaxDocument = min(l.MaxDocument, int(s.MaxBSONObjectSize))

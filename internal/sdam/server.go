@@ -20,6 +20,9 @@ const (
 	DefaultMaxWriteBatchSize   = 100_000
 )
 
+// CommandOverhead is what servers accept around a document of maximum size, in bytes.
+const CommandOverhead = 16 << 10
+
 // Server describes one server, from its last hello reply. A published Server
 // never changes: it is passed by pointer and replaced as a whole, so readers
 // need no lock. Slices, maps and pointers in it are shared; do not modify them.

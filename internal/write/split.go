@@ -6,13 +6,14 @@ import (
 
 	"github.com/mgxdb/mgx/internal/exec"
 	"github.com/mgxdb/mgx/internal/fault"
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // ErrNothing is the error of Fill when no statement of the message can be sent.
 var ErrNothing = errors.New("none of the writes can be sent")
 
-// StatementOverhead is what a server accepts around a document of maximum size.
-const StatementOverhead = 16 << 10
+// StatementOverhead is what a server accepts around the document of a statement.
+const StatementOverhead = sdam.CommandOverhead
 
 // Split sends the statements of one command in as few messages as the server's limits
 // allow. Each is encoded once: one that does not fit any more begins the next message.

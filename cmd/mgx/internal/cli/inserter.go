@@ -10,6 +10,7 @@ import (
 	"github.com/mgxdb/mgx/cmd/mgx/internal/jsonlines"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/progress"
 	"github.com/mgxdb/mgx/cmd/mgx/internal/screen"
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // inserter gathers documents into batches, inserts them, and counts and reports
@@ -46,7 +47,7 @@ func documentLimit(ctx context.Context, client *mgx.Client) (int, error) {
 		return 0, err
 	}
 	if hello.Max <= 0 {
-		return 16 << 20, nil // what every server accepts
+		return sdam.DefaultMaxBSONObjectSize, nil
 	}
 	return hello.Max, nil
 }

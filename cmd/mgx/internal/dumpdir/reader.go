@@ -11,11 +11,12 @@ import (
 	"strings"
 
 	"github.com/mgxdb/mgx/bson/bsonwire"
+	"github.com/mgxdb/mgx/internal/sdam"
 )
 
 // MaxDocument is the size of the largest document that is read, in bytes: what
 // servers take, and some more for their own.
-const MaxDocument = 16<<20 + 16<<10
+const MaxDocument = sdam.DefaultMaxBSONObjectSize + sdam.CommandOverhead
 
 // minDocument is the size of the empty document.
 const minDocument = 5
