@@ -2,9 +2,11 @@ package mgx
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mgxdb/mgx/bson"
 	"github.com/mgxdb/mgx/event"
@@ -100,4 +102,21 @@ func TestExhaustRepliesAreCommands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The connection of an exhaust cursor that failed is free, also if nobody closes the
+// cursor.
+func TestExhaustThatFails(t *testing.T) {
+	s := streamer(t, batchOf("nextBatch", int64(5)), bson.D{{"ok", 0}, {"code", 59}, {"errmsg", "no more"}})
+	c := openClient(t, s, func(o *Options) { o.MaxPoolSize = new(1) })
+	cur := c.Database("db").Collection("c").Find(t.Context(), nil, Exhaust())
+	for cur.Next() {
+	}
+	is(t, cur.Err(), nil, "no more")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := c.Ping(ctx); err != nil {
+		t.Errorf("the connection was not given back: %v", err)
+	}
+	runtime.KeepAlive(cur)
 }

@@ -20,17 +20,21 @@ func (b *Batches) CloseWithin(ctx context.Context, timeout time.Duration) {
 	b.Binding.End()
 }
 
-// Fail ends the cursor after an error, as Close does. But a connection of its own stays
-// the cursor's until Close, or until nobody has the cursor any more: see the
-// specification "Load Balancer Support".
+// Fail ends the cursor after an error, as Close does. But behind a load balancer its
+// connection stays the cursor's until Close, or until nobody has the cursor any more: see
+// the specification "Load Balancer Support".
 func (b *Batches) Fail(ctx context.Context) {
 	b.dropAhead()
 	l := b.Binding.Lease
-	if l == nil || ctx.Err() != nil {
+	if l == nil || l.ServiceID().IsZero() || ctx.Err() != nil {
 		b.Close(ctx)
 		return
 	}
-	b.cleanup = runtime.AddCleanup(b, func(l *exec.Lease) { _ = l.Release() }, l)
+	open, id := b.Open, b.id
+	b.cleanup = runtime.AddCleanup(b, func(l *exec.Lease) {
+		open.Remove(id)
+		_ = l.Release()
+	}, l)
 }
 
 // Successor ends the cursor, and returns the binding of one that takes its place: to
