@@ -71,8 +71,14 @@ func TestConnectionChurn(t *testing.T) {
 	stats := server.Stats()
 	t.Logf("%d operations timed out; the server saw %d of them, on %d connections; %d late replies were drained, %d connections closed",
 		timeouts.Load(), stats.Commands["find"], stats.Opened, drained.Load(), closed.Load())
-	if most := poolSize + monitoring + 3; stats.Opened > most {
+	// The pool's patience with late replies ends after 50 ms, which a busy machine needs now
+	// and then. Other connections do not take the place of any.
+	replaced := int(closed.Load())
+	if most := poolSize + monitoring + replaced; stats.Opened > most {
 		t.Errorf("%d connections were opened, want at most %d", stats.Opened, most)
+	}
+	if replaced > poolSize {
+		t.Errorf("%d connections were given up", replaced)
 	}
 	if n := timeouts.Load(); n < operations*9/10 {
 		t.Errorf("only %d of %d operations timed out", n, operations)
