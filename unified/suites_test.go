@@ -186,6 +186,10 @@ func runSuite(t *testing.T, whose, suite string, s server, dir string, files []s
 					t.Fatal(err)
 				}
 				err = d.Run(t.Context(), f, test)
+				if err != nil && slices.Contains(timed, suite) {
+					t.Logf("once more, as a busy machine needs more than a few milliseconds: %v", err)
+					err = d.Run(t.Context(), f, test)
+				}
 				if err != nil && serversHalf(name) {
 					err = d.RunSent(t.Context(), f, test)
 					if err == nil {
@@ -204,7 +208,7 @@ func runSuite(t *testing.T, whose, suite string, s server, dir string, files []s
 // serversHalf reports whether a test needs a server that finds documents by encrypted
 // values, as Queryable Encryption does.
 func serversHalf(name string) bool {
-	for _, prefix := range []string{"unified/fle2v2-", "unified/QE-", "unified/client-bulkWrite-qe/"} {
+	for _, prefix := range []string{"unified/fle2v2-", "unified/QE-", "unified/client-bulkWrite-qe/", "valid-pass/poc-queryable-encryption/"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
