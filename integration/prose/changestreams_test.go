@@ -110,7 +110,7 @@ func TestChangeStreams03ResumesOnce(t *testing.T) {
 		if e := next(t, s); e.Lookup("documentKey", "_id").AsInt64() != 2 {
 			t.Errorf("the event is %s", e)
 		}
-		var list []event.CommandStarted
+		var list []*event.CommandStarted
 		for _, e := range c.take() {
 			if e.CommandName == "aggregate" {
 				list = append(list, e)
@@ -172,7 +172,7 @@ func TestChangeStreams06SelectsAServerToResume(t *testing.T) {
 		if e := next(t, s); e.Lookup("documentKey", "_id").AsInt64() != 2 {
 			t.Errorf("the event is %s", e)
 		}
-		var last event.CommandStarted
+		last := new(event.CommandStarted)
 		for _, e := range c.take() {
 			if e.CommandName == "aggregate" {
 				last = e

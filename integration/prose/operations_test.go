@@ -3,7 +3,6 @@ package prose
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,70 +14,11 @@ import (
 	"github.com/mgxdb/mgx/mgxtest"
 )
 
-// commands are those that a client sent, and what became of them.
-type commands struct {
-	mu        sync.Mutex
-	started   []*event.CommandStarted
-	succeeded []*event.CommandSucceeded
-	failed    []*event.CommandFailed
-	onFailed  func(n int) // after the nth failure
-}
-
-func (c *commands) monitor() *event.CommandMonitor {
-	return &event.CommandMonitor{
-		Started: func(ctx context.Context, e *event.CommandStarted) context.Context {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			copied := *e
-			copied.Command = slices.Clone(e.Command)
-			c.started = append(c.started, &copied)
-			return ctx
-		},
-		Succeeded: func(_ context.Context, e *event.CommandSucceeded) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			copied := *e
-			copied.Reply = slices.Clone(e.Reply)
-			c.succeeded = append(c.succeeded, &copied)
-		},
-		Failed: func(_ context.Context, e *event.CommandFailed) {
-			c.mu.Lock()
-			c.failed = append(c.failed, e)
-			n, then := len(c.failed), c.onFailed
-			c.mu.Unlock()
-			if then != nil {
-				then(n)
-			}
-		},
-	}
-}
-
-// named are the commands of a name that were started.
-func (c *commands) named(name string) []*event.CommandStarted {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(c.started), func(e *event.CommandStarted) bool { return e.CommandName != name })
-}
-
-// connectTo opens a client that is observed.
+// connectTo opens a client that is watched, with the defaults of users.
 func connectTo(t *testing.T, uri string, change ...func(*mgx.Options)) (*mgx.Client, *commands) {
 	t.Helper()
-	o, err := mgx.ParseURI(uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.HeartbeatInterval = 500 * time.Millisecond
-	seen := new(commands)
-	o.CommandMonitors = append(o.CommandMonitors, seen.monitor())
-	for _, f := range change {
-		f(o)
-	}
-	client, err := mgx.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close(context.Background()) }) // nobody is left to mind
-	return client, seen
+	c := open(t, uri, append([]func(*mgx.Options){func(o *mgx.Options) { o.HeartbeatInterval = 500 * time.Millisecond }}, change...)...)
+	return c.Client, c.commands
 }
 
 func code(err error) int32 {
@@ -118,7 +58,7 @@ func TestCRUD1And2Details(t *testing.T) {
 	if !ok || e.Code != 121 {
 		t.Fatalf("2: %v", err)
 	}
-	reply := seen.succeeded[len(seen.succeeded)-1].Reply
+	reply := seen.reply()
 	if said := reply.Lookup("writeErrors", "0", "errInfo").Document(); string(said) != string(e.Details) || len(said) < 6 {
 		t.Errorf("2: %v, the server said %v", e.Details, said)
 	}

@@ -71,29 +71,23 @@ func bounded(t testing.TB) context.Context {
 // endless is a context without a deadline, so that timeoutMS counts.
 func endless(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
 
-// client is a client whose commands are watched.
-type client struct {
-	*mgx.Client
+// commands are those that a client sent, and what became of them.
+type commands struct {
 	mu        sync.Mutex
-	started   []event.CommandStarted
-	succeeded []bson.Raw
-	failed    []string
+	started   []*event.CommandStarted
+	succeeded []bson.Raw  // the replies
+	failed    []string    // the names
+	onFailed  func(n int) // after the nth failure
 }
 
-// connect opens a client with the read and write concern majority.
-func connect(t testing.TB, dep *mgxtest.Deployment, change ...func(*mgx.Options)) *client {
-	t.Helper()
-	c := &client{}
-	o, err := mgx.ParseURI(dep.URI())
-	check(t, err)
-	o.ReadConcern, o.WriteConcern = mgx.ReadConcernMajority, mgx.Majority()
-	o.CommandMonitors = []*event.CommandMonitor{{
+func (c *commands) monitor() *event.CommandMonitor {
+	return &event.CommandMonitor{
 		Started: func(ctx context.Context, e *event.CommandStarted) context.Context {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			one := *e
-			one.Command = slices.Clone(e.Command)
-			c.started = append(c.started, one)
+			copied := *e
+			copied.Command = slices.Clone(e.Command)
+			c.started = append(c.started, &copied)
 			return ctx
 		},
 		Succeeded: func(_ context.Context, e *event.CommandSucceeded) {
@@ -103,23 +97,18 @@ func connect(t testing.TB, dep *mgxtest.Deployment, change ...func(*mgx.Options)
 		},
 		Failed: func(_ context.Context, e *event.CommandFailed) {
 			c.mu.Lock()
-			defer c.mu.Unlock()
 			c.failed = append(c.failed, e.CommandName)
+			n, then := len(c.failed), c.onFailed
+			c.mu.Unlock()
+			if then != nil {
+				then(n)
+			}
 		},
-	}}
-	for _, f := range change {
-		f(o)
 	}
-	if c.Client, err = mgx.Open(bounded(t), o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close(context.Background()) })
-	c.take()
-	return c
 }
 
 // take returns the commands that were sent since the last time.
-func (c *client) take() []event.CommandStarted {
+func (c *commands) take() []*event.CommandStarted {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := c.started
@@ -128,15 +117,22 @@ func (c *client) take() []event.CommandStarted {
 }
 
 // names are those of the commands that were sent since the last time.
-func (c *client) names() (names []string) {
+func (c *commands) names() (names []string) {
 	for _, e := range c.take() {
 		names = append(names, e.CommandName)
 	}
 	return names
 }
 
+// named are the commands of a name that were started.
+func (c *commands) named(name string) []*event.CommandStarted {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.started), func(e *event.CommandStarted) bool { return e.CommandName != name })
+}
+
 // reply is the latest reply.
-func (c *client) reply() bson.Raw {
+func (c *commands) reply() bson.Raw {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.succeeded) == 0 {
@@ -146,10 +142,42 @@ func (c *client) reply() bson.Raw {
 }
 
 // failures are the names of the commands that failed since take was called.
-func (c *client) failures() []string {
+func (c *commands) failures() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.failed)
+}
+
+// client is a client whose commands are watched.
+type client struct {
+	*mgx.Client
+	*commands
+}
+
+// open opens a client that is watched.
+func open(t testing.TB, uri string, change ...func(*mgx.Options)) *client {
+	t.Helper()
+	c := &client{commands: new(commands)}
+	o, err := mgx.ParseURI(uri)
+	check(t, err)
+	o.CommandMonitors = []*event.CommandMonitor{c.monitor()}
+	for _, f := range change {
+		f(o)
+	}
+	c.Client, err = mgx.Open(bounded(t), o)
+	check(t, err)
+	t.Cleanup(func() { _ = c.Close(context.Background()) }) // nobody is left to mind
+	return c
+}
+
+// connect opens a client with the read and write concern majority.
+func connect(t testing.TB, dep *mgxtest.Deployment, change ...func(*mgx.Options)) *client {
+	t.Helper()
+	c := open(t, dep.URI(), append([]func(*mgx.Options){func(o *mgx.Options) {
+		o.ReadConcern, o.WriteConcern = mgx.ReadConcernMajority, mgx.Majority()
+	}}, change...)...)
+	c.take()
+	return c
 }
 
 func (c *client) coll() *mgx.Collection { return c.Database("db").Collection("coll") }

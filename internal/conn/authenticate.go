@@ -23,16 +23,21 @@ func (c *Conn) authenticate(ctx context.Context, authn *auth.Authenticator, desc
 	}
 	if reply == nil {
 		var err error
-		step, cancel := c.step(ctx)
-		if authn.Interactive() {
-			step = ctx
-		}
+		step, cancel := c.turn(ctx)
 		conv, err = authn.Begin(step, c.address, desc.SASLSupportedMechs)
 		if cancel(); err != nil {
 			return c.late(ctx, c.authError(err))
 		}
 	}
 	return c.converse(ctx, conv, reply)
+}
+
+// turn is step for the client's turn of a conversation: a person has no limit.
+func (c *Conn) turn(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.cfg.Auth.Interactive() {
+		return ctx, func() {}
+	}
+	return c.step(ctx)
 }
 
 // Authenticated reports whether the connection has proven who the client is.
@@ -70,10 +75,7 @@ func (c *Conn) converse(ctx context.Context, conv auth.Conversation, reply []byt
 	var held Reply
 	defer func() { held.Release() }()
 	for range maxRounds {
-		step, cancel := c.step(ctx)
-		if c.cfg.Auth.Interactive() {
-			step = ctx
-		}
+		step, cancel := c.turn(ctx)
 		cmd, done, err := conv.Next(step, reply)
 		if cancel(); err != nil {
 			return c.late(ctx, c.authError(err))
